@@ -1,0 +1,347 @@
+"""A command line of ssh, as people paste it, read into a `TunnelSpec`.
+
+Each option of `ssh(1)` stands in exactly one of three tables: `HONOURED`, `NO_EFFECT` (it is about
+the terminal or the process, of which there is none here) or `REFUSED` (with the reason). A line is
+split by `shlex` and nothing else: what only a shell could do is refused by name. `nohup`, `autossh
+-M x`, a prompt in front and `&` behind are taken off.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+from .errors import BadInput
+from .forward import ForwardKind, ForwardSpec, TcpBind
+from .spec import HostArgument, OnConflict, SshOptions, TunnelKind, TunnelRequest, TunnelSpec
+
+# Option letter → whether it takes a value.
+HONOURED = {
+    "L": True, "R": True, "D": True, "J": True, "p": True, "l": True, "i": True, "F": True,
+    "o": True, "b": True, "c": True, "m": True, "4": False, "6": False, "C": False, "g": False,
+}  # fmt: skip
+NO_EFFECT = {letter: False for letter in "NfnTqvxaky"}
+REFUSED = {
+    "t": "a tunnel has no terminal",
+    "X": "X11 is not forwarded here",
+    "Y": "X11 is not forwarded here",
+    "A": "the agent is not forwarded here",
+    "W": "standard input is not forwarded here; open a -L instead",
+    "w": "tun devices are not forwarded here",
+    "S": "connections are shared here without a control socket",
+    "M": "connections are shared here without a control socket",
+    "O": "connections are shared here without a control socket",
+    "B": "an interface cannot be chosen here; give its address with -b",
+    "I": "a PKCS#11 library is a program that would be loaded",
+    "K": "GSSAPI is taken from the ssh configuration",
+    "P": "tags are taken from the ssh configuration",
+    "e": "a tunnel has no terminal",
+    "s": "no subsystem is asked for by a tunnel",
+    "E": "there is no log file of one tunnel",
+    "G": "this asks ssh a question and opens nothing",
+    "Q": "this asks ssh a question and opens nothing",
+    "V": "this asks ssh a question and opens nothing",
+    "1": "version 1 of SSH is gone",
+    "2": "version 2 of SSH is the only one; leave it out",
+}
+REFUSED_WITH_VALUE = frozenset("WwSOBIPeEQ")
+_FORWARD_KEYS = {
+    "localforward": ForwardKind.LOCAL,
+    "remoteforward": ForwardKind.REMOTE,
+    "dynamicforward": ForwardKind.DYNAMIC,
+}
+_FIELD_OF = {
+    "J": "jump",
+    "l": "user",
+    "F": "config_file",
+    "b": "bind_address",
+    "c": "ciphers",
+    "m": "macs",
+}
+_SHELL_ONLY = ("$(", "`", "${", "&&", "||", ";", "|", ">", "<")
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_OURS = (["jupyter", "tunnel", "open"], ["jupyter-tunnel", "open"], ["%tunnel", "open"])
+
+
+def parse_command(command: str | Sequence[str]) -> TunnelSpec:
+    """The tunnel that a command line asks for.
+
+    :param command: a pasted line, or its words: "ssh -NfL 5006:localhost:5006 ann@gpu01",
+    "gpu01:5006",
+        ["-L", "5006:localhost:5006", "gpu01"].
+    :raises BadInput: it is not a line of ssh, or asks for what a tunnel cannot do; the message
+    names the part.
+    """
+    words = split(command) if isinstance(command, str) else list(command)
+    return _Command(_without_program(words)).spec()
+
+
+def spec_of(request: TunnelRequest) -> TunnelSpec:
+    """The tunnel that a request asks for, by fields or by a pasted command.
+
+    :raises BadInput: the request holds neither, both, or something that is wrong.
+    """
+    if request.command is None:
+        if not request.host:
+            raise BadInput(
+                "The host is missing.", hint="Give host and forwards, or a whole command."
+            )
+        return TunnelSpec.make(
+            request.host,
+            tuple(map(ForwardSpec.parse, request.forwards)),
+            name=request.name,
+            ssh=request.ssh,
+            kind=request.kind,
+            on_conflict=request.on_conflict,
+            connection_file=request.connection_file,
+        )
+    if request.host or request.forwards:
+        raise BadInput("Give either a command or a host with forwards, not both.")
+    found = parse_command(request.command)
+    if request.ssh != SshOptions(agent_socket=request.ssh.agent_socket):
+        raise BadInput(
+            "The options of ssh stand in the command; “ssh” holds agent_socket at most beside it."
+        )
+    return TunnelSpec.make(
+        found.host,
+        found.forwards,
+        name=found.name if request.name is None else request.name,
+        ssh=replace(found.ssh, agent_socket=request.ssh.agent_socket),
+        kind=request.kind,
+        on_conflict=found.on_conflict if request.on_conflict == "fail" else request.on_conflict,
+        connection_file=request.connection_file,
+    )
+
+
+def split(line: str) -> list[str]:
+    """The words of a pasted line. What only a shell can do is refused by name.
+
+    :raises BadInput: a quote is not closed, or the line holds `$(…)`, `;`, `|`, `>` or the like.
+    """
+    text = line.strip()
+    text = re.sub(r"\\\r?\n", " ", text)  # a long line that was broken for reading
+    text = re.sub(r"^[$%#>]\s+", "", text)  # a prompt that was copied too
+    text = re.sub(r"\s*&$", "", text) if not text.endswith("&&") else text
+    for sign in _SHELL_ONLY:
+        position = text.find(sign)
+        if position >= 0:
+            _refuse(
+                f"“{sign}” is for a shell, and this line is read without one.",
+                text, position, len(sign), "Type the values themselves, one command at a time.",
+            )  # fmt: skip
+    if "\n" in text:
+        raise BadInput("This is more than one line.", hint="Open one tunnel at a time.")
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise BadInput(f"This line cannot be read: {error}.", text=text, end=len(text)) from None
+    if not words:
+        raise BadInput(
+            "The line is empty.",
+            hint="For example: gpu01:5006, or ssh -NfL 5006:localhost:5006 gpu01",
+        )
+    return words
+
+
+def _without_program(words: list[str]) -> list[str]:
+    """The words behind `nohup`, `autossh -M 0`, `ssh` or `jupyter tunnel open`."""
+    for ours in _OURS:
+        if words[: len(ours)] == ours:
+            return words[len(ours) :]
+    while words and _ASSIGNMENT.match(words[0]):
+        if not words[0].startswith("AUTOSSH_"):
+            _refuse("A variable cannot be set here.", words[0], 0, len(words[0]), "Leave it out.")
+        words = words[1:]
+    if words and words[0] in ("nohup", "exec", "command", "sudo"):
+        if words[0] == "sudo":
+            _refuse("A tunnel is opened as yourself, without sudo.", "sudo", 0, 4, "Leave it out.")
+        words = words[1:]
+    if not words:
+        return words
+    program = os.path.basename(words[0]).removesuffix(".exe")
+    if program == "sshpass":
+        _refuse(
+            "sshpass shows a password to everybody on this machine.",
+            words[0], 0, len(words[0]), "Use a key or an agent.",
+        )  # fmt: skip
+    if program == "autossh":
+        return _without_monitor(words[1:])
+    return words[1:] if program == "ssh" else words
+
+
+def _without_monitor(words: list[str]) -> list[str]:
+    """The words of `autossh` without its own `-M port`."""
+    kept: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "-M":
+            next(rest, None)
+        elif not re.fullmatch(r"-M\d+", word):
+            kept.append(word)
+    return kept
+
+
+@dataclass
+class _Command:
+    """Reads words as `ssh` does: options may stand before and behind the host."""
+
+    words: list[str]
+    host: str | None = None
+    forwards: list[ForwardSpec] = field(default_factory=list)
+    name: str | None = None
+    on_conflict: OnConflict = "fail"
+    kind: TunnelKind = "forward"
+    gateway_ports: bool = False
+    ssh: SshOptions = field(default_factory=SshOptions)
+
+    def spec(self) -> TunnelSpec:
+        while self.words:
+            self._next(self.words.pop(0))
+        if self.host is None:
+            raise BadInput(
+                "The host is missing.",
+                hint="It stands behind the options: -L 5006:localhost:5006 user@gpu01",
+            )
+        HostArgument.parse(self.host)
+        forwards = tuple(
+            map(self._opened_up, self.forwards) if self.gateway_ports else self.forwards
+        )
+        return TunnelSpec.make(
+            self.host, forwards, name=self.name, ssh=self.ssh, on_conflict=self.on_conflict
+        )
+
+    def _next(self, word: str) -> None:
+        if word == "--":
+            self._operands(self.words)
+            self.words = []
+        elif word.startswith("--"):
+            self._long(word)
+        elif word.startswith("-") and len(word) > 1:
+            self._letters(word)
+        else:
+            self._operands([word])
+
+    def _operands(self, words: list[str]) -> None:
+        for word in words:
+            if self.host is not None:
+                _refuse(
+                    "A tunnel runs no command on the remote host.", word, 0, len(word),
+                    "Leave out what stands behind the host.",
+                )  # fmt: skip
+            self.host = word
+
+    def _long(self, word: str) -> None:
+        key, has_value, value = word.partition("=")
+        if key not in ("--name", "--on-conflict"):
+            _refuse(f"There is no option {key}.", word, 0, len(key))
+        if not has_value:
+            if not self.words:
+                _refuse(f"{key} needs a value.", word, 0, len(word))
+            value = self.words.pop(0)
+        if key == "--name":
+            self.name = value
+        elif value in ("fail", "pick"):
+            self.on_conflict = "pick" if value == "pick" else "fail"
+        else:
+            _refuse("--on-conflict is fail or pick.", value, 0, len(value))
+
+    def _letters(self, word: str) -> None:
+        for position, letter in enumerate(word[1:], start=1):
+            if letter in NO_EFFECT:
+                continue
+            if letter in REFUSED:
+                _refuse(
+                    f"-{letter} cannot be used: {REFUSED[letter]}.",
+                    word,
+                    position,
+                    1,
+                    "Leave it out.",
+                )
+            if letter not in HONOURED:
+                _refuse(f"ssh has no option -{letter}.", word, position, 1)
+            if not HONOURED[letter]:
+                self._flag(letter)
+                continue
+            value = word[position + 1 :]
+            if not value:
+                if not self.words:
+                    _refuse(f"-{letter} needs a value.", word, position, 1)
+                value = self.words.pop(0)
+            self._value(letter, value)
+            return
+
+    def _flag(self, letter: str) -> None:
+        if letter == "g":
+            self.gateway_ports = True
+        elif letter == "C":
+            self.ssh = replace(self.ssh, compression=True)
+        else:
+            self.ssh = replace(self.ssh, address_family="inet" if letter == "4" else "inet6")
+
+    def _value(self, letter: str, value: str) -> None:
+        if letter in "LRD":
+            text = f"-{letter} {value}"
+            kind = {"L": ForwardKind.LOCAL, "R": ForwardKind.REMOTE, "D": ForwardKind.DYNAMIC}[
+                letter
+            ]
+            self.forwards.append(ForwardSpec.parse_body(kind, value, text, 3))
+        elif letter == "o":
+            self._option(value)
+        elif letter == "i":
+            self.ssh = replace(self.ssh, identities=(*self.ssh.identities, value))
+        elif letter == "p":
+            if not (value.isascii() and value.isdigit() and 0 < int(value[:6]) <= 65535):
+                _refuse(
+                    f"“{value}” is not a port.",
+                    f"-p {value}",
+                    3,
+                    len(value),
+                    "-p is the port of ssh on the host.",
+                )
+            self.ssh = replace(self.ssh, port=int(value))
+        else:
+            chosen: dict[str, Any] = {_FIELD_OF[letter]: value}
+            self.ssh = replace(self.ssh, **chosen)
+
+    def _option(self, value: str) -> None:
+        """`-o Key=Value`; a forward that is written so is a forward here too."""
+        key, _, body = re.sub(r"^\s*(\w+)\s*[=\s]\s*", r"\1=", value).partition("=")
+        kind = _FORWARD_KEYS.get(key.lower())
+        if kind is None:
+            self.ssh = replace(self.ssh, options=(*self.ssh.options, value))
+            return
+        # ssh_config puts white space where the command line has a colon.
+        self.forwards.append(ForwardSpec.parse_body(kind, ":".join(body.split())))
+
+    @staticmethod
+    def _opened_up(forward: ForwardSpec) -> ForwardSpec:
+        """-g: what would listen on loopback listens on all interfaces."""
+        if forward.kind is ForwardKind.REMOTE or not isinstance(forward.bind, TcpBind):
+            return forward
+        host = "*" if forward.bind.host is None else forward.bind.host
+        return replace(forward, bind=TcpBind(host, forward.bind.port))
+
+
+def command_line(spec: TunnelSpec) -> str:
+    """The line of ssh that asks for the same: what every answer repeats as understood.
+
+    `parse_command(command_line(spec))` is `spec` again, but for what ssh has no words for (kind,
+    agent's socket).
+    """
+    words = ["ssh", "-N"]
+    for forward in spec.forwards:
+        words += str(forward).split(" ", 1)
+    words += spec.ssh.words()
+    host = f"[{spec.host}]" if ":" in spec.host else spec.host
+    words += ["--name", spec.name]
+    if spec.on_conflict != "fail":
+        words += ["--on-conflict", spec.on_conflict]
+    return shlex.join([*words, "--", host]) if host.startswith("-") else shlex.join([*words, host])
+
+
+def _refuse(message: str, text: str, start: int, length: int, hint: str = "") -> NoReturn:
+    raise BadInput(
+        message, hint=hint, text=text if text.isprintable() else "", start=start, end=start + length
+    )

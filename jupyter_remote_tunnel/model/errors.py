@@ -1,0 +1,126 @@
+"""Errors whose class says what comes next.
+
+`BadInput` was typed wrong and nothing was opened; `Transient` may pass, so it is retried; `Fatal`
+stops and says why; `NeedsUser` waits for a person. All four travel as one JSON form over the
+control socket and over REST.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+FATAL_CODES = frozenset(
+    {
+        "not_found",
+        "conflict",
+        "port_in_use",
+        "not_allowed",
+        "too_many",
+        "host_key_unknown",
+        "host_key_changed",
+        "host_key_revoked",
+        "auth_failed",
+        "forward_refused",
+        "unsupported",
+        "engine_unavailable",
+        "closed",
+        "internal",
+    }
+)
+TRANSIENT_CODES = frozenset(
+    {
+        "connect_failed",
+        "connect_timeout",
+        "connection_lost",
+        "network_unreachable",
+        "host_unresolved",
+        "engine_died",
+    }
+)
+
+
+class RemoteTunnelError(Exception):
+    """What failed, in words for a person.
+
+    :param message: one sentence that names the host and what failed.
+    :param code: a stable word for programs, one of the codes of the subclass.
+    :param hint: what to do next, or "".
+    :param hop: the hop where it happened, e.g. "gw (hop 1 of 2)", or None.
+    """
+
+    default_code = "internal"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, hint: str = "", hop: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        self.hint = hint
+        self.hop = hop
+
+    def as_dict(self) -> dict[str, str | None]:
+        """The JSON form: {"code", "message", "hint", "hop"}."""
+        return {"code": self.code, "message": self.message, "hint": self.hint, "hop": self.hop}
+
+
+class BadInput(RemoteTunnelError):
+    """What was typed is wrong. `text[start:end]` is the part that is."""
+
+    default_code = "bad_input"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str = "",
+        hop: str | None = None,
+        text: str = "",
+        start: int = 0,
+        end: int = 0,
+    ) -> None:
+        super().__init__(message, code=code, hint=hint, hop=hop)
+        self.text, self.start, self.end = text, start, end
+
+    def pointer(self) -> str:
+        """Two lines: what was typed, carets under the wrong part; "" where no part is known."""
+        if not self.text or "\n" in self.text:
+            return ""
+        return f"{self.text}\n{' ' * self.start}{'^' * max(1, self.end - self.start)}"
+
+
+class Transient(RemoteTunnelError):
+    """May pass by itself: retried with back-off."""
+
+    default_code = "connect_failed"
+
+
+class Fatal(RemoteTunnelError):
+    """Does not pass by itself."""
+
+    default_code = "internal"
+
+
+class NeedsUser(RemoteTunnelError):
+    """Cannot go on without a person's answer."""
+
+    default_code = "needs_user"
+
+
+def from_dict(data: Mapping[str, Any]) -> RemoteTunnelError:
+    """The error again that `as_dict` wrote; an unknown code gives `Fatal`."""
+    code = str(data.get("code") or "internal")
+    kind: type[RemoteTunnelError] = Fatal
+    if code in ("bad_input", "ambiguous"):
+        kind = BadInput
+    elif code == "needs_user":
+        kind = NeedsUser
+    elif code in TRANSIENT_CODES:
+        kind = Transient
+    hop = data.get("hop")
+    return kind(
+        str(data.get("message") or code),
+        code=code,
+        hint=str(data.get("hint") or ""),
+        hop=None if hop is None else str(hop),
+    )

@@ -1,0 +1,359 @@
+"""What a user asked for: a host, the options of ssh that reach it, the forwards.
+
+`TunnelSpec` is the parsed value; `TunnelRequest` is its plain JSON form, as it stands in a REST
+body, in a control message, in the saved set and in `jupyter_server_config.py`. A request may hold a
+pasted command in place of fields.
+"""
+
+import re
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self
+
+from .address import TcpAddress, check_host, parse_port, refuse
+from .errors import BadInput
+from .forward import ForwardKind, ForwardSpec, TcpBind
+
+TunnelKind = Literal["forward", "application", "kernel"]
+OnConflict = Literal["fail", "pick"]
+AddressFamily = Literal["any", "inet", "inet6"]
+
+# Options of ssh that start a program on this machine. They come from the user's own ssh
+# configuration or shell only.
+EXECUTING_OPTIONS = frozenset(
+    {
+        "proxycommand",
+        "localcommand",
+        "permitlocalcommand",
+        "knownhostscommand",
+        "pkcs11provider",
+        "securitykeyprovider",
+        "xauthlocation",
+        "smartcarddevice",
+        "match",
+        "include",
+        "host",
+    }
+)
+
+
+_OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)\s*[=\s]\s*(\S.*)")
+
+
+def _split_option(option: str) -> tuple[str, str]:
+    """The keyword (in lower case) and the value of an `-o` option.
+
+    ssh takes `Key=Value` and `Key Value`, and unquotes the keyword: what is written in another way
+    is refused, so that no keyword can hide.
+    """
+    found = _OPTION.fullmatch(option)
+    if found is None:
+        text = option if option.isprintable() else ""
+        raise BadInput("An option behind -o is written Key=Value.", text=text, end=len(text))
+    return found[1].lower(), found[2]
+
+
+def _check_option(option: str) -> None:
+    key, value = _split_option(option)
+    value = value.strip("\"' ").lower()
+    if key == "stricthostkeychecking" and value in ("no", "off"):
+        raise BadInput(
+            "Host keys are always verified here: StrictHostKeyChecking=no is not taken.",
+            hint="Leave it out. To accept an unknown key, connect once with ssh and compare it.",
+            text=option,
+            end=len(option),
+        )
+    if key == "userknownhostsfile" and value in ("/dev/null", "none"):
+        raise BadInput(
+            "Host keys are always verified here, and a known_hosts file of /dev/null knows none.",
+            hint="Leave this option out.",
+            text=option,
+            end=len(option),
+        )
+
+
+@dataclass(frozen=True)
+class SshOptions:
+    """The options of `ssh(1)` that alter a connection, as they were typed; None and () are "not
+    typed".
+    """
+
+    user: str | None = None
+    port: int | None = None
+    jump: str | None = None
+    identities: tuple[str, ...] = ()
+    config_file: str | None = None
+    options: tuple[str, ...] = ()
+    address_family: AddressFamily = "any"
+    compression: bool = False
+    bind_address: str | None = None
+    ciphers: str | None = None
+    macs: str | None = None
+    agent_socket: str | None = None
+
+    @property
+    def executing(self) -> tuple[str, ...]:
+        """The options that could start a program here: allowed from the user's own shell only."""
+        found = [] if self.config_file is None else ["-F"]
+        keys = (_split_option(option)[0] for option in self.options)
+        return (*found, *(f"-o {key}" for key in keys if key in EXECUTING_OPTIONS))
+
+    def check(self) -> None:
+        """Refuse what cannot be handed to ssh as an option.
+
+        :raises BadInput: an option is not Key=Value, holds a control character, or would switch off
+        the
+            verification of host keys.
+        """
+        for text in (*self.identities, *self.options, *self._texts()):
+            if not text or not text.isprintable():
+                raise BadInput(
+                    "An option of ssh is empty or holds a line break or control character.",
+                    hint="Type it without.",
+                )
+        if self.user is not None:
+            check_user(self.user, self.user, 0)
+        if self.port is not None and not 1 <= self.port <= 65535:
+            raise BadInput(
+                f"{self.port} is not a port of ssh.", hint="It lies between 1 and 65535."
+            )
+        for option in self.options:
+            _check_option(option)
+        for jump in (self.jump or "none").split(","):
+            HostArgument.parse(jump)
+
+    def _texts(self) -> list[str]:
+        texts = (
+            self.jump,
+            self.config_file,
+            self.bind_address,
+            self.ciphers,
+            self.macs,
+            self.agent_socket,
+        )
+        return [text for text in texts if text is not None]
+
+    def words(self) -> list[str]:
+        """The options as words of a command line, without user and port's place in the host."""
+        words: list[str] = []
+        for flag, value in (
+            ("-l", self.user),
+            ("-p", None if self.port is None else str(self.port)),
+            ("-J", self.jump),
+            ("-F", self.config_file),
+            ("-b", self.bind_address),
+            ("-c", self.ciphers),
+            ("-m", self.macs),
+        ):
+            if value is not None:
+                words += [flag, value]
+        for identity in self.identities:
+            words += ["-i", identity]
+        for option in self.options:
+            words += ["-o", option]
+        words += {"any": [], "inet": ["-4"], "inet6": ["-6"]}[self.address_family]
+        return [*words, "-C"] if self.compression else words
+
+
+@dataclass(frozen=True)
+class TunnelRequest:
+    """The JSON form of a `TunnelSpec`.
+
+    Either `host` with `forwards` (each like "-L 5006:localhost:5006"), or `command`, a line as it
+    is typed in a shell ("ssh -NfL 5006:localhost:5006 gpu01", "gpu01:5006"), in which case the
+    other fields but `name`, `on_conflict` and `ssh.agent_socket` stay empty.
+    """
+
+    host: str | None = None
+    forwards: tuple[str, ...] = ()
+    name: str | None = None
+    kind: TunnelKind = "forward"
+    on_conflict: OnConflict = "fail"
+    ssh: SshOptions = field(default_factory=SshOptions)
+    command: str | None = None
+    connection_file: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON, without the fields that are at their default."""
+        default = TunnelRequest()
+        return {
+            key: _without_defaults(value) if key == "ssh" else value
+            for key, value in asdict(self).items()
+            if value != getattr(default, key) and (key != "ssh" or self.ssh != default.ssh)
+        }
+
+
+def _without_defaults(ssh: dict[str, Any]) -> dict[str, Any]:
+    default = SshOptions()
+    return {key: value for key, value in ssh.items() if value != getattr(default, key)}
+
+
+@dataclass(frozen=True)
+class TunnelSpec:
+    """A tunnel that is wanted. `name` is "host:destination port" where none was given."""
+
+    host: str
+    forwards: tuple[ForwardSpec, ...]
+    name: str
+    ssh: SshOptions = field(default_factory=SshOptions)
+    kind: TunnelKind = "forward"
+    on_conflict: OnConflict = "fail"
+    connection_file: str | None = None
+
+    @classmethod
+    def make(
+        cls,
+        host: str,
+        forwards: tuple[ForwardSpec, ...],
+        *,
+        name: str | None = None,
+        ssh: SshOptions | None = None,
+        kind: TunnelKind = "forward",
+        on_conflict: OnConflict = "fail",
+        connection_file: str | None = None,
+    ) -> Self:
+        """A spec from its parts: `host` may be `user@host`, `ssh://user@host:22` or the short
+        `user@host:5006`.
+
+        :raises BadInput: the host or the name is not one, or there is nothing to forward.
+        """
+        ssh = ssh or SshOptions()
+        login = HostArgument.parse(host)
+        ssh = replace(
+            ssh,
+            user=ssh.user if ssh.user is not None else login.user,
+            port=ssh.port if ssh.port is not None else login.ssh_port,
+        )
+        ssh.check()
+        if login.short is not None:
+            forwards = (*forwards, login.short)
+        if not forwards:
+            raise BadInput(
+                f"Nothing to forward to {login.host} was given.",
+                hint=f"For example: {host}:5006, or -L 5006:localhost:5006 {host}",
+            )
+        return cls(
+            host=login.host,
+            forwards=forwards,
+            name=check_name(name) if name is not None else default_name(login.host, forwards),
+            ssh=ssh,
+            kind=kind,
+            on_conflict=on_conflict,
+            connection_file=connection_file,
+        )
+
+    @property
+    def login(self) -> str:
+        """`user@host` as the user would type it."""
+        return self.host if self.ssh.user is None else f"{self.ssh.user}@{self.host}"
+
+    def same_as(self, other: "TunnelSpec") -> bool:
+        """Whether both ask for the same tunnel; what to do on a conflict does not matter."""
+        return replace(self, on_conflict="fail") == replace(other, on_conflict="fail")
+
+    def request(self) -> TunnelRequest:
+        """The JSON form."""
+        return TunnelRequest(
+            host=self.host,
+            forwards=tuple(map(str, self.forwards)),
+            name=self.name,
+            kind=self.kind,
+            on_conflict=self.on_conflict,
+            ssh=self.ssh,
+            connection_file=self.connection_file,
+        )
+
+
+@dataclass(frozen=True)
+class HostArgument:
+    """The host of a command line: `host`, `user@host`, `ssh://user@host:22`, or `user@host:5006`.
+
+    The last is short for `-L 5006:localhost:5006 user@host`, given in `short`; the port of a URL is
+    ssh's.
+    """
+
+    host: str
+    user: str | None = None
+    ssh_port: int | None = None
+    short: ForwardSpec | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """:raises BadInput: this is not a host; the error points at the wrong part."""
+        is_url = text.lower().startswith("ssh://")
+        start = len("ssh://") if is_url else 0
+        rest = text[start:].removesuffix("/") if is_url else text
+        user, at, place = rest.rpartition("@")
+        if at:
+            check_user(user, text, start)
+        place_start = start + len(user) + len(at)
+        host, port = _split_port(place, text, place_start)
+        short = None
+        if port is not None and not is_url:
+            short = ForwardSpec(
+                ForwardKind.LOCAL, TcpBind(None, port), TcpAddress("localhost", port)
+            )
+        return cls(host, user if at else None, port if is_url else None, short)
+
+
+def _split_port(place: str, text: str, start: int) -> tuple[str, int | None]:
+    if place.startswith("["):
+        inside, bracket, tail = place[1:].partition("]")
+        if not bracket or (tail and not tail.startswith(":")):
+            refuse(
+                "This is not an address in brackets.",
+                text,
+                place,
+                start,
+                "For example: [2001:db8::1]:5006",
+            )
+        host, host_start, port_text = inside, start + 1, tail[1:] if tail else None
+    elif place.count(":") > 1:  # an IPv6 address without brackets, as ssh takes it
+        host, host_start, port_text = place, start, None
+    else:
+        host, colon, tail = place.partition(":")
+        host_start, port_text = start, tail if colon else None
+    check_host(host, text, host_start)
+    if port_text is None:
+        return host, None
+    port_start = start + len(place) - len(port_text)
+    return host, parse_port(port_text, text, port_start, zero=False)
+
+
+def check_user(part: str, text: str, start: int) -> str:
+    """A user's name on the remote host.
+
+    :raises BadInput: it is empty, begins with "-", or holds shell or control characters.
+    """
+    if not part or part.startswith("-") or len(part) > 255:
+        refuse("This is not a user name.", text, part, start)
+    for offset, char in enumerate(part):
+        if not char.isprintable() or char in "\"'`$;&|<>(){}!*?#,/: ":
+            refuse(f"A user name cannot hold {char!r}.", text, char, start + offset)
+    return part
+
+
+def check_name(name: str) -> str:
+    """A tunnel's name: 1 to 100 printable characters, not like an option.
+
+    :raises BadInput: it is not.
+    """
+    if not name.strip() or len(name) > 100 or not name.isprintable() or name.startswith("-"):
+        raise BadInput(
+            "A tunnel's name has 1 to 100 printable characters and does not begin with “-”.",
+            text=name if name.isprintable() and len(name) <= 100 else "",
+            end=len(name),
+        )
+    return name
+
+
+def default_name(host: str, forwards: tuple[ForwardSpec, ...]) -> str:
+    """`host:dest_port` of the first forward; its port of listening, or the socket's file name,
+    where it has none.
+    """
+    first = forwards[0]
+    if isinstance(first.destination, TcpAddress):
+        return f"{host}:{first.destination.port}"
+    if first.destination is not None:
+        return f"{host}:{first.destination.path.rsplit('/', 1)[-1]}"[:100]
+    port = first.bind.port if isinstance(first.bind, TcpBind) else 0
+    return f"{host}:socks-{port}"

@@ -1,0 +1,129 @@
+"""The snapshot of a tunnel: one JSON form for the sidebar, the shell, the notebook and REST."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from .errors import RemoteTunnelError, from_dict
+from .spec import TunnelKind
+
+Source = Literal["user", "config", "saved"]
+
+
+@dataclass(frozen=True)
+class ErrorStatus:
+    """An error as it is shown: a stable code, a sentence, what to do next, and the hop where it
+    happened.
+    """
+
+    code: str
+    message: str
+    hint: str = ""
+    hop: str | None = None
+
+    @classmethod
+    def of(cls, error: RemoteTunnelError) -> "ErrorStatus":
+        return cls(error.code, error.message, error.hint, error.hop)
+
+    def as_exception(self) -> RemoteTunnelError:
+        return from_dict(asdict(self))
+
+
+@dataclass(frozen=True)
+class StreamCount:
+    """Streams that are open now, and all that were accepted."""
+
+    open: int
+    total: int
+
+
+# "in" is a keyword of Python, so this one is written by its two functions below.
+@dataclass(frozen=True)
+class ByteCount:
+    """Bytes relayed: `received` remote → local ("in"), `sent` local → remote ("out")."""
+
+    received: int
+    sent: int
+
+
+@dataclass(frozen=True)
+class ForwardStatus:
+    """One forward: what was asked for, what was bound, what went through it."""
+
+    kind: Literal["local", "remote", "dynamic"]
+    spec: str
+    asked: str
+    bound: str | None
+    destination: str | None
+    streams: StreamCount
+    bytes: ByteCount
+    error: ErrorStatus | None = None
+
+
+@dataclass(frozen=True)
+class TunnelStatus:
+    """One tunnel. `since` is when `state` began (ISO 8601, UTC); `rtt_ms` the last round trip of
+    its connection.
+
+    `host` is what the user typed; `route` the resolved hops ("user@host:22"), the remote host last;
+    `host_key` the fingerprint of the remote host's key ("SHA256:…") once connected; `source` who
+    asked: a user, the configuration, or the saved set.
+    """
+
+    id: str
+    name: str
+    kind: TunnelKind
+    host: str
+    route: tuple[str, ...]
+    forwards: tuple[ForwardStatus, ...]
+    state: str
+    since: str
+    source: Source = "user"
+    host_key: str | None = None
+    error: ErrorStatus | None = None
+    rtt_ms: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        data = asdict(self)
+        for forward in data["forwards"]:
+            count = forward["bytes"]
+            forward["bytes"] = {"in": count["received"], "out": count["sent"]}
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "TunnelStatus":
+        """The snapshot again that `as_dict` wrote; fields of a newer version are left out."""
+        return cls(
+            id=data["id"],
+            name=data["name"],
+            kind=data["kind"],
+            host=data["host"],
+            route=tuple(data["route"]),
+            forwards=tuple(_forward(item) for item in data["forwards"]),
+            state=data["state"],
+            since=data["since"],
+            source=data["source"],
+            host_key=data["host_key"],
+            error=_error(data["error"]),
+            rtt_ms=data["rtt_ms"],
+        )
+
+
+def _forward(data: Mapping[str, Any]) -> ForwardStatus:
+    return ForwardStatus(
+        kind=data["kind"],
+        spec=data["spec"],
+        asked=data["asked"],
+        bound=data["bound"],
+        destination=data["destination"],
+        streams=StreamCount(data["streams"]["open"], data["streams"]["total"]),
+        bytes=ByteCount(data["bytes"]["in"], data["bytes"]["out"]),
+        error=_error(data["error"]),
+    )
+
+
+def _error(data: Mapping[str, Any] | None) -> ErrorStatus | None:
+    if data is None:
+        return None
+    return ErrorStatus(data["code"], data["message"], data["hint"], data["hop"])
