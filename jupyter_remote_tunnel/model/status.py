@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from .errors import RemoteTunnelError, from_dict
 from .spec import TunnelKind
@@ -37,13 +37,8 @@ class StreamCount:
     total: int
 
 
-# "in" is a keyword of Python, so this one is written by its two functions below.
-@dataclass(frozen=True)
-class ByteCount:
-    """Bytes relayed: `received` remote → local ("in"), `sent` local → remote ("out")."""
-
-    received: int
-    sent: int
+ByteCount = TypedDict("ByteCount", {"in": int, "out": int})
+"""Bytes relayed: "in" is remote → local, "out" local → remote."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +80,7 @@ class TunnelStatus:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        data = asdict(self)
-        for forward in data["forwards"]:
-            count = forward["bytes"]
-            forward["bytes"] = {"in": count["received"], "out": count["sent"]}
-        return data
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "TunnelStatus":
@@ -118,7 +109,7 @@ def _forward(data: Mapping[str, Any]) -> ForwardStatus:
         bound=data["bound"],
         destination=data["destination"],
         streams=StreamCount(data["streams"]["open"], data["streams"]["total"]),
-        bytes=ByteCount(data["bytes"]["in"], data["bytes"]["out"]),
+        bytes={"in": data["bytes"]["in"], "out": data["bytes"]["out"]},
         error=_error(data["error"]),
     )
 
