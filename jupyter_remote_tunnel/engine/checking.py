@@ -1,7 +1,7 @@
 """JSON from outside, checked against the dataclasses of `messages` and made into one of them.
 
-msgspec does the work; what it lets pass in a dataclass, a field that nobody knows, is refused here: a
-misspelt option must not be ignored.
+msgspec does the work; what it lets pass in a dataclass, a field that nobody knows, is refused here:
+a misspelt option must not be ignored.
 """
 
 from dataclasses import fields, is_dataclass

@@ -1,7 +1,8 @@
-"""The control protocol: every method, what it takes and what it gives. There is no other definition.
+"""The control protocol: every method, what it takes and what it gives. There is no other
+definition.
 
-REST bodies, the OpenAPI file and the TypeScript types are made from these dataclasses. They need the
-standard library only, so that a kernel of another environment can speak to the engine.
+REST bodies, the OpenAPI file and the TypeScript types are made from these dataclasses. They need
+the standard library only, so that a kernel of another environment can speak to the engine.
 
 On the wire each message is one line of JSON (UTF-8, at most `MAX_LINE` bytes):
 
@@ -9,7 +10,8 @@ On the wire each message is one line of JSON (UTF-8, at most `MAX_LINE` bytes):
     {"id": 1, "result": {…}}     or     {"id": 1, "error": {"code", "message", "hint", "hop"}}
     {"event": "tunnel", "data": {…}}
 
-The first request is `hello`. Requests of one client run side by side; answers come as they are ready.
+The first request is `hello`. Requests of one client run side by side; answers come as they are
+ready.
 """
 
 from dataclasses import dataclass, field
@@ -64,7 +66,7 @@ class OpenTunnel:
 
 @dataclass(frozen=True)
 class OpenedTunnel:
-    """`created` is False where an equal tunnel was there already; `understood` is the line of ssh."""
+    """`created` is False where an equal one was there already; `understood` is the line of ssh."""
 
     tunnel: TunnelStatus
     created: bool
@@ -149,7 +151,8 @@ class WantedTunnel:
     id: str
     request: TunnelRequest
     source: Source = "user"
-    # What was bound when the request left it open (port 0, a picked port): asked for again by number.
+    # What was bound when the request left it open (port 0, a picked port): asked for again by
+    # number.
     bound: tuple[str | None, ...] = ()
 
 

@@ -6,7 +6,6 @@ split by `shlex` and nothing else: what only a shell could do is refused by name
 -M x`, a prompt in front and `&` behind are taken off.
 """
 
-import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ HONOURED = {
     "L": True, "R": True, "D": True, "J": True, "p": True, "l": True, "i": True, "F": True,
     "o": True, "b": True, "c": True, "m": True, "4": False, "6": False, "C": False, "g": False,
 }  # fmt: skip
-NO_EFFECT = {letter: False for letter in "NfnTqvxaky"}
+NO_EFFECT = frozenset("NfnTqvxaky")
 REFUSED = {
     "t": "a tunnel has no terminal",
     "X": "X11 is not forwarded here",
@@ -160,7 +159,7 @@ def _without_program(words: list[str]) -> list[str]:
         words = words[1:]
     if not words:
         return words
-    program = os.path.basename(words[0]).removesuffix(".exe")
+    program = words[0].rpartition("/")[2].removesuffix(".exe")
     if program == "sshpass":
         _refuse(
             "sshpass shows a password to everybody on this machine.",

@@ -246,6 +246,11 @@ class TunnelSpec:
         """`user@host` as the user would type it."""
         return self.host if self.ssh.user is None else f"{self.ssh.user}@{self.host}"
 
+    @property
+    def has_default_name(self) -> bool:
+        """Whether nobody chose the name."""
+        return self.name == default_name(self.host, self.forwards)
+
     def same_as(self, other: "TunnelSpec") -> bool:
         """Whether both ask for the same tunnel; what to do on a conflict does not matter."""
         return replace(self, on_conflict="fail") == replace(other, on_conflict="fail")

@@ -1,0 +1,212 @@
+"""What the engine does when it is asked: each method of `messages.METHODS`, on the manager.
+ `Service.call` takes checked params and gives back the result's JSON. Changes of tunnels go out as
+events to every subscriber; the wanted set goes to holders.
+"""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from .. import __version__
+from ..model.command_line import command_line, spec_of
+from ..model.errors import BadInput, Transient
+from ..model.forward import ForwardKind, ForwardSpec, TcpBind
+from ..model.settings import EngineSettings
+from ..model.spec import TunnelRequest, TunnelSpec
+from ..ssh.connection import Connection
+from ..tunnels.manager import Manager, Wanted
+from ..tunnels.tunnel import Tunnel
+from . import messages
+from .messages import Client
+
+
+class Subscriber(Protocol):
+    """A client that hears events. `client` is what it said of itself in `hello`."""
+
+    client: Client
+
+    def event(self, name: str, data: dict[str, Any], key: str) -> None:
+        """Send an event. A newer one of the same `name` and `key` replaces one not yet sent."""
+
+
+class Service:
+    """The engine's methods."""
+
+    def __init__(self, settings: EngineSettings, private_dir: Path, pid: int) -> None:
+        self._private_dir = private_dir
+        self._pid = pid
+        self._subscribers: set[Subscriber] = set()
+        self._manager = Manager(settings, private_dir, self)
+        self._wanted_told: list[dict[str, Any]] = []
+        self._methods: dict[str, Callable[..., Any]] = {
+            "hello": self._hello,
+            "ping": self._ping,
+            "tunnels.list": self._list,
+            "tunnels.open": self._open,
+            "tunnels.get": self._get,
+            "tunnels.close": self._close,
+            "tunnels.restart": self._restart,
+            "hosts.list": self._hosts,
+            "exec": self._exec,
+            "read_file": self._read_file,
+            "holder.restore": self._restore,
+        }
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Send it every event from now on."""
+        self._subscribers.add(subscriber)
+        if subscriber.client == "holder":
+            subscriber.event("wanted", {"tunnels": self._wanted()}, "")
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Send it nothing more."""
+        self._subscribers.discard(subscriber)
+
+    async def call(self, method: str, params: Any, client: Client) -> dict[str, Any]:
+        """Do what is asked.
+
+        :param params: an instance of the method's params class.
+        :param client: who asks, as in `hello`.
+        :returns: the JSON of the method's result class.
+        :raises RemoteTunnelError: why not.
+        """
+        result = await self._methods[method](params, client)
+        return asdict(result)
+
+    async def close(self) -> None:
+        """Close every tunnel."""
+        await self._manager.close_all()
+
+    # The methods.
+
+    async def _hello(self, params: messages.Hello, _client: Client) -> messages.Welcome:
+        if params.version != __version__:
+            raise BadInput(
+                f"The engine is version {__version__}, this client {params.version}.",
+                hint="Restart the Jupyter server, or the kernel, so that both are of one version.",
+            )
+        return messages.Welcome(__version__, self._pid, str(self._private_dir))
+
+    async def _ping(self, _params: messages.Empty, _client: Client) -> messages.Empty:
+        return messages.Empty()
+
+    async def _list(self, _params: messages.Empty, _client: Client) -> messages.TunnelList:
+        return messages.TunnelList(tuple(t.status() for t in self._manager.tunnels))
+
+    async def _open(self, params: messages.OpenTunnel, client: Client) -> messages.OpenedTunnel:
+        spec = spec_of(params.request)
+        tunnel, created = await self._manager.open(
+            spec, params.source, from_shell=client == "shell"
+        )
+        return messages.OpenedTunnel(tunnel.status(), created, command_line(tunnel.spec))
+
+    async def _get(self, params: messages.NamedTunnel, _client: Client) -> messages.OneTunnel:
+        return messages.OneTunnel(self._manager.get(params.tunnel).status())
+
+    async def _close(self, params: messages.CloseTunnel, _client: Client) -> messages.OneTunnel:
+        tunnel = await self._manager.close(params.tunnel, params.drain)
+        return messages.OneTunnel(tunnel.status())
+
+    async def _restart(self, params: messages.NamedTunnel, _client: Client) -> messages.OneTunnel:
+        return messages.OneTunnel((await self._manager.restart(params.tunnel)).status())
+
+    async def _hosts(self, _params: messages.Empty, _client: Client) -> messages.HostList:
+        hosts: dict[str, list[str]] = {}
+        for tunnel in self._manager.tunnels:
+            hosts.setdefault(tunnel.spec.login, []).append(tunnel.id)
+        return messages.HostList(tuple(messages.Host(h, tuple(ids)) for h, ids in hosts.items()))
+
+    async def _exec(self, params: messages.Exec, client: Client) -> messages.ExecResult:
+        try:
+            stdin = base64.b64decode(params.stdin, validate=True)
+        except binascii.Error:
+            raise BadInput("exec: stdin is not base64.") from None
+        if not params.argv or not 0 < params.timeout <= 600:
+            raise BadInput("exec: argv is empty, or timeout is not between 0 and 600 seconds.")
+
+        async def run(connection: Connection) -> messages.ExecResult:
+            try:
+                async with asyncio.timeout(params.timeout):
+                    done = await connection.exec(params.argv, stdin)
+            except TimeoutError:
+                raise Transient(
+                    f"The command on {params.request.host} took over {params.timeout:g} s.",
+                    code="connect_timeout",
+                ) from None
+            return messages.ExecResult(done.status, _base64(done.stdout), _base64(done.stderr))
+
+        return await self._on_host(params.request, client, run)
+
+    async def _read_file(self, params: messages.ReadFile, client: Client) -> messages.FileContent:
+        async def read(connection: Connection) -> messages.FileContent:
+            return messages.FileContent(_base64(await connection.read_file(params.path)))
+
+        return await self._on_host(params.request, client, read)
+
+    async def _on_host(
+        self, request: TunnelRequest, client: Client, job: Callable[..., Any]
+    ) -> Any:
+        """Run `job` with a connection to the host of `request`, which is leased for that long."""
+        lease = await self._manager.lease(_host_spec(request), from_shell=client == "shell")
+        try:
+            return await job(await lease.link.connect())
+        finally:
+            await lease.release()
+
+    async def _restore(self, params: messages.Restore, client: Client) -> messages.TunnelList:
+        wanted = [
+            Wanted(entry.id, spec_of(entry.request), entry.source, entry.bound)
+            for entry in params.tunnels
+        ]
+        self._manager.restore(wanted)
+        return await self._list(messages.Empty(), client)
+
+    # What the manager tells (tunnels.manager.Listener).
+
+    def tunnel_changed(self, tunnel: Tunnel) -> None:
+        self._tell("tunnel", tunnel.status().as_dict(), tunnel.id)
+        self._tell_wanted()
+
+    def tunnel_removed(self, tunnel: Tunnel) -> None:
+        self._tell("removed", {"tunnel": tunnel.id}, tunnel.id)
+        self._tell_wanted()
+
+    def _tell(self, name: str, data: dict[str, Any], key: str) -> None:
+        for subscriber in self._subscribers:
+            subscriber.event(name, data, key)
+
+    def _tell_wanted(self) -> None:
+        wanted = self._wanted()
+        if wanted == self._wanted_told:
+            return
+        self._wanted_told = wanted
+        for subscriber in self._subscribers:
+            if subscriber.client == "holder":
+                subscriber.event("wanted", {"tunnels": wanted}, "")
+
+    def _wanted(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": entry.id,
+                "request": entry.spec.request().as_dict(),
+                "source": entry.source,
+                "bound": entry.bound,
+            }
+            for entry in self._manager.wanted()
+        ]
+
+
+def _host_spec(request: TunnelRequest) -> TunnelSpec:
+    """The spec of a host alone: a forward that nobody opens stands in for the missing ones."""
+    if request.command is not None or request.forwards:
+        raise BadInput("Only a host and options of ssh belong here, no forwards.")
+    unused = ForwardSpec(ForwardKind.DYNAMIC, TcpBind(None, 0), None)
+    return TunnelSpec.make(request.host or "", (unused,), ssh=request.ssh)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

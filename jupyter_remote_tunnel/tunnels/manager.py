@@ -1,0 +1,210 @@
+"""The manager: which tunnels are wanted, and the ones that run.
+ It decides what an `open` means (a new tunnel, one that is there already, a conflict), keeps the
+list, and tells its listeners of every change. All of it on one event loop.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from ..model.errors import Fatal, RemoteTunnelError
+from ..model.settings import EngineSettings
+from ..model.spec import TunnelSpec
+from ..model.state import State
+from ..model.status import Source
+from ..ssh.config import resolve
+from .link import Lease, LinkPool
+from .policy import check
+from .tasks import Tasks
+from .tunnel import Surroundings, Tunnel
+
+
+class Listener(Protocol):
+    """Who hears of changes. Neither may block or raise."""
+
+    def tunnel_changed(self, tunnel: Tunnel) -> None:
+        """A tunnel is new, or its state, an error or a bound address changed."""
+
+    def tunnel_removed(self, tunnel: Tunnel) -> None:
+        """A tunnel left the list."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One entry of the wanted set, as it can be opened again."""
+
+    id: str
+    spec: TunnelSpec
+    source: Source
+    bound: tuple[str | None, ...]
+
+
+class Manager:
+    """All tunnels, by id, in the order in which they were asked for."""
+
+    def __init__(self, settings: EngineSettings, private_dir: Path, listener: Listener) -> None:
+        self.settings = settings
+        self.pool = LinkPool(settings)
+        self._listener = listener
+        self._tunnels: dict[str, Tunnel] = {}
+        self._around = Surroundings(settings, self.pool, private_dir, listener.tunnel_changed)
+        self._tasks = Tasks()
+
+    @property
+    def tunnels(self) -> list[Tunnel]:
+        """Every tunnel, the failed ones too."""
+        return list(self._tunnels.values())
+
+    def get(self, id_or_name: str) -> Tunnel:
+        """:raises Fatal: code "not_found"; the hint lists what there is."""
+        found = self._tunnels.get(id_or_name) or self._named(id_or_name)
+        if found is None:
+            names = ", ".join(tunnel.spec.name for tunnel in self.tunnels[:10])
+            raise Fatal(
+                f"There is no tunnel {id_or_name[:100]!r}.",
+                code="not_found",
+                hint=f"There are: {names}." if names else "No tunnel is open.",
+            )
+        return found
+
+    def _named(self, name: str) -> Tunnel | None:
+        return next((tunnel for tunnel in self.tunnels if tunnel.spec.name == name), None)
+
+    async def open(
+        self, spec: TunnelSpec, source: Source = "user", *, from_shell: bool = False
+    ) -> tuple[Tunnel, bool]:
+        """Open a tunnel, or find the equal one that is there (False then).
+
+        An equal one that failed is opened again; a failed one of that name gives way. A tunnel that
+        could not reach its host stays in the list, failed; one that was refused before does not.
+
+        :raises RemoteTunnelError: it is not allowed, its name is taken, or opening it failed.
+        """
+        check(spec, self.settings, from_shell=from_shell)
+        known = self._equal(spec)
+        if known is not None:
+            await self._be_open(known)
+            return known, False
+        failed = self._named(spec.name)
+        if failed is not None and failed.state is State.FAILED:
+            await self._remove(failed)
+        tunnel = self._add(secrets.token_hex(6), self._with_free_name(spec), source)
+        try:
+            await tunnel.open()
+        except RemoteTunnelError:
+            if not tunnel.reached_out:
+                await self._remove(tunnel)
+            raise
+        return tunnel, True
+
+    def _equal(self, spec: TunnelSpec) -> Tunnel | None:
+        """The tunnel that does what `spec` asks for; a name that was not chosen does not count."""
+        for tunnel in self.tunnels:
+            same = replace(spec, name=tunnel.spec.name) if spec.has_default_name else spec
+            if tunnel.spec.same_as(same):
+                return tunnel
+        return None
+
+    @staticmethod
+    async def _be_open(tunnel: Tunnel) -> None:
+        if tunnel.state in (State.FAILED, State.WAITING_FOR_USER, State.CONNECTING):
+            await tunnel.restart()
+
+    def _with_free_name(self, spec: TunnelSpec) -> TunnelSpec:
+        """`spec` under a name of its own: "gpu01:5006-2" where nobody chose one.
+
+        :raises Fatal: code "conflict", the chosen name belongs to another tunnel.
+        """
+        if self._named(spec.name) is None:
+            return spec
+        if not spec.has_default_name:
+            raise Fatal(
+                f"The name {spec.name} belongs to another tunnel.",
+                code="conflict",
+                hint=f"Choose another --name, or close it first: jupyter tunnel close {spec.name}",
+            )
+        number = 2
+        while self._named(f"{spec.name}-{number}") is not None:
+            number += 1
+        return replace(spec, name=f"{spec.name}-{number}")
+
+    def _add(
+        self,
+        tunnel_id: str,
+        spec: TunnelSpec,
+        source: Source,
+        bound: tuple[str | None, ...] = (),
+    ) -> Tunnel:
+        if len(self._tunnels) >= self.settings.max_tunnels:
+            raise Fatal(
+                f"There are {len(self._tunnels)} tunnels already.",
+                code="too_many",
+                hint="Close one, or raise c.TunnelManager.max_tunnels.",
+            )
+        tunnel = self._tunnels[tunnel_id] = Tunnel(tunnel_id, spec, source, self._around, bound)
+        return tunnel
+
+    async def close(self, id_or_name: str, drain: float = 0.0) -> Tunnel:
+        """Close a tunnel and take it off the list; a failed one is dismissed.
+
+        :raises Fatal: code "not_found".
+        """
+        tunnel = self.get(id_or_name)
+        await self._remove(tunnel, drain)
+        return tunnel
+
+    async def _remove(self, tunnel: Tunnel, drain: float = 0.0) -> None:
+        await tunnel.close(drain)
+        if self._tunnels.get(tunnel.id) is tunnel:
+            del self._tunnels[tunnel.id]
+            self._listener.tunnel_removed(tunnel)
+
+    async def restart(self, id_or_name: str) -> Tunnel:
+        """:raises RemoteTunnelError: there is no such tunnel, or opening it again failed."""
+        tunnel = self.get(id_or_name)
+        await tunnel.restart()
+        return tunnel
+
+    def wanted(self) -> list[Wanted]:
+        """What to open again after an end that nobody asked for."""
+        return [Wanted(t.id, t.spec, t.source, t.bound) for t in self.tunnels]
+
+    def restore(self, wanted: Sequence[Wanted]) -> None:
+        """Open again what was wanted, under the same ids, in the background.
+
+        What cannot be reached now is tried until it can; what is not allowed any more, or fails for
+        good, stays in the list with its error.
+        """
+        for entry in wanted:
+            if entry.id not in self._tunnels and self._equal(entry.spec) is None:
+                tunnel = self._add(entry.id, entry.spec, entry.source, entry.bound)
+                self._tasks.start(self._restore(tunnel), f"restore {entry.spec.name}")
+
+    async def _restore(self, tunnel: Tunnel) -> None:
+        try:
+            # What the user's own configuration or saved set holds was typed by the user.
+            check(tunnel.spec, self.settings, from_shell=True)
+        except RemoteTunnelError as error:
+            tunnel.refuse(error)
+            return
+        try:
+            await tunnel.open(persist=True)
+        except RemoteTunnelError:
+            return  # the tunnel shows it
+
+    async def lease(self, spec: TunnelSpec, *, from_shell: bool = False) -> Lease:
+        """A lease of the link to the host of `spec`, for a command or a file; connected by its
+        user.
+
+        :raises RemoteTunnelError: the host is not allowed or cannot be resolved.
+        """
+        check(spec, self.settings, from_shell=from_shell)
+        return self.pool.lease(await resolve(spec.host, spec.ssh, self.settings))
+
+    async def close_all(self) -> None:
+        """Close every tunnel and link."""
+        await self._tasks.close()
+        await asyncio.gather(*(self._remove(tunnel) for tunnel in self.tunnels))

@@ -1,0 +1,380 @@
+"""The tunnel: one live thing in the list. It owns its listeners and its lease of a link, and it has
+a state.
+
+    open():     resolve the route → bind the listeners → connect the link → attach the forwards
+    link lost:  detach the forwards, whose listeners stay; the link retries; attach again
+    close():    whatever runs is ended, and nothing of it is left
+
+Every change of state goes through the table in `model.state`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..model.errors import Fatal, NeedsUser, RemoteTunnelError, Transient
+from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
+from ..model.settings import EngineSettings
+from ..model.spec import OnConflict, TunnelSpec
+from ..model.state import Event, State, next_state
+from ..model.status import ErrorStatus, ForwardStatus, Source, StreamCount, TunnelStatus
+from ..ssh.config import resolve
+from ..ssh.connection import Connection
+from ..ssh.forward import Forward, make_forward
+from .backoff import backoff
+from .link import Lease, LinkPool
+from .tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+_ENDED = (State.CLOSING, State.CLOSED)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every tunnel of a manager shares."""
+
+    settings: EngineSettings
+    pool: LinkPool
+    private_dir: Path
+    changed: "Callable[[Tunnel], None]"
+
+
+class Tunnel:
+    """One tunnel. `id` is 12 hexadecimal digits and stays the same for its whole life.
+
+    :param bound: where its forwards were bound in an earlier life: asked for again by number.
+    """
+
+    def __init__(
+        self,
+        tunnel_id: str,
+        spec: TunnelSpec,
+        source: Source,
+        around: Surroundings,
+        bound: tuple[str | None, ...] = (),
+    ) -> None:
+        self.id = tunnel_id
+        self.spec = spec
+        self.source = source
+        self.state = State.CLOSED
+        self.since = _now()
+        self.error: RemoteTunnelError | None = None
+        self._around = around
+        self._bound = bound
+        self._forwards: list[Forward] = []
+        self._lease: Lease | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
+        self._host_key: str | None = None
+        self._route: tuple[str, ...] = ()
+        self._reached_out = False
+        self._tasks = Tasks()
+        self._told: object = None
+
+    # What a user asks for.
+
+    async def open(self, *, persist: bool = False) -> None:
+        """Open it, all or nothing: when this returns, every forward is there.
+
+        :param persist: what may pass is retried in the background, as for a tunnel that was open
+        before.
+        :raises RemoteTunnelError: it failed; the tunnel keeps the error and nothing is left open.
+        """
+        self._go(Event.OPEN)
+        await self._run_open(persist)
+
+    async def restart(self) -> None:
+        """Open its forwards again, on the ports that they had; the link only if it is not open.
+
+        :raises RemoteTunnelError: it failed, as in `open`.
+        """
+        if self.state is State.CONNECTING and self._opening is not None:
+            await asyncio.shield(self._opening)
+            return
+        self._go(Event.RESTART)
+        self._bound = self.bound
+        # Held for the while, so that a link that is up stays up.
+        held = None if self._lease is None else self._around.pool.lease(self._lease.link.route)
+        try:
+            await self._tear_down()
+            await self._run_open(persist=False)
+        finally:
+            if held is not None:
+                await held.release()
+
+    async def close(self, drain: float = 0.0) -> None:
+        """Close it: at once, or when its streams have ended but at most after `drain` seconds."""
+        if self.state in _ENDED:
+            return
+        self._go(Event.CLOSE)
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+        if drain > 0 and self._forwards:
+            await asyncio.gather(*(forward.drain(drain) for forward in self._forwards))
+        await self._tear_down()
+        self._remove_connection_file()
+        self._go(Event.CLOSED)
+
+    def refuse(self, error: RemoteTunnelError) -> None:
+        """Fail without a try: it is not allowed (any more)."""
+        self._go(Event.OPEN)
+        self.error = error
+        self._go(Event.FAIL)
+
+    @property
+    def reached_out(self) -> bool:
+        """Whether it came so far as to connect to its host."""
+        return self._reached_out
+
+    # The way up.
+
+    async def _run_open(self, persist: bool) -> None:
+        """`_open` in a task of its own, so that `close()` can end it whoever waits for it."""
+        self._opening = self._tasks.start(self._open(persist), f"open {self.spec.name}")
+        opening = self._opening
+        opening.add_done_callback(lambda task: task.cancelled() or task.exception())
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            if not opening.cancelled():
+                raise  # the caller was cancelled; the tunnel goes on
+            raise Fatal(
+                f"The tunnel {self.spec.name} was closed while it was being opened.", code="closed"
+            ) from None
+        finally:
+            if self._opening is opening and opening.done():
+                self._opening = None
+
+    async def _open(self, persist: bool) -> None:
+        try:
+            route = await resolve(self.spec.host, self.spec.ssh, self._around.settings)
+            self._route = tuple(map(str, route))
+            await self._listen()
+            self._lease = self._around.pool.lease(route)
+            self._lease.link.subscribe(self)
+            self._reached_out = True
+            await self._attach(await self._lease.link.connect())
+        except Transient as error:
+            if persist and self._lease is not None:
+                self._fall_back(error)
+                self._lease.link.keep_trying()
+                return
+            await self._fail(error)
+            raise
+        except RemoteTunnelError as error:
+            await self._fail(error)
+            raise
+        except asyncio.CancelledError:
+            await self._tear_down()
+            raise
+        self._go(Event.OPENED)
+
+    async def _listen(self) -> None:
+        for number, spec in enumerate(self.spec.forwards, start=1):
+            wanted, on_conflict = self._wanted(spec, number)
+            forward = make_forward(
+                wanted,
+                self._around.settings,
+                private_dir=self._around.private_dir,
+                on_conflict=on_conflict,
+                on_change=self._tell,
+            )
+            self._forwards.append(forward)
+            await forward.listen()
+
+    def _wanted(self, spec: ForwardSpec, number: int) -> tuple[ForwardSpec, OnConflict]:
+        """The forward with what was left open decided: the port it had before, the name of its
+        socket.
+        """
+        if spec.bind == PrivateSocket(None):
+            return replace(spec, bind=PrivateSocket(f"{self.id}-{number}")), "fail"
+        before = self._bound[number - 1] if number <= len(self._bound) else None
+        open_port = isinstance(spec.bind, TcpBind) and (
+            spec.bind.port == 0 or self.spec.on_conflict == "pick"
+        )
+        if before is None or not open_port or not isinstance(spec.bind, TcpBind):
+            return spec, self.spec.on_conflict
+        port = int(before.rpartition(":")[2])
+        return replace(spec, bind=TcpBind(spec.bind.host, port)), "pick"
+
+    async def _attach(self, connection: Connection) -> None:
+        """Give the forwards their connection.
+
+        The first time one that fails fails all. After a loss a tunnel is open with what works, and
+        the rest is tried again: a stale sshd may still hold its port.
+        """
+        self._connection = connection
+        self._host_key = connection.host_key
+        first = self.state is State.CONNECTING
+        failed = []
+        for forward in self._forwards:
+            try:
+                await forward.attach(connection)
+            except Fatal:
+                if first:
+                    raise
+                failed.append(forward)
+        if connection.lost.done():
+            raise connection.lost.result()
+        if failed:
+            self._tasks.start(self._attach_again(failed, connection), f"retry {self.spec.name}")
+
+    async def _attach_again(self, forwards: list[Forward], connection: Connection) -> None:
+        settings = self._around.settings
+        for wait in backoff(settings.backoff_first, settings.backoff_max):
+            await asyncio.sleep(wait)
+            if self._connection is not connection:
+                return
+            forwards = [forward for forward in forwards if not await _attached(forward, connection)]
+            self._tell()
+            if not forwards:
+                return
+
+    # What the link tells (LinkUser).
+
+    def link_up(self, connection: Connection) -> None:
+        if self.state is State.RECONNECTING:
+            self._tasks.start(self._come_back(connection), f"attach {self.spec.name}")
+
+    async def _come_back(self, connection: Connection) -> None:
+        try:
+            await self._attach(connection)
+        except RemoteTunnelError as error:
+            # Lost again in the meantime: the link tells, and tries.
+            log.info("%s: %s", self.spec.name, error)
+            return
+        if self.state is State.RECONNECTING and self._connection is connection:
+            self._go(Event.OPENED)
+
+    def link_lost(self, error: RemoteTunnelError) -> None:
+        if self.state in (State.OPEN, State.RECONNECTING):
+            self._fall_back(error)
+
+    def link_retries(self, error: RemoteTunnelError) -> None:
+        if self.state is State.RECONNECTING:
+            self.error = error
+            self._tell()
+
+    def link_failed(self, error: RemoteTunnelError) -> None:
+        if self.state is not State.RECONNECTING:
+            return
+        self.error = error
+        self._go(Event.ASK if isinstance(error, NeedsUser) else Event.FAIL)
+        for forward in self._forwards:
+            forward.detach(error)
+
+    def _fall_back(self, error: RemoteTunnelError) -> None:
+        self.error = error
+        self._connection = None
+        for forward in self._forwards:
+            forward.detach(error)
+        if self.state is not State.RECONNECTING:
+            self._go(Event.LOSE)
+
+    # The way down.
+
+    async def _fail(self, error: RemoteTunnelError) -> None:
+        await self._tear_down()
+        self.error = error
+        self._go(Event.FAIL)
+
+    async def _tear_down(self) -> None:
+        """Close what is open of it, newest first. The state is the caller's business."""
+        self._connection = None
+        await self._tasks.close()
+        for forward in reversed(self._forwards):
+            await forward.close()
+        self._forwards.clear()
+        if self._lease is not None:
+            lease, self._lease = self._lease, None
+            lease.link.unsubscribe(self)
+            await lease.release()
+
+    def _remove_connection_file(self) -> None:
+        if self.spec.connection_file is not None:
+            Path(self.spec.connection_file).unlink(missing_ok=True)
+
+    # The state and the snapshot.
+
+    def _go(self, event: Event) -> None:
+        self.state = next_state(self.state, event)
+        self.since = _now()
+        if self.state in (State.OPEN, State.CONNECTING):
+            self.error = None
+        self._tell()
+
+    def _tell(self) -> None:
+        """Report a change, once: streams that come and go are none."""
+        now = (self.state, self.error, self.bound, tuple(f.last_error for f in self._forwards))
+        if now != self._told:
+            self._told = now
+            self._around.changed(self)
+
+    @property
+    def bound(self) -> tuple[str | None, ...]:
+        """Where each forward listens, or what is known from before."""
+        if not self._forwards:
+            return self._bound
+        return tuple(forward.bound for forward in self._forwards)
+
+    def status(self) -> TunnelStatus:
+        """The snapshot."""
+        link = None if self._lease is None else self._lease.link
+        rtt = None if link is None else link.rtt
+        return TunnelStatus(
+            id=self.id,
+            name=self.spec.name,
+            kind=self.spec.kind,
+            host=self.spec.login,
+            route=self._route,
+            forwards=tuple(self._forward_status()),
+            state=self.state.value,
+            since=self.since,
+            source=self.source,
+            host_key=self._host_key,
+            error=None if self.error is None else ErrorStatus.of(self.error),
+            rtt_ms=None if rtt is None else round(rtt * 1000, 2),
+        )
+
+    def _forward_status(self) -> list[ForwardStatus]:
+        running: list[Forward | None] = [*self._forwards]
+        running += [None] * (len(self.spec.forwards) - len(running))
+        return [
+            _forward_status(spec, forward)
+            for spec, forward in zip(self.spec.forwards, running, strict=True)
+        ]
+
+
+async def _attached(forward: Forward, connection: Connection) -> bool:
+    try:
+        await forward.attach(connection)
+    except RemoteTunnelError:
+        return False  # the forward keeps the reason
+    return True
+
+
+def _forward_status(spec: ForwardSpec, forward: Forward | None) -> ForwardStatus:
+    error = None if forward is None else forward.last_error
+    return ForwardStatus(
+        kind=spec.kind.value,
+        spec=str(spec),
+        asked=str(spec.bind),
+        bound=None if forward is None else forward.bound,
+        destination=None if spec.destination is None else str(spec.destination),
+        streams=StreamCount(0, 0)
+        if forward is None
+        else StreamCount(forward.streams_open, forward.streams_total),
+        bytes={"in": 0, "out": 0}
+        if forward is None
+        else {"in": forward.bytes_in, "out": forward.bytes_out},
+        error=None if error is None else ErrorStatus.of(error),
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
