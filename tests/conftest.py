@@ -1,0 +1,73 @@
+"""Fixtures over `tests.support`: one peer each, with default knobs; for others use the peer itself.
+
+Nothing may be left at the end of the session: the last fixture to be torn down looks for processes.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.support.bokeh_app import BokehApp
+from tests.support.bokeh_app import bokeh_app as run_bokeh
+from tests.support.jupyter import Jupyter
+from tests.support.jupyter import jupyter as run_jupyter
+from tests.support.kernel import Kernel, ipykernel
+from tests.support.leaks import no_new_processes
+from tests.support.sshd import SshBed, Sshd
+
+# A busy machine is no failure of the code under test.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left() -> Iterator[None]:
+    """No process that the tests started outlives them."""
+    with no_new_processes():
+        yield
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A private folder with a short path, for Unix sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="jrt-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def ssh_bed() -> Iterator[SshBed]:
+    """An `SshBed` without hosts; see `SshBed.host`."""
+    with SshBed() as bed:
+        yield bed
+
+
+@pytest.fixture
+def sshd(ssh_bed: SshBed) -> Sshd:
+    """A running sshd with the alias ``gpu01`` in `ssh_bed`."""
+    return ssh_bed.host("gpu01")
+
+
+@pytest.fixture
+def bokeh_app() -> Iterator[BokehApp]:
+    """`bokeh serve` on a free loopback port, without any flag."""
+    with run_bokeh() as app:
+        yield app
+
+
+@pytest.fixture
+def kernel() -> Iterator[Kernel]:
+    """An ipykernel on TCP."""
+    with ipykernel() as running:
+        yield running
+
+
+@pytest.fixture
+def jupyter_server() -> Iterator[Jupyter]:
+    """Jupyter Server with a token and this project's extension."""
+    with run_jupyter() as server:
+        yield server
