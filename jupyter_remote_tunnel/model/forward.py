@@ -123,7 +123,7 @@ class ForwardSpec:
             )
         body = text[2:]
         start = 2 + len(body) - len(body.lstrip())
-        return cls.parse_body(KIND_OF[option], text[start:].rstrip(), text, start)
+        return cls.parse_body(KIND_OF[option], text[start:], text, start)
 
     @classmethod
     def parse_body(
@@ -241,7 +241,7 @@ class _Reader:
     def _has_bind_address(self, parts: list[_Part]) -> bool:
         """How many parts there are tells, as in ssh, whether the first is a bind address."""
         if self.kind is ForwardKind.DYNAMIC:
-            return len(parts) > 1
+            return len(parts) == 2 or (len(parts) > 2 and not parts[0].text.isdigit())
         if len(parts) == 2 and self.kind is ForwardKind.REMOTE:
             return not parts[1].is_path  # -R bind:port (SOCKS), or -R port:socket
         if len(parts) == 3:

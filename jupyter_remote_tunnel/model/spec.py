@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from .address import TcpAddress, check_host, parse_port, refuse
 from .errors import BadInput
 from .forward import ForwardKind, ForwardSpec, TcpBind
+from .text import plain
 
 TunnelKind = Literal["forward", "application", "kernel"]
 OnConflict = Literal["fail", "pick"]
@@ -357,8 +358,9 @@ def default_name(host: str, forwards: tuple[ForwardSpec, ...]) -> str:
     """
     first = forwards[0]
     if isinstance(first.destination, TcpAddress):
-        return f"{host}:{first.destination.port}"
-    if first.destination is not None:
-        return f"{host}:{first.destination.path.rsplit('/', 1)[-1]}"[:100]
-    port = first.bind.port if isinstance(first.bind, TcpBind) else 0
-    return f"{host}:socks-{port}"
+        last = str(first.destination.port)
+    elif first.destination is not None:
+        last = first.destination.path.rsplit("/", 1)[-1]
+    else:
+        last = f"socks-{first.bind.port}" if isinstance(first.bind, TcpBind) else "socks"
+    return f"{plain(host, 80)}:{plain(last, 19)}"

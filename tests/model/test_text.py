@@ -1,0 +1,24 @@
+"""Text of a remote is shown plain."""
+
+import time
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_remote_tunnel.model.text import plain
+
+
+@given(st.text(), st.integers(1, 50))
+def test_what_is_shown_is_short_and_visible(text: str, limit: int) -> None:
+    shown = plain(text, limit)
+    assert len(shown) <= limit
+    assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in shown)
+    shown.encode()
+
+
+def test_escapes_bidi_and_megabytes() -> None:
+    assert plain("\x1b[31mred\x07\u202eevil\n\r next") == "[31mred evil next"
+    start = time.process_time()
+    assert plain("x" * 10_000_000, 10) == "xxxxxxxxx…"
+    assert time.process_time() - start < 1
