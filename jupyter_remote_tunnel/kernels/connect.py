@@ -1,0 +1,185 @@
+"""Attach to a kernel that already runs on a remote host.
+
+`connect` reads the remote connection file over SSH, opens one tunnel with the kernel's five
+channels (tcp or ipc there, private Unix sockets here), waits until a kernel answers on each, and
+writes a local connection file for `jupyter console --existing` or a `BlockingKernelClient`. The
+engine removes that file when the tunnel is closed.
+"""
+
+import asyncio
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from ..engine.client import EngineClient
+from ..engine.discovery import runtime_dir
+from ..model.errors import Fatal
+from ..model.forward import ForwardKind, ForwardSpec, PrivateSocket
+from ..model.spec import TunnelRequest
+from ..model.status import ErrorStatus, TunnelStatus
+from ..model.text import plain
+from .connection_file import CHANNELS, RemoteKernel, write_private
+
+# Every ZeroMQ socket greets with a signature of 10 bytes, of which the first is always this one.
+_GREETING = b"\xff"
+_PATIENCE = 15.0
+
+# Prints the runtime directory between two fences, as login shells may print banners. `jupyter` is
+# looked for as every command is, then with the login shell's PATH (where conda puts it), and else
+# the directory is the one that Jupyter has by default.
+_FENCE = "=jupyter-remote-tunnel="
+_RUNTIME_DIR = f"""
+dir=$(jupyter --runtime-dir 2>/dev/null </dev/null)
+[ -n "$dir" ] || dir=$("${{SHELL:-sh}}" -lc 'jupyter --runtime-dir' 2>/dev/null </dev/null | tail -n 1)
+[ -d "$dir" ] || case $(uname) in
+  Darwin) dir=$HOME/Library/Jupyter/runtime ;;
+  *) dir=${{JUPYTER_RUNTIME_DIR:-${{XDG_DATA_HOME:-$HOME/.local/share}}/jupyter/runtime}} ;;
+esac
+printf '{_FENCE}%s{_FENCE}' "$dir"
+"""
+
+
+@dataclass(frozen=True)
+class ConnectedKernel:
+    """A remote kernel that is within reach.
+
+    `connection_file` is the path of the local file, `remote_file` that on the host; `created` is
+    False where the tunnel was there already.
+    """
+
+    tunnel: TunnelStatus
+    connection_file: str
+    remote_file: str
+    kernel_name: str
+    created: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "tunnel": self.tunnel.as_dict(),
+            "connection_file": self.connection_file,
+            "remote_file": self.remote_file,
+            "kernel_name": self.kernel_name,
+            "created": self.created,
+        }
+
+
+async def connect(client: EngineClient, host: TunnelRequest, file: str) -> ConnectedKernel:
+    """Make the kernel of a remote connection file reachable from this machine.
+
+    :param host: the remote host and how to log in to it; no forwards.
+    :param file: the file's path there ("~/" is the home directory), or its bare name
+        ("kernel-123.json"), which is looked for in the remote Jupyter's runtime directory.
+    :raises RemoteTunnelError: the host or the file is out of reach, the file is not that of a
+        kernel or has no key, or no kernel answers. A tunnel that was opened for it is closed.
+    """
+    remote_file = await _whole_path(client, host, file)
+    where = f"{plain(file)} on {host.host}"
+    kernel = RemoteKernel.parse(await client.read_file(host, remote_file), where)
+    request = _request(host, kernel, file)
+    assert request.connection_file is not None
+    tunnel, created = await client.open_tunnel(request)
+    try:
+        prefix = _prefix(tunnel)
+        await _greeted(client, tunnel, where)
+        write_private(request.connection_file, kernel.local_fields(prefix))
+    except BaseException:
+        if created:
+            await client.close_tunnel(tunnel.id)
+        raise
+    return ConnectedKernel(
+        tunnel, request.connection_file, remote_file, kernel.kernel_name, created
+    )
+
+
+async def _whole_path(client: EngineClient, host: TunnelRequest, file: str) -> str:
+    if "/" in file:
+        return file
+    answer = await client.exec(host, ["sh", "-c", _RUNTIME_DIR])
+    parts = answer.stdout.decode("utf-8", "surrogateescape").split(_FENCE)
+    if len(parts) < 3 or not parts[1].startswith("/"):
+        raise Fatal(
+            f"{host.host} does not tell where its Jupyter keeps connection files.",
+            code="not_found",
+            hint=f"Give the whole path of {plain(file)}; `jupyter --runtime-dir` there prints it.",
+        )
+    return str(PurePosixPath(parts[1], file))
+
+
+def _request(host: TunnelRequest, kernel: RemoteKernel, file: str) -> TunnelRequest:
+    """One tunnel with a forward for each channel.
+
+    Its sockets and its local file are named after what it leads to, so that connecting again finds
+    the same tunnel.
+    """
+    seed = json.dumps([host.as_dict(), [str(address) for address in kernel.addresses]])
+    ident = hashlib.sha256(seed.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    forwards = tuple(
+        str(ForwardSpec(ForwardKind.LOCAL, PrivateSocket(f"kernel-{ident}-{number}"), address))
+        for number, address in enumerate(kernel.addresses, 1)
+    )
+    stem = PurePosixPath(file).name.removesuffix(".json")
+    return replace(
+        host,
+        forwards=forwards,
+        name=plain(f"{host.host}:{stem}", 100),
+        kind="kernel",
+        connection_file=str(runtime_dir() / f"kernel-jrt-{ident}.json"),
+    )
+
+
+def _prefix(tunnel: TunnelStatus) -> str:
+    """What the paths of the five sockets have in common; behind it stand -1 to -5."""
+    bound = [forward.bound or "" for forward in tunnel.forwards]
+    prefix = bound[0].removesuffix("-1")
+    if bound != [f"{prefix}-{number}" for number in range(1, len(CHANNELS) + 1)]:
+        raise Fatal(f"The sockets of {tunnel.name} have unexpected names.", code="internal")
+    return prefix
+
+
+async def _greeted(client: EngineClient, tunnel: TunnelStatus, where: str) -> None:
+    """Return when a kernel answers on every channel.
+
+    :raises Fatal: it does not: a kernel that has ended leaves its connection file behind.
+    """
+    paths = [forward.bound or "" for forward in tunnel.forwards]
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            silent = [
+                channel
+                for channel, path in zip(CHANNELS, paths, strict=True)
+                if not await _greets(path)
+            ]
+    except TimeoutError:
+        silent = list(CHANNELS)
+    if silent:
+        raise Fatal(
+            f"No kernel answers for {where}{await _reason(client, tunnel)}",
+            code="not_found",
+            hint="Does it still run? A kernel that was killed leaves its connection file behind.",
+        )
+
+
+async def _greets(path: str) -> bool:
+    try:
+        reader, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return False
+    try:
+        return await reader.read(1) == _GREETING
+    except OSError:
+        return False
+    finally:
+        writer.close()
+
+
+async def _reason(client: EngineClient, tunnel: TunnelStatus) -> str:
+    """How the engine explains it, as the end of a sentence."""
+    status = await client.get_tunnel(tunnel.id)
+    errors: list[ErrorStatus | None] = [*(forward.error for forward in status.forwards), status.error]
+    for error in errors:
+        if error is not None:
+            return f": {plain(error.message, 300)}"
+    return "."

@@ -1,0 +1,167 @@
+"""The connection file of a kernel: the remote one, checked, and the local one that stands for it.
+
+`RemoteKernel.parse` takes the bytes that came from the remote host and trusts none of them: only
+the known fields are kept, each of its type and in its range. `RemoteKernel.local_fields` and
+`write_private` make the file that Jupyter's clients on this side open.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..model.address import (
+    Address,
+    TcpAddress,
+    UnixAddress,
+    check_host,
+    check_path,
+)
+from ..model.errors import BadInput, Fatal
+
+# In the order of the ports 1 to 5 of the local file.
+CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+SIZE_LIMIT = 64 * 1024
+
+_KERNEL_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
+_SCHEME = re.compile(r"hmac-[a-z0-9-]{1,20}\Z")
+# A kernel that listens on every interface is reached on the remote's own loopback.
+_EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "::": "::1"}  # noqa: S104 (compared)
+
+
+@dataclass(frozen=True)
+class RemoteKernel:
+    """A kernel as its connection file describes it; `addresses` in the order of `CHANNELS`."""
+
+    addresses: tuple[Address, ...]
+    key: str
+    signature_scheme: str
+    kernel_name: str
+
+    @classmethod
+    def parse(cls, data: bytes, where: str) -> "RemoteKernel":
+        """Read a connection file; `where` names it in errors ("kernel-1.json on gpu01").
+
+        :raises Fatal: it is not one, or its messages would not be signed.
+        """
+        fields = _Fields(_json_object(data, where), where)
+        transport = fields.text("transport", default="tcp")
+        ip = fields.text("ip")
+        ports = [fields.port(f"{channel}_port") for channel in CHANNELS]
+        if len(set(ports)) != len(ports):
+            fields.refuse("two of its channels have the same port")
+        key = fields.text("key", default="")
+        if not key:
+            raise Fatal(
+                f"{where} has an empty key: the messages of this kernel are not signed.",
+                code="not_allowed",
+                hint="Anyone on that host could run code in it. Start it with a key.",
+            )
+        return cls(
+            addresses=tuple(_address(fields, transport, ip, port) for port in ports),
+            key=key,
+            signature_scheme=fields.matching("signature_scheme", _SCHEME, default="hmac-sha256"),
+            kernel_name=fields.matching("kernel_name", _KERNEL_NAME, default=""),
+        )
+
+    def local_fields(self, prefix: str) -> dict[str, Any]:
+        """The local connection file: the channels stand at `{prefix}-1` to `{prefix}-5`."""
+        ports = {f"{channel}_port": number for number, channel in enumerate(CHANNELS, 1)}
+        return {
+            **ports,
+            "transport": "ipc",
+            "ip": prefix,
+            "key": self.key,
+            "signature_scheme": self.signature_scheme,
+            "kernel_name": self.kernel_name,
+        }
+
+
+def write_private(path: Path, fields: Mapping[str, Any]) -> None:
+    """Write a JSON file that only its owner can read (0600), in one step.
+
+    :raises Fatal: it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(fields, file, indent=2)
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise Fatal(
+            f"The connection file {path} cannot be written: {error.strerror}.",
+            hint="The runtime directory must be yours; JUPYTER_RUNTIME_DIR names another.",
+        ) from error
+
+
+class _Fields:
+    """Typed access to the object of a connection file."""
+
+    def __init__(self, values: dict[str, Any], where: str) -> None:
+        self.values = values
+        self.where = where
+
+    def refuse(self, why: str) -> NoReturn:
+        raise Fatal(
+            f"{self.where} is not the connection file of a kernel: {why}.",
+            code="unsupported",
+            hint="A kernel writes kernel-….json where `jupyter --runtime-dir` says on that host.",
+        )
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.values.get(name, default)
+        if not isinstance(value, str) or len(value) > 1000 or not value.isprintable():
+            self.refuse(f"“{name}” is missing or is not a line of text")
+        return value
+
+    def matching(self, name: str, pattern: re.Pattern[str], default: str) -> str:
+        value = self.text(name, default)
+        if value != default and not pattern.match(value):
+            self.refuse(f"“{name}” has a value that no kernel writes")
+        return value
+
+    def port(self, name: str) -> int:
+        value = self.values.get(name)
+        if type(value) is not int or not 1 <= value <= 65535:
+            self.refuse(f"“{name}” is missing or is not a port")
+        return value
+
+
+def _json_object(data: bytes, where: str) -> dict[str, Any]:
+    refuse = _Fields({}, where).refuse
+    if len(data) > SIZE_LIMIT:
+        refuse("it is larger than any such file")
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError):
+        refuse("it is not JSON")
+    if not isinstance(values, dict):
+        refuse("it is not a JSON object")
+    return values
+
+
+def _address(fields: _Fields, transport: str, ip: str, port: int) -> Address:
+    try:
+        if transport == "tcp":
+            host = _EVERY_INTERFACE.get(ip, ip)
+            return TcpAddress(check_host(host, host, 0), port)
+        if transport == "ipc":
+            return _socket(fields, f"{ip}-{port}")
+        fields.refuse("its transport is neither tcp nor ipc")
+    except BadInput as error:
+        fields.refuse(f"its address is wrong ({error.message.rstrip('.')})")
+
+
+def _socket(fields: _Fields, path: str) -> UnixAddress:
+    if not path.startswith("/"):
+        fields.refuse("its sockets are relative to a folder that it does not name")
+    return UnixAddress(check_path(path, path, 0))
