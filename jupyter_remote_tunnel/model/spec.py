@@ -40,7 +40,7 @@ EXECUTING_OPTIONS = frozenset(
 _OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)\s*[=\s]\s*(\S.*)")
 
 
-def _split_option(option: str) -> tuple[str, str]:
+def split_option(option: str) -> tuple[str, str]:
     """The keyword (in lower case) and the value of an `-o` option.
 
     ssh takes `Key=Value` and `Key Value`, and unquotes the keyword: what is written in another way
@@ -54,7 +54,7 @@ def _split_option(option: str) -> tuple[str, str]:
 
 
 def _check_option(option: str) -> None:
-    key, value = _split_option(option)
+    key, value = split_option(option)
     value = value.strip("\"' ").lower()
     if key == "stricthostkeychecking" and value in ("no", "off"):
         raise BadInput(
@@ -95,7 +95,7 @@ class SshOptions:
     def executing(self) -> tuple[str, ...]:
         """The options that could start a program here: allowed from the user's own shell only."""
         found = [] if self.config_file is None else ["-F"]
-        keys = (_split_option(option)[0] for option in self.options)
+        keys = (split_option(option)[0] for option in self.options)
         return (*found, *(f"-o {key}" for key in keys if key in EXECUTING_OPTIONS))
 
     def check(self) -> None:
