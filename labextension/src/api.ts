@@ -1,0 +1,134 @@
+// Made by make_types.py from the dataclasses of jupyter_remote_tunnel. Do not edit.
+
+/**
+ * What a tunnel is doing.
+ */
+export type State =
+  | 'closed'
+  | 'connecting'
+  | 'waiting_for_user'
+  | 'open'
+  | 'reconnecting'
+  | 'closing'
+  | 'failed';
+
+export interface ByteCount {
+  in: number;
+  out: number;
+}
+
+/**
+ * An error as it is shown: a stable code, a sentence, what to do next, and the hop where it
+ * happened.
+ */
+export interface ErrorStatus {
+  code: string;
+  message: string;
+  hint: string;
+  hop: string | null;
+}
+
+/**
+ * One forward: what was asked for, what was bound, what went through it.
+ */
+export interface ForwardStatus {
+  kind: 'dynamic' | 'local' | 'remote';
+  spec: string;
+  asked: string;
+  bound: string | null;
+  destination: string | null;
+  streams: StreamCount;
+  bytes: ByteCount;
+  error: ErrorStatus | null;
+}
+
+/**
+ * The status of one tunnel.
+ */
+export interface OneTunnel {
+  tunnel: TunnelStatus;
+}
+
+/**
+ * `created` is False where an equal tunnel was there already; `understood` is the line of ssh.
+ */
+export interface OpenedTunnel {
+  tunnel: TunnelStatus;
+  created: boolean;
+  understood: string;
+}
+
+/**
+ * The options of `ssh(1)` that alter a connection, as they were typed; None and () are "not
+ * typed".
+ */
+export interface SshOptions {
+  user?: string | null;
+  port?: number | null;
+  jump?: string | null;
+  identities?: string[];
+  config_file?: string | null;
+  options?: string[];
+  address_family?: 'any' | 'inet' | 'inet6';
+  compression?: boolean;
+  bind_address?: string | null;
+  ciphers?: string | null;
+  macs?: string | null;
+  agent_socket?: string | null;
+}
+
+/**
+ * Streams that are open now, and all that were accepted.
+ */
+export interface StreamCount {
+  open: number;
+  total: number;
+}
+
+/**
+ * Every tunnel, in the order in which they were opened.
+ */
+export interface TunnelList {
+  tunnels: TunnelStatus[];
+}
+
+/**
+ * The JSON form of a `TunnelSpec`.
+ *
+ * Either `host` with `forwards` (each like "-L 5006:localhost:5006"), or `command`, a line as it
+ * is typed in a shell ("ssh -NfL 5006:localhost:5006 gpu01", "gpu01:5006"), in which case the
+ * other fields but `name`, `on_conflict` and `ssh.agent_socket` stay empty.
+ */
+export interface TunnelRequest {
+  host?: string | null;
+  forwards?: string[];
+  name?: string | null;
+  kind?: 'application' | 'forward' | 'kernel';
+  on_conflict?: 'fail' | 'pick';
+  ssh?: SshOptions;
+  command?: string | null;
+  connection_file?: string | null;
+}
+
+/**
+ * One tunnel. `since` is when `state` began (ISO 8601, UTC); `rtt_ms` the last round trip of
+ * its connection.
+ *
+ * `host` is what the user typed; `route` the resolved hops ("user@host:22"), the remote host last;
+ * `host_key` the fingerprint of the remote host's key ("SHA256:…") once connected; `source` who
+ * asked: a user, the configuration, or the saved set.
+ */
+export interface TunnelStatus {
+  id: string;
+  name: string;
+  kind: 'application' | 'forward' | 'kernel';
+  host: string;
+  route: string[];
+  forwards: ForwardStatus[];
+  state: string;
+  since: string;
+  source: 'config' | 'saved' | 'user';
+  host_key: string | null;
+  error: ErrorStatus | null;
+  rtt_ms: number | null;
+}

@@ -1,0 +1,335 @@
+/**
+ * The commands. Without arguments, as in the palette, they ask which tunnel or application is meant;
+ * what goes wrong is shown, never thrown.
+ */
+
+import { JupyterFrontEnd } from '@jupyterlab/application';
+import { Clipboard, Notification, WidgetTracker } from '@jupyterlab/apputils';
+import { TranslationBundle } from '@jupyterlab/translation';
+import {
+  addIcon,
+  copyIcon,
+  refreshIcon,
+  stopIcon
+} from '@jupyterlab/ui-components';
+import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+
+import { TunnelStatus } from './api';
+import { askForTunnel, choose, confirmClose, showError } from './dialogs';
+import { EMPTY, Fields, toRequest } from './form';
+import { browserIcon, tabIcon, tunnelIcon } from './icons';
+import { Application, TunnelAPI, TunnelError } from './restapi';
+import { ITunnelManager } from './tokens';
+import { ApplicationTab, ViewChooser } from './view';
+
+export namespace CommandIDs {
+  export const show = 'remote-tunnel:show';
+  /** args: host? (fills in the dialog) */
+  export const add = 'remote-tunnel:add';
+  export const refresh = 'remote-tunnel:refresh';
+  /** args: tunnel? (an id) */
+  export const restart = 'remote-tunnel:restart';
+  /** args: tunnel? (an id) */
+  export const close = 'remote-tunnel:close';
+  export const closeAll = 'remote-tunnel:close-all';
+  /** args: tunnel, forward (its index) */
+  export const copyAddress = 'remote-tunnel:copy-address';
+  /** args: app? (an id) */
+  export const copyLink = 'remote-tunnel:copy-link';
+  /** args: app? (an id), name? (its label before the server was asked) */
+  export const openInTab = 'remote-tunnel:open-in-tab';
+  /** args: app? (an id) */
+  export const openInBrowser = 'remote-tunnel:open-in-browser';
+}
+
+/** When to ask before a tunnel is closed. */
+export type ConfirmClose = 'always' | 'in-use' | 'never';
+
+export interface CommandOptions {
+  app: JupyterFrontEnd;
+  api: TunnelAPI;
+  manager: ITunnelManager;
+  views: ViewChooser;
+  tracker: WidgetTracker<ApplicationTab>;
+  /** Whether the shell has tabs (JupyterLab); otherwise the browser has. */
+  hasTabs: boolean;
+  confirmClose: () => ConfirmClose;
+  /** Brings the sidebar to the front. */
+  show: () => void;
+  trans: TranslationBundle;
+}
+
+/** Answers of the server after which the dialog comes back with what was typed. */
+const TO_CORRECT = new Set([
+  'bad_input',
+  'conflict',
+  'not_allowed',
+  'port_in_use',
+  'too_many',
+  'unsupported'
+]);
+
+export function addCommands(options: CommandOptions): void {
+  const { app, manager, trans } = options;
+  const { commands } = app;
+
+  commands.addCommand(CommandIDs.show, {
+    label: trans.__('Show SSH Tunnels'),
+    icon: tunnelIcon,
+    execute: options.show
+  });
+  commands.addCommand(CommandIDs.add, {
+    label: args =>
+      args.isLauncher ? trans.__('SSH Tunnel') : trans.__('Add SSH Tunnel…'),
+    caption: trans.__(
+      'Reach a port, an application or a network through an SSH host'
+    ),
+    icon: args => (args.isLauncher ? tunnelIcon : addIcon),
+    execute: args => addTunnel(options, text(args, 'host'))
+  });
+  commands.addCommand(CommandIDs.refresh, {
+    label: trans.__('Refresh SSH Tunnels'),
+    icon: refreshIcon,
+    execute: () => manager.refresh()
+  });
+  addTunnelCommands(options);
+  addApplicationCommands(options);
+}
+
+function addTunnelCommands(options: CommandOptions): void {
+  const { app, manager, trans } = options;
+  const { commands } = app;
+  const hasTunnels = (): boolean => manager.tunnels.length > 0;
+
+  commands.addCommand(CommandIDs.restart, {
+    label: trans.__('Restart SSH Tunnel…'),
+    icon: refreshIcon,
+    isEnabled: hasTunnels,
+    execute: async args => {
+      const tunnel = await pickTunnel(options, text(args, 'tunnel'));
+      if (tunnel) {
+        await shown(
+          options,
+          trans.__('%1 could not be restarted', tunnel.name),
+          () => manager.restart(tunnel.id)
+        );
+      }
+    }
+  });
+  commands.addCommand(CommandIDs.close, {
+    label: trans.__('Close SSH Tunnel…'),
+    icon: stopIcon,
+    isEnabled: hasTunnels,
+    execute: async args => {
+      const tunnel = await pickTunnel(options, text(args, 'tunnel'));
+      if (tunnel) {
+        await closeTunnels(options, [tunnel]);
+      }
+    }
+  });
+  commands.addCommand(CommandIDs.closeAll, {
+    label: trans.__('Close All SSH Tunnels…'),
+    icon: stopIcon,
+    isEnabled: hasTunnels,
+    execute: () => closeTunnels(options, manager.tunnels)
+  });
+  commands.addCommand(CommandIDs.copyAddress, {
+    label: trans.__('Copy the Local Address'),
+    icon: copyIcon,
+    execute: args => {
+      const tunnel = manager.tunnels.find(({ id }) => id === args.tunnel);
+      const bound = tunnel?.forwards[Number(args.forward)]?.bound;
+      if (bound) {
+        copy(bound, trans);
+      }
+    }
+  });
+}
+
+function addApplicationCommands(options: CommandOptions): void {
+  const { api, app, manager, trans, views } = options;
+  const { commands } = app;
+  const hasApplications = (): boolean => manager.applications.length > 0;
+
+  commands.addCommand(CommandIDs.openInTab, {
+    label: trans.__('Open Remote Application…'),
+    icon: tabIcon,
+    execute: async args => {
+      const application = await pickApplication(options, args);
+      if (!application) {
+        return;
+      }
+      if (options.hasTabs) {
+        await openTab(options, application);
+      } else {
+        await commands.execute(CommandIDs.openInBrowser, {
+          app: application.id
+        });
+      }
+    }
+  });
+  commands.addCommand(CommandIDs.openInBrowser, {
+    label: trans.__('Open Remote Application in the Browser…'),
+    icon: browserIcon,
+    isEnabled: args => 'app' in args || hasApplications(),
+    execute: async args => {
+      const id =
+        text(args, 'app') ?? (await pickApplication(options, args))?.id;
+      if (id) {
+        const view = views.best(manager.offersOrigin);
+        window.open(api.viewUrl(id, view), '_blank', 'noopener');
+      }
+    }
+  });
+  commands.addCommand(CommandIDs.copyLink, {
+    label: trans.__('Copy the Link of a Remote Application…'),
+    icon: copyIcon,
+    isEnabled: args => 'app' in args || hasApplications(),
+    execute: async args => {
+      const application = await pickApplication(options, args);
+      if (application) {
+        copy(api.viewUrl(application.id), trans);
+      }
+    }
+  });
+}
+
+async function addTunnel(
+  options: CommandOptions,
+  host?: string
+): Promise<void> {
+  const { manager, trans } = options;
+  let fields: Fields | null = host ? { ...EMPTY, mode: 'fields', host } : EMPTY;
+  let error: TunnelError | null = null;
+  while ((fields = await askForTunnel(fields, error, trans))) {
+    options.show();
+    try {
+      const { created, tunnel } = await manager.open(toRequest(fields));
+      if (!created) {
+        Notification.info(trans.__('%1 was there already', tunnel.name), {
+          autoClose: 5000
+        });
+      }
+      return;
+    } catch (failure) {
+      error = failure as TunnelError;
+      if (!TO_CORRECT.has(error.code)) {
+        await showError(
+          trans.__('The tunnel could not be opened'),
+          error,
+          trans
+        );
+        return;
+      }
+    }
+  }
+}
+
+async function closeTunnels(
+  options: CommandOptions,
+  tunnels: readonly TunnelStatus[]
+): Promise<void> {
+  const { manager, trans } = options;
+  const policy = options.confirmClose();
+  const inUse = tunnels.some(tunnel =>
+    tunnel.forwards.some(forward => forward.streams.open > 0)
+  );
+  const ask = policy === 'always' || (policy === 'in-use' && inUse);
+  if (ask && !(await confirmClose(tunnels, trans))) {
+    return;
+  }
+  await Promise.all(
+    tunnels.map(tunnel =>
+      shown(options, trans.__('%1 could not be closed', tunnel.name), () =>
+        manager.close(tunnel.id)
+      )
+    )
+  );
+}
+
+async function openTab(
+  options: CommandOptions,
+  application: Pick<Application, 'id' | 'name'>
+): Promise<void> {
+  const { api, app, manager, tracker, trans, views } = options;
+  const existing = tracker.find(tab => tab.app.id === application.id);
+  if (existing) {
+    app.shell.activateById(existing.id);
+    return;
+  }
+  await manager.ready;
+  const view = await views.choose(manager.offersOrigin);
+  const tab = new ApplicationTab({
+    app: application,
+    view,
+    url: api.viewUrl(application.id, view),
+    trans,
+    openInBrowser: () =>
+      void app.commands.execute(CommandIDs.openInBrowser, {
+        app: application.id
+      })
+  });
+  app.shell.add(tab, 'main');
+  await tracker.add(tab);
+}
+
+/** The tunnel of that id, or the one that a person chooses. */
+async function pickTunnel(
+  { manager, trans }: CommandOptions,
+  id: string | undefined
+): Promise<TunnelStatus | null> {
+  if (id !== undefined) {
+    return manager.tunnels.find(tunnel => tunnel.id === id) ?? null;
+  }
+  return choose(
+    manager.tunnels,
+    tunnel => tunnel.name,
+    trans.__('Which tunnel?')
+  );
+}
+
+/** The application of that id, or the one that a person chooses. */
+async function pickApplication(
+  { manager, trans }: CommandOptions,
+  args: ReadonlyPartialJSONObject
+): Promise<Pick<Application, 'id' | 'name'> | null> {
+  const id = text(args, 'app');
+  if (id !== undefined) {
+    const known = manager.applications.find(
+      application => application.id === id
+    );
+    // A tab that comes back after a reload is there before the list is.
+    return known ?? { id, name: text(args, 'name') ?? id };
+  }
+  return choose(
+    manager.applications,
+    application => `${application.name} → ${application.destination}`,
+    trans.__('Which application?')
+  );
+}
+
+/** Run `action` and show a person why it failed. */
+async function shown(
+  { trans }: CommandOptions,
+  title: string,
+  action: () => Promise<void>
+): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    await showError(title, error as TunnelError, trans);
+  }
+}
+
+function copy(value: string, trans: TranslationBundle): void {
+  Clipboard.copyToSystem(value);
+  Notification.success(trans.__('Copied: %1', value), { autoClose: 3000 });
+}
+
+function text(
+  args: ReadonlyPartialJSONObject,
+  key: string
+): string | undefined {
+  const value = args[key];
+  return typeof value === 'string' ? value : undefined;
+}

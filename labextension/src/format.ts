@@ -1,0 +1,139 @@
+/** Values of a status as words for a person, and the order in which they are shown. */
+
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { ForwardStatus, State, TunnelStatus } from './api';
+import { Application } from './restapi';
+
+/** A host as it was typed, and its tunnels. */
+export interface HostGroup {
+  host: string;
+  tunnels: TunnelStatus[];
+}
+
+/** Hosts in the order of their first tunnel. */
+export function groupByHost(tunnels: readonly TunnelStatus[]): HostGroup[] {
+  const groups = new Map<string, TunnelStatus[]>();
+  for (const tunnel of tunnels) {
+    groups.set(tunnel.host, [...(groups.get(tunnel.host) ?? []), tunnel]);
+  }
+  return [...groups].map(([host, members]) => ({ host, tunnels: members }));
+}
+
+/** A state as one or two words. */
+export function stateLabel(state: string, trans: TranslationBundle): string {
+  const labels: Record<State, string> = {
+    closed: trans.__('Closed'),
+    connecting: trans.__('Connecting…'),
+    waiting_for_user: trans.__('Waiting for you'),
+    open: trans.__('Open'),
+    reconnecting: trans.__('Reconnecting…'),
+    closing: trans.__('Closing…'),
+    failed: trans.__('Failed')
+  };
+  return labels[state as State] ?? state;
+}
+
+/** 999 B, 1.0 kB, 12 MB: two digits are enough to see that something moves. */
+export function byteCount(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const digits = unit > 0 && value < 9.95 ? 1 : 0;
+  return `${value.toFixed(digits)} ${units[unit]}`;
+}
+
+/** Streams, bytes and round trip on one line. */
+export function traffic(
+  forward: ForwardStatus,
+  tunnel: TunnelStatus,
+  trans: TranslationBundle
+): string {
+  const { open, total } = forward.streams;
+  const parts = [
+    trans._n('%2 of %1 stream', '%2 of %1 streams', total, open),
+    `↓ ${byteCount(forward.bytes.in)}`,
+    `↑ ${byteCount(forward.bytes.out)}`
+  ];
+  if (tunnel.rtt_ms !== null && tunnel.state === 'open') {
+    parts.push(trans.__('%1 ms', Math.max(1, Math.round(tunnel.rtt_ms))));
+  }
+  return parts.join(' · ');
+}
+
+/** Whether this forward listens on a socket of the server's own, and not on an address. */
+export function isPrivate(forward: ForwardStatus): boolean {
+  return forward.asked === 'private' || forward.asked.startsWith('private/');
+}
+
+/** Where it listens, or where it was asked to. */
+export function localAddress(
+  forward: ForwardStatus,
+  trans: TranslationBundle
+): string {
+  if (isPrivate(forward)) {
+    return trans.__('inside Jupyter');
+  }
+  return forward.bound ?? forward.asked;
+}
+
+/** Where it leads. */
+export function destination(
+  forward: ForwardStatus,
+  trans: TranslationBundle
+): string {
+  return forward.destination ?? trans.__('anywhere (SOCKS)');
+}
+
+/** The application at the far end of a forward, if it may be one. */
+export function applicationOf(
+  tunnel: TunnelStatus,
+  forward: ForwardStatus,
+  applications: readonly Application[]
+): Application | undefined {
+  return applications.find(
+    app => app.tunnel === tunnel.id && app.destination === forward.destination
+  );
+}
+
+/** "3 SSH tunnels", "3 SSH tunnels, 1 failed", or ''. */
+export function summary(
+  tunnels: readonly TunnelStatus[],
+  trans: TranslationBundle
+): string {
+  if (tunnels.length === 0) {
+    return '';
+  }
+  const all = trans._n('%1 SSH tunnel', '%1 SSH tunnels', tunnels.length);
+  const troubles: [number, (count: number) => string][] = [
+    [count(tunnels, 'failed'), n => trans.__('%1 failed', n)],
+    [
+      count(tunnels, 'waiting_for_user'),
+      n => trans.__('%1 waiting for you', n)
+    ],
+    [count(tunnels, 'reconnecting'), n => trans.__('%1 reconnecting', n)]
+  ];
+  const parts = troubles.filter(([n]) => n > 0).map(([n, text]) => text(n));
+  return [all, ...parts].join(', ');
+}
+
+function count(tunnels: readonly TunnelStatus[], state: State): number {
+  return tunnels.filter(tunnel => tunnel.state === state).length;
+}
+
+/** The state that says most about a set: what needs a person first. */
+export function worstState(tunnels: readonly TunnelStatus[]): State {
+  const order: State[] = [
+    'failed',
+    'waiting_for_user',
+    'reconnecting',
+    'connecting',
+    'closing',
+    'open'
+  ];
+  return order.find(state => count(tunnels, state) > 0) ?? 'closed';
+}
