@@ -1,0 +1,299 @@
+"""Tunnels through a real sshd: opened, found again, lost, restarted, restored, closed."""
+
+import asyncio
+import socket
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_remote_tunnel.model.errors import Fatal, RemoteTunnelError, Transient
+from jupyter_remote_tunnel.model.state import State
+from jupyter_remote_tunnel.tunnels.manager import Wanted
+from jupyter_remote_tunnel.tunnels.tunnel import Tunnel
+from tests.support.echo import Server, serve
+from tests.support.sshd import SshBed, Sshd
+
+from .conftest import QUICK, Rig, port_of
+
+
+async def says(port: int, text: bytes = b"hello") -> bytes:
+    """What comes back when `text` is sent to a loopback port and ended."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(text)
+    writer.write_eof()
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.fixture
+def echo() -> Iterator[Server]:
+    with serve("echo") as server:
+        yield server
+
+
+async def test_open_serve_count_close(rig: Rig, sshd: Sshd, echo: Server) -> None:
+    tunnel = await rig.open(f"-L 0:127.0.0.1:{echo.port} gpu01")
+    assert tunnel.state is State.OPEN
+    assert await says(port_of(tunnel)) == b"hello"
+    status = tunnel.status()
+    assert status.route == (f"{sshd.user}@127.0.0.1:{sshd.port}",)
+    assert status.host_key == sshd.fingerprint
+    forward = status.forwards[0]
+    assert (forward.streams.total, forward.bytes) == (1, {"in": 5, "out": 5})
+    assert forward.asked == "0"
+    assert forward.bound == f"127.0.0.1:{port_of(tunnel)}"
+    port = port_of(tunnel)
+    closed = await rig.manager.close(tunnel.spec.name)
+    assert closed.state is State.CLOSED
+    assert rig.recorder.removed == [tunnel.id]
+    with pytest.raises(ConnectionRefusedError):
+        await says(port)
+
+
+async def test_an_equal_spec_gives_the_tunnel_that_is_there(rig: Rig, sshd: Sshd) -> None:
+    spec = rig.spec("-L 0:localhost:1 gpu01")
+    first, created = await rig.manager.open(spec, from_shell=True)
+    again, created_again = await rig.manager.open(spec, from_shell=True)
+    assert (created, created_again) == (True, False)
+    assert again is first
+
+
+async def test_names_that_nobody_chose_make_room_and_chosen_ones_conflict(
+    rig: Rig, sshd: Sshd
+) -> None:
+    first = await rig.open("-L 0:localhost:1 gpu01")
+    other = await rig.open("-L 0:127.0.0.1:1 gpu01")
+    assert (first.spec.name, other.spec.name) == ("gpu01:1", "gpu01:1-2")
+    with pytest.raises(Fatal) as caught:
+        await rig.open("-L 0:localhost:2 --name gpu01:1 gpu01")
+    assert caught.value.code == "conflict"
+    assert "gpu01:1" in caught.value.message
+
+
+async def test_tunnels_to_one_host_share_a_connection_and_the_last_closes_it(
+    rig: Rig, sshd: Sshd
+) -> None:
+    first = await rig.open("-L 0:localhost:1 gpu01")
+    second = await rig.open("-D 0 gpu01")
+    assert rig.manager.pool.size == 1
+    sessions = len(sshd.connections)
+    await rig.manager.close(first.id)
+    assert len(sshd.connections) == sessions
+    await rig.manager.close(second.id)
+    assert rig.manager.pool.size == 0
+
+
+async def test_two_routes_share_their_jump_host(rig: Rig, ssh_bed: SshBed, echo: Server) -> None:
+    ssh_bed.host("gw")
+    for alias in ("a", "b"):
+        ssh_bed.host(alias, client=["ProxyJump gw"])
+    tunnels = [await rig.open(f"-L 0:127.0.0.1:{echo.port} {alias}") for alias in ("a", "b")]
+    assert rig.manager.pool.size == 3
+    for tunnel in tunnels:
+        assert await says(port_of(tunnel)) == b"hello"
+        assert len(tunnel.status().route) == 2
+    await rig.manager.close(tunnels[0].id)
+    assert rig.manager.pool.size == 2
+    assert await says(port_of(tunnels[1])) == b"hello"
+
+
+async def test_a_hop_that_fails_closes_those_before_and_is_named(rig: Rig, ssh_bed: SshBed) -> None:
+    ssh_bed.host("gw")
+    ssh_bed.host("far", client=["ProxyJump gw"], known=False)
+    with pytest.raises(Fatal) as caught:
+        await rig.open("-L 0:localhost:1 far")
+    assert caught.value.code == "host_key_unknown"
+    assert caught.value.hop == "far (hop 2 of 2)"
+    assert rig.manager.pool.size == 0
+    tunnel = rig.manager.get("far:1")
+    assert tunnel.state is State.FAILED
+    assert tunnel.status().error is not None
+    await rig.manager.close("far:1")
+    assert rig.manager.tunnels == []
+
+
+async def test_a_lost_connection_comes_back_on_the_same_port(
+    rig: Rig, sshd: Sshd, echo: Server
+) -> None:
+    tunnel = await rig.open(f"-L 0:127.0.0.1:{echo.port} gpu01")
+    port = port_of(tunnel)
+    for _ in range(3):
+        sshd.kill()
+        await rig.recorder.until(lambda: tunnel.state is State.RECONNECTING)
+        assert tunnel.status().error is not None
+        async with asyncio.TaskGroup() as clients:
+            waiting = clients.create_task(says(port))
+            sshd.start()
+            await rig.recorder.until(lambda: tunnel.state is State.OPEN)
+        assert waiting.result() == b"hello"
+        assert port_of(tunnel) == port
+        assert tunnel.status().error is None
+    assert await says(port) == b"hello"
+
+
+async def test_close_ends_a_reconnect(rig: Rig, sshd: Sshd) -> None:
+    tunnel = await rig.open("-L 0:localhost:1 gpu01")
+    sshd.kill()
+    await rig.recorder.until(lambda: tunnel.state is State.RECONNECTING)
+    await rig.manager.close(tunnel.id)
+    assert tunnel.state is State.CLOSED
+    assert rig.manager.pool.size == 0
+
+
+async def refusal(opening: Coroutine[Any, Any, Tunnel]) -> RemoteTunnelError:
+    """The error that an opening ends with."""
+    with pytest.raises(RemoteTunnelError) as caught:
+        await opening
+    return caught.value
+
+
+async def test_close_during_connect(rig: Rig, sshd: Sshd) -> None:
+    with sshd.paused():
+        async with asyncio.TaskGroup() as group:
+            opening = group.create_task(refusal(rig.open("-L 0:localhost:1 gpu01")))
+            await rig.recorder.until(lambda: bool(rig.manager.tunnels))
+            await rig.manager.close("gpu01:1")
+    assert opening.result().code == "closed"
+    assert rig.manager.tunnels == []
+    assert rig.manager.pool.size == 0
+
+
+async def test_who_stops_waiting_does_not_end_the_opening(rig: Rig, sshd: Sshd) -> None:
+    with sshd.paused():
+        async with asyncio.TaskGroup() as group:
+            opening = group.create_task(rig.open("-L 0:localhost:1 gpu01"))
+            await rig.recorder.until(lambda: bool(rig.manager.tunnels))
+            opening.cancel()
+    assert opening.cancelled()
+    tunnel = rig.manager.get("gpu01:1")
+    await rig.recorder.until(lambda: tunnel.state is State.OPEN)
+
+
+async def test_a_busy_port_fails_or_is_picked_anew(rig: Rig, sshd: Sshd, echo: Server) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Fatal) as caught:
+            await rig.open(f"-L {port}:localhost:1 gpu01")
+        assert caught.value.code == "port_in_use"
+        assert str(port) in caught.value.message
+        assert rig.manager.tunnels == [], "what never reached out leaves no row"
+        picked = await rig.open(f"-L {port}:127.0.0.1:{echo.port} --on-conflict pick gpu01")
+        assert port_of(picked) != port
+        assert await says(port_of(picked)) == b"hello"
+        assert picked.status().forwards[0].asked == str(port)
+
+
+async def test_the_first_open_is_all_or_nothing(rig: Rig, sshd: Sshd) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Fatal):
+            await rig.open(f"-D 0 -R 0:localhost:1 -L {port}:localhost:1 gpu01")
+    assert rig.manager.tunnels == []
+    assert rig.manager.pool.size == 0
+
+
+async def test_restart_keeps_ports_and_a_link_that_is_up(
+    rig: Rig, sshd: Sshd, echo: Server
+) -> None:
+    tunnel = await rig.open(f"-L 0:127.0.0.1:{echo.port} gpu01")
+    port, serving = port_of(tunnel), {p.pid for p in sshd.connections}
+    await rig.manager.restart("gpu01:" + str(echo.port))
+    assert tunnel.state is State.OPEN
+    assert port_of(tunnel) == port
+    assert {p.pid for p in sshd.connections} == serving
+    assert await says(port) == b"hello"
+
+
+async def test_a_failed_tunnel_is_opened_again_by_restart_or_by_the_same_request(
+    rig: Rig, sshd: Sshd
+) -> None:
+    sshd.kill()
+    with pytest.raises(Transient) as caught:
+        await rig.open("-L 0:localhost:1 gpu01")
+    assert "gpu01" in str(caught.value)
+    failed = rig.manager.get("gpu01:1")
+    assert failed.state is State.FAILED
+    sshd.start()
+    await rig.manager.restart("gpu01:1")
+    assert failed.state is State.OPEN
+    sshd.kill()
+    await rig.recorder.until(lambda: failed.state is State.RECONNECTING)
+    with pytest.raises(Transient):
+        await rig.manager.restart("gpu01:1")
+    sshd.start()
+    same, created = await rig.manager.open(rig.spec("-L 0:localhost:1 gpu01"), from_shell=True)
+    assert (same, created, same.state) == (failed, False, State.OPEN)
+
+
+async def test_a_failed_tunnel_gives_its_name_to_the_next(rig: Rig, sshd: Sshd) -> None:
+    sshd.kill()
+    with pytest.raises(Transient):
+        await rig.open("-L 0:localhost:1 --name work gpu01")
+    sshd.start()
+    tunnel = await rig.open("-L 0:localhost:2 --name work gpu01")
+    assert rig.manager.tunnels == [tunnel]
+
+
+async def test_restore_keeps_ids_and_ports_and_tries_until_the_host_is_there(
+    rig: Rig, sshd: Sshd, echo: Server
+) -> None:
+    tunnel = await rig.open(f"-L 0:127.0.0.1:{echo.port} gpu01")
+    wanted = rig.manager.wanted()
+    port = port_of(tunnel)
+    await rig.manager.close(tunnel.id)
+    sshd.kill()
+    rig.manager.restore(wanted)
+    again = rig.manager.get(tunnel.id)
+    await rig.recorder.until(lambda: again.state is State.RECONNECTING)
+    sshd.start()
+    await rig.recorder.until(lambda: again.state is State.OPEN)
+    assert port_of(again) == port
+    assert await says(port) == b"hello"
+
+
+async def test_restored_tunnels_are_checked_too(ssh_bed: SshBed, short_dir: Path) -> None:
+    strict = Rig(ssh_bed, short_dir, settings=type(QUICK)(allowed_hosts=("other",)))
+    spec = strict.spec("-L 0:localhost:1 gpu01")
+    strict.manager.restore([Wanted("0" * 12, spec, "saved", ())])
+    tunnel = strict.manager.get("0" * 12)
+    await strict.recorder.until(lambda: tunnel.state is State.FAILED)
+    error = tunnel.status().error
+    assert error is not None
+    assert error.code == "not_allowed"
+    await strict.manager.close_all()
+
+
+async def test_there_is_a_highest_number(ssh_bed: SshBed, sshd: Sshd, short_dir: Path) -> None:
+    few = Rig(ssh_bed, short_dir, settings=type(QUICK)(max_tunnels=1))
+    await few.open("-L 0:localhost:1 gpu01")
+    with pytest.raises(Fatal) as caught:
+        await few.open("-L 0:localhost:2 gpu01")
+    assert caught.value.code == "too_many"
+    await few.manager.close_all()
+
+
+async def test_a_name_that_is_not_there(rig: Rig) -> None:
+    with pytest.raises(Fatal) as caught:
+        rig.manager.get("nope")
+    assert caught.value.code == "not_found"
+
+
+async def test_private_sockets_are_named_by_the_tunnel(
+    rig: Rig, sshd: Sshd, echo: Server, short_dir: Path
+) -> None:
+    tunnel = await rig.open(f"-L private:127.0.0.1:{echo.port} gpu01")
+    path = tunnel.bound[0]
+    assert path == str(short_dir / f"{tunnel.id}-1")
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b"x")
+    writer.write_eof()
+    assert await reader.read() == b"x"
+    writer.close()
+    await writer.wait_closed()
+    await rig.manager.close(tunnel.id)
+    assert list(short_dir.iterdir()) == []

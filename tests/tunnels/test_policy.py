@@ -1,0 +1,63 @@
+"""What the settings allow, decided before anything is opened."""
+
+import pytest
+
+from jupyter_remote_tunnel.model.command_line import parse_command
+from jupyter_remote_tunnel.model.errors import Fatal
+from jupyter_remote_tunnel.model.settings import EngineSettings
+from jupyter_remote_tunnel.tunnels.policy import check
+
+OWN = EngineSettings(own_ports=(8888,), own_protected=True, own_tls=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "settings", "named"),
+    [
+        ("-L 1:a:2 evil", EngineSettings(allowed_hosts=("gpu*",)), "allowed_hosts"),
+        ("-L 1:a:2 h", EngineSettings(allowed_destinations=("localhost:*",)), "allowed_dest"),
+        ("-L 1:/run/docker.sock h", EngineSettings(allowed_destinations=("*:*",)), "allowed_dest"),
+        ("-D 1 h", EngineSettings(allowed_destinations=("*:*",)), "allowed_dest"),
+        ("-L :1:a:2 h", EngineSettings(), "allow_public_bind"),
+        ("-L *:1:a:2 h", EngineSettings(), "allow_public_bind"),
+        ("-L 0.0.0.0:1:a:2 h", EngineSettings(), "allow_public_bind"),
+        ("-D [::]:1 h", EngineSettings(), "allow_public_bind"),
+        ("-g -L 1:a:2 h", EngineSettings(), "allow_public_bind"),
+        ("-R 1:a:2 h", EngineSettings(allow_remote_forward=False), "allow_remote_forward"),
+        ("-o ProxyCommand=x -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
+        ("-F /etc/x -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
+        ("-R 9:localhost:8888 h", EngineSettings(own_ports=(8888,), own_protected=False), "passw"),
+        ("-R 9:some-name:8888 h", EngineSettings(own_ports=(8888,), own_protected=False), "passw"),
+        ("-R 9 h", EngineSettings(own_ports=(8888,), own_protected=False), "password"),
+        ("-R :9:localhost:8888 h", OWN, "certificate"),
+        ("-R *:9 h", OWN, "certificate"),
+        ("-R 10.0.0.1:9:localhost:8888 h", OWN, "certificate"),
+    ],
+)
+def test_refused_with_the_setting_in_the_hint(
+    line: str, settings: EngineSettings, named: str
+) -> None:
+    with pytest.raises(Fatal) as caught:
+        check(parse_command(line), settings, from_shell=False)
+    assert caught.value.code == "not_allowed"
+    assert named in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "settings"),
+    [
+        ("-L 1:a:2 GPU01", EngineSettings(allowed_hosts=("gpu*",))),
+        ("-L 1:localhost:2 h", EngineSettings(allowed_destinations=("localhost:*",))),
+        ("-D 1 h", EngineSettings(allowed_destinations=("socks",))),
+        ("-L *:1:a:2 h", EngineSettings(allow_public_bind=True)),
+        ("-o ProxyCommand=x -L 1:a:2 h", EngineSettings(allow_exec_options=True)),
+        ("-R 9:localhost:8888 h", OWN),
+        ("-R *:9:localhost:8888 h", EngineSettings(own_ports=(8888,), own_tls=True)),
+        ("-R *:9:localhost:80 h", OWN),
+    ],
+)
+def test_allowed(line: str, settings: EngineSettings) -> None:
+    check(parse_command(line), settings, from_shell=False)
+
+
+def test_the_users_own_shell_may_start_programs() -> None:
+    check(parse_command("-F x -o ProxyCommand=x -L 1:a:2 h"), EngineSettings(), from_shell=True)
