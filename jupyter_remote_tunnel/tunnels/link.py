@@ -77,7 +77,7 @@ class Link:
         if self.connection is not None:
             return self.connection
         if self._attempt is None:
-            self._attempt = self._tasks.start(self._connect(), f"connect {self.hop}")
+            self._attempt = self._tasks.spawn(self._connect(), f"connect {self.hop}")
             # The failure reaches those who wait; a link whose last user left has nobody to tell.
             self._attempt.add_done_callback(lambda task: task.cancelled() or task.exception())
         self._try_now.set()
@@ -118,7 +118,7 @@ class Link:
     def keep_trying(self) -> None:
         """Try in the background until the connection is there or no try can help."""
         if self._retry is None and self.connection is None:
-            self._retry = self._tasks.start(self._keep_trying(), f"retry {self.hop}")
+            self._retry = self._tasks.spawn(self._keep_trying(), f"retry {self.hop}")
 
     async def _keep_trying(self) -> None:
         refused = 0

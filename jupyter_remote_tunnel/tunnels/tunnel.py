@@ -135,7 +135,7 @@ class Tunnel:
 
     async def _run_open(self, persist: bool) -> None:
         """`_open` in a task of its own, so that `close()` can end it whoever waits for it."""
-        self._opening = self._tasks.start(self._open(persist), f"open {self.spec.name}")
+        self._opening = self._tasks.spawn(self._open(persist), f"open {self.spec.name}")
         opening = self._opening
         opening.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:

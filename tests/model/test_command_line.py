@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from jupyter_remote_tunnel.model import command_line as grammar
 from jupyter_remote_tunnel.model.command_line import command_line, parse_command, spec_of
 from jupyter_remote_tunnel.model.errors import BadInput
-from jupyter_remote_tunnel.model.spec import SshOptions, TunnelRequest, TunnelSpec
+from jupyter_remote_tunnel.model.forward import ForwardSpec
+from jupyter_remote_tunnel.model.spec import OnConflict, SshOptions, TunnelRequest, TunnelSpec
 
 from .test_forward import forwards, hosts
 
@@ -201,11 +202,10 @@ options = st.builds(
     hosts, st.lists(forwards, min_size=1, max_size=3), options, st.sampled_from(["fail", "pick"])
 )
 def test_what_was_understood_says_the_same_again(
-    host: str, wanted: list[object], ssh: SshOptions, on_conflict: str
+    host: str, wanted: list[ForwardSpec], ssh: SshOptions, on_conflict: OnConflict
 ) -> None:
-    spec = TunnelSpec.make(
-        host if ":" not in host else f"[{host}]", tuple(wanted), ssh=ssh, on_conflict=on_conflict
-    )  # type: ignore[arg-type]
+    bracketed = f"[{host}]" if ":" in host else host
+    spec = TunnelSpec.make(bracketed, tuple(wanted), ssh=ssh, on_conflict=on_conflict)
     assert spec_of(spec.request()) == spec
     line = command_line(spec)
     if not any(sign in line for sign in grammar._SHELL_ONLY) and line.isprintable():

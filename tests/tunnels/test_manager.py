@@ -217,17 +217,17 @@ async def test_a_failed_tunnel_is_opened_again_by_restart_or_by_the_same_request
         await rig.open("-L 0:localhost:1 gpu01")
     assert "gpu01" in str(caught.value)
     failed = rig.manager.get("gpu01:1")
-    assert failed.state is State.FAILED
+    assert failed.status().state == "failed"
     sshd.start()
     await rig.manager.restart("gpu01:1")
-    assert failed.state is State.OPEN
+    assert failed.status().state == "open"
     sshd.kill()
     await rig.recorder.until(lambda: failed.state is State.RECONNECTING)
     with pytest.raises(Transient):
         await rig.manager.restart("gpu01:1")
     sshd.start()
     same, created = await rig.manager.open(rig.spec("-L 0:localhost:1 gpu01"), from_shell=True)
-    assert (same, created, same.state) == (failed, False, State.OPEN)
+    assert (same, created, same.status().state) == (failed, False, "open")
 
 
 async def test_a_failed_tunnel_gives_its_name_to_the_next(rig: Rig, sshd: Sshd) -> None:
