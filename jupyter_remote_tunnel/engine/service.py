@@ -6,10 +6,10 @@ events to every subscriber; the wanted set goes to holders.
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .. import __version__
 from ..model.command_line import command_line, spec_of
@@ -22,6 +22,8 @@ from ..tunnels.manager import Manager, Wanted
 from ..tunnels.tunnel import Tunnel
 from . import messages
 from .messages import Client
+
+T = TypeVar("T")
 
 
 class Subscriber(Protocol):
@@ -148,8 +150,8 @@ class Service:
         return await self._on_host(params.request, client, read)
 
     async def _on_host(
-        self, request: TunnelRequest, client: Client, job: Callable[..., Any]
-    ) -> Any:
+        self, request: TunnelRequest, client: Client, job: Callable[[Connection], Awaitable[T]]
+    ) -> T:
         """Run `job` with a connection to the host of `request`, which is leased for that long."""
         lease = await self._manager.lease(_host_spec(request), from_shell=client == "shell")
         try:
