@@ -10,13 +10,13 @@ from jupyter_remote_tunnel.model.state import TRANSITIONS, State
 TARGET = Path(__file__).parents[1] / "docs" / "states.md"
 
 _MEANING = {
-    State.CLOSED: "Nothing of it is open. It is not in the list, or about to enter or leave it.",
-    State.CONNECTING: "The host is resolved, the listeners are bound, the connection is being made.",
+    State.CLOSED: "Nothing of it is open; it enters or leaves the list.",
+    State.CONNECTING: "The host is resolved, listeners are bound, the connection is being made.",
     State.WAITING_FOR_USER: "The host asks for something that only a person can give.",
     State.OPEN: "Connected; streams flow. A single forward may have an error of its own.",
-    State.RECONNECTING: "The connection was lost and is tried again. Local ports stay; new streams wait a while.",
+    State.RECONNECTING: "The connection was lost and is tried again. Local ports stay.",
     State.CLOSING: "It is being closed; with a drain, its streams may end first.",
-    State.FAILED: "It stopped and says why. It stays in the list until it is restarted or dismissed.",
+    State.FAILED: "It stopped and says why, until it is restarted or dismissed.",
 }
 
 _HEAD = """\
