@@ -90,18 +90,21 @@ class Tunnel:
     async def restart(self) -> None:
         """Open its forwards again, on the ports that they had; the link only if it is not open.
 
+        What was open, or was being tried in the background, goes on being tried.
+
         :raises RemoteTunnelError: it failed, as in `open`.
         """
         if self.state is State.CONNECTING and self._opening is not None:
             await asyncio.shield(self._opening)
             return
+        persist = self.state in (State.OPEN, State.RECONNECTING)
         self._go(Event.RESTART)
         self._bound = self.bound
         # Held for the while, so that a link that is up stays up.
         held = None if self._lease is None else self._around.pool.lease(self._lease.link.route)
         try:
             await self._tear_down()
-            await self._run_open(persist=False)
+            await self._run_open(persist)
         finally:
             if held is not None:
                 await held.release()

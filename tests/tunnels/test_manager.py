@@ -221,13 +221,26 @@ async def test_a_failed_tunnel_is_opened_again_by_restart_or_by_the_same_request
     sshd.start()
     await rig.manager.restart("gpu01:1")
     assert failed.status().state == "open"
+    await rig.manager.close("gpu01:1")
     sshd.kill()
-    await rig.recorder.until(lambda: failed.state is State.RECONNECTING)
     with pytest.raises(Transient):
-        await rig.manager.restart("gpu01:1")
+        await rig.open("-L 0:localhost:1 gpu01")
+    failed = rig.manager.get("gpu01:1")
     sshd.start()
     same, created = await rig.manager.open(rig.spec("-L 0:localhost:1 gpu01"), from_shell=True)
     assert (same, created, same.status().state) == (failed, False, "open")
+
+
+async def test_restart_during_an_outage_goes_on_trying(rig: Rig, sshd: Sshd) -> None:
+    tunnel = await rig.open("-L 0:localhost:1 gpu01")
+    port = port_of(tunnel)
+    sshd.kill()
+    await rig.recorder.until(lambda: tunnel.state is State.RECONNECTING)
+    await rig.manager.restart(tunnel.id)
+    assert tunnel.state is State.RECONNECTING
+    sshd.start()
+    await rig.recorder.until(lambda: tunnel.state is State.OPEN)
+    assert port_of(tunnel) == port
 
 
 async def test_a_failed_tunnel_gives_its_name_to_the_next(rig: Rig, sshd: Sshd) -> None:
