@@ -1,0 +1,112 @@
+"""Remote applications in the browser: the views, set up on a running Jupyter server.
+
+    upstream    what is known of an application, and who knows it
+    open        `remote-tunnel/open/<id>`, behind Jupyter's login: makes a way in and goes there
+    origin      a view on a host name of its own            \\  both are a `handler`: admit, gate,
+    path        a sandboxed view under Jupyter's own path   /   relay, or a page
+    relay       HTTP to the application and back; websocket: the same for websockets
+    headers     what passes between browser and application; cookies: the two headers of these
+    gate        whether a request comes from the application's own pages
+    grants      tickets, sessions, capabilities; logins: whose they are, and log-out
+    names       host labels; ports: whether the loopback is ours; pages: our own; log: what is told
+
+`setup` registers everything; `Views` is what the rest of the server holds of it.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from jupyter_core.paths import jupyter_data_dir
+
+from . import logins, names, origin
+from .grants import Grant, Grants
+from .open import OpenHandler
+from .origin import OriginHandler, ProbeHandler
+from .path import PathHandler
+from .relay import Relay
+from .upstream import Upstream, Upstreams
+
+if TYPE_CHECKING:
+    from jupyter_server.auth.identity import IdentityProvider
+    from tornado.httputil import HTTPServerRequest
+    from tornado.web import Application
+
+__all__ = ["Offer", "Upstream", "Upstreams", "Views", "setup"]
+
+
+class Offer(TypedDict):
+    """Which views a browser can have: whether the origin view, and the path under which the path
+    view's are.
+    """
+
+    origin: bool
+    path: str
+
+
+class Views:
+    """All views of one server.
+
+    :param base_url: Jupyter's, ends with "/".
+    :param provider: Jupyter's identity provider.
+    :param key_file: where the secret of the host labels is kept.
+    """
+
+    def __init__(
+        self, upstreams: Upstreams, provider: "IdentityProvider", base_url: str, key_file: Path
+    ) -> None:
+        self.upstreams = upstreams
+        self._provider = provider
+        self._base_url = base_url
+        self.relay = Relay()
+        self.grants = Grants()
+        self.labels = names.Labels(key_file)
+
+    def offer(self, request: "HTTPServerRequest") -> Offer:
+        """The views for the browser that sent `request` to Jupyter."""
+        path = f"{self._base_url}remote-tunnel/app/"
+        return {"origin": origin.is_offered(request), "path": path}
+
+    @property
+    def token(self) -> str:
+        """Jupyter's own, which no application may be sent; "" if it has none."""
+        return str(getattr(self._provider, "token", "") or "")
+
+    def upstream_of(self, grant: Grant | None) -> Upstream | None:
+        """Where a grant leads; None, and no way back, if its tunnel was closed."""
+        if grant is None:
+            return None
+        upstream = self.upstreams.get(grant.app_id)
+        if upstream is None or upstream.gone:
+            self.grants.revoke_app(grant.app_id)
+            return None
+        return upstream
+
+    async def close(self) -> None:
+        """End everything that goes through the views."""
+        await self.grants.close()
+        await self.relay.close()
+
+
+def setup(web_app: "Application", upstreams: Upstreams) -> Views:
+    """Register the views on a Jupyter server; the caller awaits `Views.close` when it stops."""
+    provider = web_app.settings["identity_provider"]
+    base_url = web_app.settings["base_url"]
+    key_file = Path(jupyter_data_dir()) / "remote-tunnel" / "label.key"
+    views = Views(upstreams, provider, base_url, key_file)
+    made = {"views": views}
+    here = f"{base_url}remote-tunnel/"
+    logout = logins.logout_handler(provider, views.grants.revoke_login)
+    web_app.add_handlers(
+        ".*$",
+        [
+            (rf"{here}open/([^/]+)", OpenHandler, made),
+            (rf"{here}app/.*", PathHandler, made),
+            (rf"{base_url}logout", logout),
+        ],
+    )
+    web_app.add_handlers(names.PROBE_HOSTS, [(r".*", ProbeHandler)])
+    web_app.add_handlers(names.VIEW_HOSTS, [(r".*", OriginHandler, made)])
+    # Rules are tried in order, and other extensions have added theirs for every host.
+    rules = web_app.default_router.rules
+    rules[:0] = [rules.pop(-2), rules.pop(-2)]
+    return views

@@ -1,0 +1,188 @@
+"""Which headers pass between browser and application, and how they are altered: no I/O here.
+
+`for_remote` makes the request look as if a browser on the remote host had sent it, and keeps
+everything of Jupyter's from the application. `for_browser` keeps everything from the browser that
+would work beyond the application's own pages. `Manner` holds what the two views do differently.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from . import cookies
+from .upstream import Upstream
+
+Header = tuple[str, str]
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+# Expect is answered by our own server. Sec-Fetch-* tell where the page was framed, and a tornado
+# that reads them would refuse what we have already admitted. The others name this side's proxies.
+_NOT_FOR_REMOTE = re.compile(
+    r"host|expect|sec-fetch-.*|forwarded|x-forwarded-.*|x-real-ip|x-scheme|via", re.IGNORECASE
+)
+
+# Each of these outlives the page, or reaches beyond it: to other pages, hosts or ports.
+_NOT_FOR_BROWSER = frozenset(
+    {
+        "service-worker-allowed",
+        "clear-site-data",
+        "strict-transport-security",
+        "alt-svc",
+        "nel",
+        "report-to",
+        "reporting-endpoints",
+        "referrer-policy",  # ours is stricter
+        "set-cookie2",
+    }
+)
+
+# In an opaque origin, each of these would lock the application out of its own files, block the page
+# or, the last, have the browser ask for a password in Jupyter's name.
+_NOT_FOR_SANDBOX = frozenset(
+    {
+        "access-control-allow-origin",
+        "access-control-allow-credentials",
+        "cross-origin-opener-policy",
+        "cross-origin-resource-policy",
+        "set-cookie",
+        "www-authenticate",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a view treats headers.
+
+    :param origin: the origin under which the browser asks, e.g. "http://a….localhost:8888".
+    :param prefix: the path under which all of the application lies, ends with "/".
+    :param jar: whose cookies the browser sends here: "none" (they are Jupyter's, drop them all),
+        "own" (the application's), "framed" (the application's, in a frame of another site).
+    :param gate_cookie: the name of our own cookie.
+    :param token: Jupyter's own token, or "".
+    :param extra: headers added to each response.
+    """
+
+    origin: str
+    prefix: str
+    jar: Literal["none", "own", "framed"]
+    gate_cookie: str
+    token: str
+    extra: tuple[Header, ...]
+
+    def reserved(self, name: str) -> bool:
+        """Whether a cookie of this name is not the application's."""
+        return name == self.gate_cookie or cookies.is_jupyters(name)
+
+    @property
+    def sandboxed(self) -> bool:
+        return self.jar == "none"
+
+
+def for_remote(headers: Iterable[Header], upstream: Upstream, manner: Manner) -> Iterator[Header]:
+    """A request's headers as the application shall see them."""
+    headers = list(headers)
+    hop_by_hop = HOP_BY_HOP | _named_by_connection(headers)
+    yield "Host", upstream.authority
+    for name, value in headers:
+        key = name.lower()
+        if key in hop_by_hop or _NOT_FOR_REMOTE.fullmatch(key):
+            continue
+        passed = _request_value(key, value, upstream, manner)
+        if passed:
+            yield name, as_utf8(passed)
+
+
+def _request_value(key: str, value: str, upstream: Upstream, manner: Manner) -> str:
+    """The value that goes on, "" for none."""
+    match key:
+        case "origin":
+            return upstream.origin
+        case "referer":
+            return _referer(value, upstream, manner)
+        case "cookie":
+            return "" if manner.sandboxed else cookies.for_remote(value, manner.reserved)
+        case "authorization":
+            # Under an origin of its own it is the application's, unless a script sent Jupyter's.
+            jupyters = manner.sandboxed or (manner.token and manner.token in value)
+            return "" if jupyters else value
+    return value
+
+
+def _referer(value: str, upstream: Upstream, manner: Manner) -> str:
+    """Another page of the application, by its remote address; not where the user is in Lab."""
+    rest = value.removeprefix(manner.origin)
+    if rest != value and rest.startswith(manner.prefix):
+        return upstream.origin + rest
+    return ""
+
+
+def for_browser(headers: Iterable[Header], upstream: Upstream, manner: Manner) -> Iterator[Header]:
+    """A response's headers as the browser shall see them."""
+    headers = list(headers)
+    dropped = HOP_BY_HOP | _named_by_connection(headers) | _NOT_FOR_BROWSER
+    if manner.sandboxed:
+        dropped |= _NOT_FOR_SANDBOX
+    for name, value in headers:
+        key = name.lower()
+        if key in dropped:
+            continue
+        if key == "set-cookie":
+            framed = manner.jar == "framed"
+            cookie = cookies.for_browser(value, manner.reserved, framed=framed)
+            if cookie is not None:
+                yield name, cookie
+        elif key == "location":
+            yield name, location(value, upstream)
+        else:
+            yield name, value
+    yield from manner.extra
+
+
+def location(value: str, upstream: Upstream) -> str:
+    """A redirect to the application's own address without scheme and host, any other as it is."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("", "http") or parts.netloc.lower() != upstream.authority.lower():
+        return value
+    return "/" + value.split("//", 1)[1].partition("/")[2]
+
+
+def target(uri: str, token: str) -> str:
+    """The request target to send on: as it came, but without `?token=` if it is Jupyter's.
+
+    What is not ASCII is percent-encoded, as browsers do.
+    """
+    path, mark, query = uri.partition("?")
+    if token and mark:
+        query = "&".join(part for part in query.split("&") if part != f"token={token}")
+    joined = f"{path}?{query}" if query else path
+    raw = joined.replace("#", "%23").encode("latin1")
+    return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
+
+
+def as_utf8(value: str) -> str:
+    """A header value as tornado read it (Latin-1), for a writer that encodes in UTF-8."""
+    try:
+        return value.encode("latin1").decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def _named_by_connection(headers: Iterable[Header]) -> frozenset[str]:
+    listed = (value for name, value in headers if name.lower() == "connection")
+    return frozenset(word.strip().lower() for value in listed for word in value.split(","))

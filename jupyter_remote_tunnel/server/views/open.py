@@ -1,0 +1,103 @@
+"""`{base_url}remote-tunnel/open/<id>`: the one URL of an application that is ever shown.
+
+It opens nothing by itself: behind Jupyter's login it makes a ticket or finds the capability, and
+redirects to the view. `?view=origin` or `?view=path` asks for one of them; without, it is the
+origin view where that is possible.
+"""
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import JupyterHandler
+from tornado.web import HTTPError, authenticated
+from typing_extensions import override
+
+from ...model.address import Address
+from ...model.state import State
+from . import headers, logins, origin, pages, path
+from .grants import Grant
+from .pages import Page
+from .relay import Unanswered
+from .upstream import Upstream
+
+if TYPE_CHECKING:
+    from . import Views
+
+
+class OpenHandler(JupyterHandler):
+    """Whoever may open tunnels may see what they lead to."""
+
+    auth_resource = "remote_tunnel"
+
+    @override
+    def initialize(self, views: "Views") -> None:
+        self.views = views
+
+    @authenticated
+    @authorized(action="execute")  # type: ignore[untyped-decorator]
+    async def get(self, app_id: str) -> None:
+        view = self.get_query_argument("view", "")
+        if view not in ("", "origin", "path"):
+            raise HTTPError(HTTPStatus.BAD_REQUEST, "view is origin or path")
+        # Lab and what it opens are strangers: neither can reach the other's window.
+        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.set_header("Cache-Control", "no-store")
+        answer = await self._answer(app_id, view)
+        if isinstance(answer, Page):
+            self._compose(answer)
+        else:
+            self.redirect(answer, status=HTTPStatus.SEE_OTHER)
+
+    head = get  # what a waiting page asks; a ticket that nobody takes expires
+
+    async def _answer(self, app_id: str, view: str) -> Page | str:
+        """A page, or the URL to go to."""
+        upstream = self.views.upstreams.get(app_id)
+        if upstream is None or upstream.gone:
+            return pages.unknown(app_id)
+        if upstream.state != State.OPEN or upstream.bound is None:
+            return pages.down(upstream)
+        offered = origin.is_offered(self.request)
+        if view == "path" or not (view or offered):
+            return await self._by_path(upstream, upstream.bound, origin_offered=offered)
+        if not offered:
+            return pages.not_offered((("Show it in a sandboxed page", "?view=path"),))
+        return self._by_origin(upstream)
+
+    def _by_origin(self, upstream: Upstream) -> str:
+        label = self.views.labels.of(upstream)
+        grant = Grant(logins.login_of(self), upstream.app_id, self._lab, label)
+        ticket = self.views.grants.ticket(grant)
+        return origin.entrance(label, origin.port_of(self.request), ticket)
+
+    async def _by_path(
+        self, upstream: Upstream, address: Address, *, origin_offered: bool
+    ) -> Page | str:
+        """Here, and not in the sandbox, a link to the other view works: so look first."""
+        login = logins.login_of(self)
+        capability = self.views.grants.capability(login, upstream.app_id, self._lab)
+        prefix = path.prefix_of(self.base_url, capability)
+        asked = [("Host", upstream.authority), ("Accept", "text/html")]
+        try:
+            response = await self.views.relay.request(address, "HEAD", prefix, asked)
+        except Unanswered:
+            return pages.unanswered(await self.views.upstreams.refresh(upstream.app_id) or upstream)
+        location = headers.location(response.headers.get("Location", ""), upstream)
+        response.close()
+        if not path.misses_prefix(prefix, prefix, response.status, location):
+            return prefix
+        links = (("Show it at an address of its own", "?view=origin"),) if origin_offered else ()
+        return pages.without_prefix(upstream, prefix, links)
+
+    def _compose(self, page: Page) -> None:
+        document, extra = page.as_html()
+        self.set_status(page.status)
+        self.set_header("Content-Type", "text/html; charset=UTF-8")
+        for name, value in extra:
+            self.add_header(name, value)
+        self.write(document)
+
+    @property
+    def _lab(self) -> str:
+        return f"{self.request.protocol}://{self.request.host.lower()}"

@@ -1,0 +1,146 @@
+"""The origin view: an application at `http://<label>.localhost:<port>/`.
+
+The way in: `open/<id>` redirects to `/.remote-tunnel/<ticket>` on that host, which sets a cookie
+and redirects to `/`. Without the cookie every request to every name has one answer. Root-absolute
+paths, the application's own cookies and its storage work as on a machine of its own, and its pages
+can do nothing to Jupyter's: browsers see another site.
+"""
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from jupyter_server.auth.decorator import allow_unauthenticated
+from tornado.httputil import HTTPServerRequest, split_host_and_port
+from tornado.web import RequestHandler
+from typing_extensions import override
+
+from . import cookies, gate, pages, ports
+from .grants import Grant
+from .handler import Admitted, Reply, ViewHandler
+from .headers import Manner
+from .pages import Page
+
+_ENTRANCE = re.compile(r"/\.remote-tunnel/([0-9a-f]{32})")
+
+
+def entrance(label: str, port: int, ticket: str) -> str:
+    """The URL that takes a ticket."""
+    return f"http://{label}.localhost:{port}/.remote-tunnel/{ticket}"
+
+
+def port_of(request: HTTPServerRequest) -> int:
+    """The port that the browser used, from the Host header."""
+    return split_host_and_port(request.host)[1] or 80
+
+
+def is_local(request: HTTPServerRequest) -> bool:
+    """Whether the browser asks from this machine, over plain http, with nothing in between."""
+    plain_http = request.protocol == "http"
+    return (
+        plain_http
+        and gate.is_loopback(request.remote_ip)
+        and not gate.is_forwarded(request.headers)
+    )
+
+
+def is_offered(request: HTTPServerRequest) -> bool:
+    """Whether a page that this Jupyter request came from may be sent to an origin view."""
+    host = request.host_name.strip("[]")
+    return is_local(request) and gate.is_loopback(host) and ports.owns_loopback(port_of(request))
+
+
+def cookie_name(port: int) -> str:
+    """Cookies do not tell ports apart; with the port, two servers do not displace each other's."""
+    return f"remote-tunnel-{port}"
+
+
+class OriginHandler(ViewHandler):
+    """Everything at `<label>.localhost`."""
+
+    view = "origin"
+
+    @override
+    def admit(self) -> Admitted | Page | Reply:
+        if not is_local(self.request):
+            return pages.nothing_here()
+        entered = _ENTRANCE.fullmatch(self.request.path)
+        if entered:
+            return self._enter(entered[1])
+        grant = self.views.grants.session(self._cookies(), self._label)
+        upstream = self.views.upstream_of(grant)
+        if grant is None or upstream is None:
+            return pages.nothing_here()
+        return Admitted(grant, upstream, self._manner(grant))
+
+    @override
+    def passes_gate(self, *, websocket: bool) -> bool:
+        method = self.request.method or ""
+        return gate.admits_origin(method, self.request.headers, self._origin, websocket=websocket)
+
+    def _enter(self, ticket: str) -> Page | Reply:
+        framed = gate.is_framed(self.request.headers)
+        value = self.views.grants.enter(ticket, self._label, self._cookies(), framed=framed)
+        if value is None:
+            return pages.nothing_here()
+        jar = "SameSite=None; Secure; Partitioned" if framed else "SameSite=Lax"
+        cookie = f"{cookie_name(port_of(self.request))}={value}; Path=/; HttpOnly; {jar}"
+        return Reply(
+            HTTPStatus.SEE_OTHER,
+            (
+                ("Location", "/"),
+                ("Set-Cookie", cookie),
+                ("Cache-Control", "no-store"),
+                ("Referrer-Policy", "no-referrer"),
+            ),
+        )
+
+    def _manner(self, grant: Grant) -> Manner:
+        return Manner(
+            origin=self._origin,
+            prefix="/",
+            jar="framed" if grant.framed else "own",
+            gate_cookie=cookie_name(port_of(self.request)),
+            token=self.views.token,
+            extra=(
+                ("Content-Security-Policy", f"frame-ancestors 'self' {grant.lab}"),
+                ("Referrer-Policy", "no-referrer"),
+            ),
+        )
+
+    def _cookies(self) -> list[str]:
+        sent = "; ".join(self.request.headers.get_list("Cookie"))
+        return cookies.values(sent, cookie_name(port_of(self.request)))
+
+    @property
+    def _label(self) -> str:
+        return self.request.host_name.partition(".")[0]
+
+    @property
+    def _origin(self) -> str:
+        return f"http://{self.request.host.lower()}"
+
+
+class ProbeHandler(RequestHandler):
+    """`probe-<random>.localhost`: tells a page of Lab whether its browser knows such names."""
+
+    @allow_unauthenticated
+    def get(self) -> None:
+        """204 for whoever asks from here; readable by Lab's own pages."""
+        if not is_local(self.request):
+            self.set_status(HTTPStatus.NOT_FOUND)
+            return
+        self.set_status(HTTPStatus.NO_CONTENT)
+        origin = self.request.headers.get("Origin", "")
+        if origin in _lab_origins(port_of(self.request)):
+            self.set_header("Access-Control-Allow-Origin", origin)
+            self.set_header("Vary", "Origin")
+
+    @override
+    def _log(self) -> None:
+        """Not worth a line."""
+
+
+def _lab_origins(port: int) -> Iterable[str]:
+    suffix = "" if port == 80 else f":{port}"
+    return [f"http://{host}{suffix}" for host in ("localhost", "127.0.0.1", "[::1]")]

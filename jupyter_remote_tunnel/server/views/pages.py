@@ -1,0 +1,194 @@
+"""Our own small pages: what is the matter, why, and what to do next.
+
+Nothing of a remote stands in them but plain text, escaped. They load nothing, run one script of
+ours (by nonce), and follow the reader's choice of light or dark. A page that waits asks for itself
+again and reloads when something else answers; that works in a sandboxed frame, too.
+"""
+
+import secrets
+from dataclasses import dataclass
+from html import escape
+
+from ...model.address import TcpAddress
+from ...model.state import State
+from ...model.text import plain
+from .headers import Header
+from .upstream import Upstream
+
+MARK = "Remote-Tunnel-Page"
+"""The header by which the script knows a page of ours."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: HTTP status, a heading, paragraphs, literal text to copy, links (text, URL).
+
+    `waits`: it reloads by itself once the application is there.
+    """
+
+    status: int
+    heading: str
+    paragraphs: tuple[str, ...] = ()
+    code: str = ""
+    links: tuple[tuple[str, str], ...] = ()
+    waits: bool = False
+
+    def as_text(self) -> str:
+        """For programs, which have not asked for HTML."""
+        return (
+            "\n".join(part for part in (self.heading, *self.paragraphs, self.code) if part) + "\n"
+        )
+
+    def as_html(self) -> tuple[str, list[Header]]:
+        """The document, and headers that belong to it."""
+        nonce = secrets.token_urlsafe(16)
+        parts = [f"<h1>{escape(self.heading)}</h1>"]
+        parts += [f"<p>{escape(text)}</p>" for text in self.paragraphs]
+        if self.code:
+            parts.append(f"<pre>{escape(self.code)}</pre>")
+        parts += [f'<p><a href="{escape(url)}">{escape(text)}</a></p>' for text, url in self.links]
+        if self.waits:
+            parts.append('<p role="status">This page reloads by itself.</p>')
+            parts.append(f'<script nonce="{nonce}">{_SCRIPT}</script>')
+        document = _DOCUMENT.format(
+            title=escape(self.heading), nonce=nonce, style=_STYLE, body="\n".join(parts)
+        )
+        policy = _POLICY.format(nonce=nonce)
+        return document, [
+            ("Content-Security-Policy", policy),
+            ("Referrer-Policy", "no-referrer"),
+            (MARK, str(self.status)),
+            ("Access-Control-Expose-Headers", MARK),  # in a sandbox we are another origin
+        ]
+
+
+def nothing_here() -> Page:
+    """For every host name and path that opens nothing: the same, whether it is known or not."""
+    return Page(
+        404,
+        "Nothing is shown here",
+        ("Open the application from JupyterLab: an address alone opens nothing.",),
+    )
+
+
+def unknown(app_id: str) -> Page:
+    """There is no application of this id."""
+    return Page(
+        404,
+        "There is no such application",
+        (f"No tunnel leads to “{plain(app_id, 40)}”. It may have been closed.",),
+    )
+
+
+def down(upstream: Upstream) -> Page:
+    """The tunnel is not open."""
+    host = plain(upstream.host)
+    words: dict[str, str] = {
+        State.CONNECTING: f"Connecting to {host} …",
+        State.RECONNECTING: f"The connection to {host} was lost; it is being restored.",
+        State.WAITING_FOR_USER: f"{host} waits for an answer from you, in JupyterLab's sidebar.",
+        State.FAILED: f"The tunnel to {host} has failed. Restart it in JupyterLab's sidebar.",
+    }
+    say = words.get(upstream.state, f"The tunnel to {host} is not open.")
+    return Page(
+        503, f"“{plain(upstream.name)}” is not reachable now", (say, *_reason(upstream)), waits=True
+    )
+
+
+def unanswered(upstream: Upstream) -> Page:
+    """The tunnel is open, but the application does not answer."""
+    where = f"{_destination(upstream)} on {plain(upstream.host)}"
+    return Page(
+        502,
+        f"Nothing answers at {where}",
+        _reason(upstream) or (f"Is the application running, and does it listen at {where}?",),
+        waits=True,
+    )
+
+
+def without_prefix(upstream: Upstream, prefix: str, links: tuple[tuple[str, str], ...]) -> Page:
+    """The path view, and an application that does not know its path."""
+    return Page(
+        404,
+        f"“{plain(upstream.name)}” does not serve this path",
+        (
+            "This view shows an application under a path of the Jupyter server.",
+            "The application must have been started for that path. For a Bokeh application:",
+        ),
+        code=f"bokeh serve app.py --prefix {prefix.rstrip('/')}",
+        links=links,
+    )
+
+
+def refused(why: str) -> Page:
+    """The origin gate said no."""
+    return Page(403, "This request is not allowed", (why,))
+
+
+def not_offered(links: tuple[tuple[str, str], ...]) -> Page:
+    """An origin of its own was asked for where there is none."""
+    return Page(
+        409,
+        "This view is not possible here",
+        (
+            "An address of its own needs a Jupyter server on the browser's own machine.",
+            "It must be reached as localhost, over plain http, with no proxy in between.",
+        ),
+        links=links,
+    )
+
+
+def _destination(upstream: Upstream) -> str:
+    destination = upstream.destination
+    return str(destination) if isinstance(destination, TcpAddress) else plain(destination.path)
+
+
+def _reason(upstream: Upstream) -> tuple[str, ...]:
+    if upstream.error is None:
+        return ()
+    texts = (upstream.error.message, upstream.error.hint)
+    return tuple(plain(text, 500) for text in texts if text)
+
+
+_POLICY = (
+    "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}';"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'"
+)
+
+_DOCUMENT = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style nonce="{nonce}">{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 0; padding: 10vh 1.5rem; }
+main { max-width: 40rem; margin: auto; }
+h1 { font-size: 1.3rem; overflow-wrap: anywhere; }
+p, pre { overflow-wrap: anywhere; }
+pre { white-space: pre-wrap; padding: .6rem .8rem; border: 1px solid GrayText; }
+"""
+
+# HEAD, so that nothing is loaded twice. `manual`: a redirect is an answer, and not followed.
+_SCRIPT = f"""
+async function ask() {{
+  try {{
+    const options = {{ method: "HEAD", cache: "no-store", redirect: "manual" }};
+    const answer = await fetch(location.href, options);
+    if (answer.status < 502 || !answer.headers.has("{MARK}")) return location.reload();
+  }} catch {{ /* the server is away, too */ }}
+  setTimeout(ask, 2000);
+}}
+setTimeout(ask, 1000);
+"""

@@ -1,0 +1,106 @@
+"""The path view: an application at `{base_url}remote-tunnel/app/<capability>/…`, sandboxed.
+
+These pages lie under Jupyter's own origin, so every answer carries the CSP that takes it away from
+them: an opaque origin, to which the browser sends no cookie. The path itself is what lets them in.
+To scripts, fonts and `fetch` an opaque origin is another site, so answers allow it by CORS.
+
+The application must have been started for this path, which reaches it in full.
+"""
+
+from http import HTTPStatus
+
+from tornado.web import HTTPError
+from typing_extensions import override
+
+from . import gate, pages
+from .handler import Admitted, Reply, ViewHandler
+from .headers import Header, Manner
+from .pages import Page
+
+SANDBOX = "sandbox allow-scripts allow-forms allow-downloads allow-popups; frame-ancestors 'self'"
+
+_EXTRA: tuple[Header, ...] = (
+    ("Content-Security-Policy", SANDBOX),
+    ("Referrer-Policy", "no-referrer"),
+    ("Access-Control-Allow-Origin", "null"),
+    ("Access-Control-Allow-Credentials", "true"),
+)
+
+
+def prefix_of(base_url: str, capability: str) -> str:
+    """The path of one application, ends with "/"."""
+    return f"{base_url}remote-tunnel/app/{capability}/"
+
+
+def misses_prefix(prefix: str, path: str, status: int, location: str) -> bool:
+    """Whether an answer shows that the application does not know its prefix.
+
+    Its first page is not found there, or is somewhere else.
+    """
+    if path.rstrip("/") != prefix.rstrip("/"):
+        return False
+    elsewhere = location.startswith("/") and not location.startswith(prefix)
+    return status == HTTPStatus.NOT_FOUND or elsewhere
+
+
+class PathHandler(ViewHandler):
+    """Everything under `{base_url}remote-tunnel/app/`."""
+
+    view = "path"
+
+    @override
+    def admit(self) -> Admitted | Page | Reply:
+        if not self.check_host():
+            raise HTTPError(HTTPStatus.FORBIDDEN)
+        capability = self.request.path.removeprefix(f"{self.base_url}remote-tunnel/app/")
+        capability = capability.partition("/")[0]
+        grant = self.views.grants.capable(capability)
+        upstream = self.views.upstream_of(grant)
+        if grant is None or upstream is None:
+            return pages.nothing_here()
+        if self._is_preflight:
+            return self._answer_preflight()
+        manner = Manner(
+            origin=f"{self.request.protocol}://{self.request.host.lower()}",
+            prefix=prefix_of(self.base_url, capability),
+            jar="none",
+            gate_cookie="",
+            token=self.views.token,
+            extra=_EXTRA,
+        )
+        return Admitted(grant, upstream, manner)
+
+    @override
+    def passes_gate(self, *, websocket: bool) -> bool:
+        return gate.admits_path(
+            self.request.method or "", self.request.headers, websocket=websocket
+        )
+
+    @override
+    def instead_of(self, admitted: Admitted, status: int, location: str) -> Page | None:
+        prefix = admitted.manner.prefix
+        if misses_prefix(prefix, self.request.path, status, location):
+            return pages.without_prefix(admitted.upstream, prefix, ())
+        return None
+
+    @override
+    def page_headers(self) -> tuple[Header, ...]:
+        return _EXTRA
+
+    @property
+    def _is_preflight(self) -> bool:
+        asked = self.request.headers
+        return self.request.method == "OPTIONS" and "Access-Control-Request-Method" in asked
+
+    def _answer_preflight(self) -> Reply:
+        """On a machine of its own the page would not have had to ask, so it may."""
+        asked = self.request.headers
+        return Reply(
+            HTTPStatus.NO_CONTENT,
+            (
+                *_EXTRA,
+                ("Access-Control-Allow-Methods", asked["Access-Control-Request-Method"]),
+                ("Access-Control-Allow-Headers", asked.get("Access-Control-Request-Headers", "")),
+                ("Access-Control-Max-Age", "600"),
+            ),
+        )
