@@ -73,28 +73,38 @@ class EngineClient:
 
     @classmethod
     async def connect(
-        cls, socket_path: str | Path, role: Client, *, timeout: float = CONNECT_TIMEOUT
+        cls,
+        socket_path: str | Path,
+        role: Client,
+        *,
+        timeout: float = CONNECT_TIMEOUT,
+        on_event: Callable[[Event], None] | None = None,
     ) -> Self:
         """Connect to the engine behind `socket_path` and introduce ourselves as `role`.
 
         :param timeout: seconds to wait; an engine that is not running yet is started by its holder
             meanwhile.
-        :raises Fatal: `engine_unavailable`, nobody listens there, it belongs to another user, it is
-            of another version, or there is no answer in time; `too_many`, it has all the clients
-            that it takes; `unsupported`, on Windows.
+        :param on_event: subscribed from the start, so that no event is missed.
+        :raises Fatal: `engine_unavailable`, nobody listens there, it belongs to another user, or
+            there is no answer in time; `too_many`, it has all the clients that it takes;
+            `unsupported`, on Windows.
+        :raises BadInput: it is of another version.
         """
         require_unix()
         try:
             async with asyncio.timeout(timeout):
                 while True:
-                    if (client := await cls._try_to_connect(socket_path, role)) is not None:
+                    client = await cls._try_to_connect(socket_path, role, on_event)
+                    if client is not None:
                         return client
                     await asyncio.sleep(0.05)  # it died while it started: its holder tries again
         except TimeoutError:
             raise _unavailable(f"The engine did not answer within {timeout:g} s.") from None
 
     @classmethod
-    async def _try_to_connect(cls, socket_path: str | Path, role: Client) -> Self | None:
+    async def _try_to_connect(
+        cls, socket_path: str | Path, role: Client, on_event: Callable[[Event], None] | None
+    ) -> Self | None:
         """A client, or None if the engine went away before it answered."""
         try:
             reader, writer = await asyncio.open_unix_connection(socket_path, limit=MAX_LINE)
@@ -105,6 +115,8 @@ class EngineClient:
             await _hang_up(writer)
             raise _unavailable(f"{socket_path} is not held by a process of yours.")
         client = cls(reader, writer)
+        if on_event is not None:
+            client.subscribe(on_event)
         try:
             await client._greet(role)
         except Transient:

@@ -19,12 +19,13 @@ def peer_uid(sock: socket.socket) -> int:
     if sys.platform == "linux":
         credentials = struct.Struct("=iII")  # pid, uid, gid
         raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
-        return int(credentials.unpack(raw)[1])
+        uid = credentials.unpack(raw)[1]
     elif sys.platform == "darwin":
         raw = sock.getsockopt(0, _LOCAL_PEERCRED, _XUCRED.size)
-        return int(_XUCRED.unpack(raw)[1])
+        uid = _XUCRED.unpack(raw)[1]
     else:
         raise OSError(f"the peer of a Unix socket is not known on {sys.platform}")
+    return int(uid)
 
 
 def same_user(sock: socket.socket) -> bool:

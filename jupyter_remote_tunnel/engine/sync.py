@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..model.settings import EngineSettings
 from ..model.spec import TunnelRequest
 from ..model.status import Source, TunnelStatus
 from .client import EngineClient, Output
+from .holder import Holder
 from .messages import Client
 
 Result = TypeVar("Result")
@@ -138,3 +140,25 @@ class SyncEngine:
             self._thread.run(end())
         finally:
             self._thread.close()
+
+
+def hold(settings: EngineSettings) -> SyncEngine:
+    """An engine of this process's own, e.g. of a kernel where no other runs; `close` ends it.
+
+    Should this process die in another way, its engine ends and takes everything with it.
+
+    :raises RemoteTunnelError: as `Holder.open` and `EngineClient.connect` do.
+    """
+    thread = LoopThread()
+
+    async def held() -> Holder:
+        holder = Holder(settings, kind="kernel", log=asyncio.subprocess.DEVNULL)
+        await holder.open()
+        return holder
+
+    try:
+        holder = thread.run(held())
+    except BaseException:
+        thread.close()
+        raise
+    return SyncEngine(holder.socket_path, "cell", thread=thread, at_close=holder.close)

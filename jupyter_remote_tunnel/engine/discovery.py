@@ -1,0 +1,86 @@
+"""Which engine is meant: `--server`, else the one of this Jupyter, else the only one there is."""
+
+import os
+from pathlib import Path
+
+from ..model.errors import BadInput, Fatal
+from .announce import Announcement, announcements
+from .folders import runtime_dir as runtime_dir
+
+# Holders whose engine others may use: the other kinds end when their one job is done.
+_SHARED = ("server", "background")
+
+
+def list_engines() -> list[Announcement]:
+    """All live engines of this user on this machine, those without a running process included."""
+    return list(announcements())
+
+
+def find_engine(server: str | None = None) -> Announcement:
+    """The engine that is meant.
+
+    In this order: the one that `server` names; the one of `JUPYTER_REMOTE_TUNNEL` (which a Jupyter
+    server sets for its kernels and terminals), if it lives; the one held by `JPY_PARENT_PID` (the
+    server that started this kernel); the only live one that a server or background process holds.
+
+    :param server: URL of a Jupyter server, pid of a holder, or path of an announcement.
+    :raises BadInput: `ambiguous`, several are live: the message lists them; `bad_input`, `server`
+        names none of them.
+    :raises Fatal: `engine_unavailable`, there is none.
+    """
+    engines = list_engines()
+    if server is not None:
+        return _only(
+            [engine for engine in engines if _is_named(engine, server)],
+            BadInput(f"No engine is held by {server}.", hint=_there_are(engines)),
+        )
+    if (own := _of_this_jupyter(engines)) is not None:
+        return own
+    return _only(
+        [engine for engine in engines if engine.kind in _SHARED],
+        Fatal(
+            "No engine for tunnels is running.",
+            code="engine_unavailable",
+            hint="Start a Jupyter server, or open a tunnel with `jupyter tunnel open`.",
+        ),
+    )
+
+
+def _of_this_jupyter(engines: list[Announcement]) -> Announcement | None:
+    path = os.environ.get("JUPYTER_REMOTE_TUNNEL")
+    parent = os.environ.get("JPY_PARENT_PID")
+    for engine in engines:
+        if path and engine.path == Path(path):
+            return engine
+    for engine in engines:
+        if parent and str(engine.holder_pid) == parent:
+            return engine
+    return None
+
+
+def _is_named(engine: Announcement, server: str) -> bool:
+    if server.isdecimal():
+        return engine.holder_pid == int(server)
+    if "://" in server:
+        return bool(engine.url) and engine.url.rstrip("/") == server.partition("?")[0].rstrip("/")
+    return engine.path == Path(server).absolute()
+
+
+def _only(found: list[Announcement], none: Exception) -> Announcement:
+    if not found:
+        raise none
+    if len(found) > 1:
+        raise BadInput(
+            f"Several engines are running: {_list(found)}.",
+            code="ambiguous",
+            hint="Choose one with --server and its URL or pid.",
+        )
+    return found[0]
+
+
+def _there_are(engines: list[Announcement]) -> str:
+    return f"There are: {_list(engines)}." if engines else "No engine is running."
+
+
+def _list(engines: list[Announcement]) -> str:
+    return "; ".join(engine.label for engine in engines)
