@@ -2,6 +2,7 @@
 # make demo       a JupyterLab with an SSH host of its own and an application on it; ARGS goes to `jupyter tunnel demo`
 # make test       lint, types, front end, Python and browser tests; WORKERS pytest processes, PYTEST_ARGS to narrow
 # make test-long  the tests that take too long for every change
+# make types      the TypeScript types again, after a change in the messages or in a status
 # make lint / make format / make clean
 
 SHELL := /bin/bash
@@ -18,7 +19,7 @@ PACKAGE := pyproject.toml jupyter_remote_tunnel/_version.py $(wildcard jupyter-c
 # command:package, as Debian names them
 SYSTEM := sshd:openssh-server ip:iproute2 chromium:chromium nginx:nginx
 
-.PHONY: install demo test test-long test-front-end test-python set-up system-packages lint format clean
+.PHONY: install demo test test-long test-front-end test-python set-up system-packages lint format types clean
 
 install: $(VENV)/.installed
 
@@ -47,6 +48,9 @@ format: set-up
 	ruff check --fix-only .
 	ruff format .
 	cd labextension && jlpm format
+
+types: install
+	python labextension/make_types.py
 
 clean:
 	rm -rf build dist labextension/lib labextension/node_modules jupyter_remote_tunnel/labextension

@@ -19,7 +19,13 @@ HEADER = """\
 TARGET = Path(__file__).parent / "src" / "api.ts"
 # The server fills in what a request leaves out; what it sends itself is always complete.
 REQUESTS = frozenset({"TunnelRequest", "SshOptions"})
-PRIMITIVES = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
+PRIMITIVES = {
+    "string": "string",
+    "integer": "number",
+    "number": "number",
+    "boolean": "boolean",
+    "null": "null",
+}
 
 
 def type_of(schema: dict[str, Any]) -> str:
@@ -50,7 +56,11 @@ def comment(docstring: str | None) -> list[str]:
     """The lines of a JSDoc comment; Python's line breaks stay."""
     if not docstring:
         return []
-    return ["/**", *(f" * {line}".rstrip() for line in inspect.cleandoc(docstring).splitlines()), " */"]
+    return [
+        "/**",
+        *(f" * {line}".rstrip() for line in inspect.cleandoc(docstring).splitlines()),
+        " */",
+    ]
 
 
 def render() -> str:

@@ -46,7 +46,7 @@ export namespace CommandIDs {
 export type ConfirmClose = 'always' | 'in-use' | 'never';
 
 export interface CommandOptions {
-  app: JupyterFrontEnd;
+  app: Pick<JupyterFrontEnd, 'commands' | 'shell'>;
   api: TunnelAPI;
   manager: ITunnelManager;
   views: ViewChooser;
@@ -284,7 +284,8 @@ async function pickTunnel(
   return choose(
     manager.tunnels,
     tunnel => tunnel.name,
-    trans.__('Which tunnel?')
+    trans.__('Which tunnel?'),
+    trans
   );
 }
 
@@ -304,7 +305,8 @@ async function pickApplication(
   return choose(
     manager.applications,
     application => `${application.name} → ${application.destination}`,
-    trans.__('Which application?')
+    trans.__('Which application?'),
+    trans
   );
 }
 

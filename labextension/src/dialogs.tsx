@@ -62,13 +62,19 @@ export async function confirmClose(
 export async function choose<T>(
   items: readonly T[],
   label: (item: T) => string,
-  title: string
+  title: string,
+  trans: TranslationBundle
 ): Promise<T | null> {
   if (items.length < 2) {
     return items[0] ?? null;
   }
   const labels = items.map(label);
-  const result = await InputDialog.getItem({ title, items: labels });
+  const result = await InputDialog.getItem({
+    title,
+    items: labels,
+    okLabel: trans.__('Choose'),
+    cancelLabel: trans.__('Cancel')
+  });
   return result.value === null ? null : items[labels.indexOf(result.value)]!;
 }
 

@@ -36,13 +36,15 @@ export class TunnelManager implements ITunnelManager {
     events.connect(this._onEvent, this);
     document.addEventListener('visibilitychange', this._onVisible);
     this._poll = new Poll({
+      auto: false,
       name: 'jupyter-remote-tunnel:tunnels',
       factory: () => this.refresh(),
       // A failed fetch is shown, not thrown: the poll goes on at its pace.
-      frequency: { interval: DEFAULT_INTERVAL, backoff: false },
+      frequency: { interval: DEFAULT_INTERVAL, backoff: false, max: 0 },
       standby: 'when-hidden'
     });
     this.ready = this.refresh();
+    void this.ready.then(() => this._poll.schedule({ phase: 'resolved' }));
   }
 
   readonly ready: Promise<void>;

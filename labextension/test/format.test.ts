@@ -1,0 +1,108 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import { describe, expect, it } from 'vitest';
+
+import {
+  applicationOf,
+  byteCount,
+  groupByHost,
+  localAddress,
+  stateLabel,
+  summary,
+  traffic,
+  worstState
+} from '../src/format';
+import { application, forward, tunnel } from './samples';
+
+const trans = nullTranslator.load('jupyter_remote_tunnel');
+
+describe('byteCount', () => {
+  it.each([
+    [0, '0 B'],
+    [999, '999 B'],
+    [1000, '1.0 kB'],
+    [9_960, '10 kB'],
+    [999_499, '999 kB'],
+    [999_500, '1.0 MB'],
+    [12_345_678, '12 MB'],
+    [5_000_000_000_000_000, '5000 TB']
+  ])('%d is %s', (bytes, expected) => {
+    expect(byteCount(bytes)).toBe(expected);
+  });
+});
+
+describe('groupByHost', () => {
+  it('keeps the order of hosts and of tunnels', () => {
+    const tunnels = [
+      tunnel({ id: '1', host: 'b' }),
+      tunnel({ id: '2', host: 'a' }),
+      tunnel({ id: '3', host: 'b' })
+    ];
+    expect(
+      groupByHost(tunnels).map(({ host, tunnels }) => [
+        host,
+        tunnels.map(({ id }) => id)
+      ])
+    ).toEqual([
+      ['b', ['1', '3']],
+      ['a', ['2']]
+    ]);
+  });
+});
+
+describe('words', () => {
+  it('name each state, also one of a newer server', () => {
+    expect(stateLabel('waiting_for_user', trans)).toBe('Waiting for you');
+    expect(stateLabel('sleeping', trans)).toBe('sleeping');
+  });
+
+  it('tell what flows', () => {
+    expect(traffic(forward(), tunnel(), trans)).toBe(
+      '1 of 4 streams · ↓ 1.2 MB · ↑ 890 B · 12 ms'
+    );
+  });
+
+  it('leave out the round trip of a connection that is gone', () => {
+    const lost = tunnel({ state: 'reconnecting' });
+    expect(traffic(forward(), lost, trans)).not.toMatch(/\d ms/);
+  });
+
+  it('hide the path of a private socket', () => {
+    const hidden = forward({ asked: 'private', bound: '/run/jrt/a.sock' });
+    expect(localAddress(hidden, trans)).toBe('inside Jupyter');
+  });
+
+  it('show what was asked for until something is bound', () => {
+    const waiting = forward({ asked: '127.0.0.1:0', bound: null });
+    expect(localAddress(waiting, trans)).toBe('127.0.0.1:0');
+  });
+
+  it('sum up, with what needs a person', () => {
+    expect(summary([], trans)).toBe('');
+    expect(summary([tunnel()], trans)).toBe('1 SSH tunnel');
+    expect(summary([tunnel(), tunnel({ state: 'failed' })], trans)).toBe(
+      '2 SSH tunnels, 1 failed'
+    );
+  });
+});
+
+describe('worstState', () => {
+  it('is what needs a person first', () => {
+    const states = ['open', 'reconnecting', 'failed', 'waiting_for_user'];
+    expect(worstState(states.map(state => tunnel({ state })))).toBe('failed');
+    expect(worstState([])).toBe('closed');
+  });
+});
+
+describe('applicationOf', () => {
+  it('finds the one at the far end of this forward', () => {
+    const apps = [
+      application({ id: 'x', destination: 'localhost:1' }),
+      application({ id: 'y', tunnel: 'other' }),
+      application({ id: 'z' })
+    ];
+    expect(applicationOf(tunnel(), forward(), apps)?.id).toBe('z');
+    expect(
+      applicationOf(tunnel(), forward({ destination: null }), apps)
+    ).toBeUndefined();
+  });
+});

@@ -1,0 +1,180 @@
+import { Event } from '@jupyterlab/services';
+import { nullTranslator } from '@jupyterlab/translation';
+import { Stream } from '@lumino/signaling';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { TunnelStatus } from '../src/api';
+import { TunnelManager } from '../src/manager';
+import { TunnelAPI } from '../src/restapi';
+import { application, tunnel } from './samples';
+import { Answer, TestServer } from './server';
+
+const SCHEMA = 'https://schema.jupyter.org/jupyter_remote_tunnel/tunnel/v1';
+const trans = nullTranslator.load('jupyter_remote_tunnel');
+
+let tunnels: TunnelStatus[];
+let trouble: Answer | null;
+/** Fulfilled before the list of tunnels is answered. */
+let gate: Promise<void>;
+let server: TestServer;
+let events: Stream<Event.IManager, Event.Emission>;
+let manager: TunnelManager;
+
+beforeEach(async () => {
+  tunnels = [tunnel()];
+  trouble = null;
+  gate = Promise.resolve();
+  server = new TestServer(async ({ method, url }) => {
+    await gate;
+    if (trouble) {
+      return trouble;
+    }
+    if (url.pathname.endsWith('/apps')) {
+      return { body: { apps: [application()], views: { origin: true } } };
+    }
+    return method === 'GET'
+      ? { body: { tunnels } }
+      : { body: { tunnel: tunnels[0] } };
+  });
+  events = new Stream({} as Event.IManager);
+  manager = new TunnelManager(
+    new TunnelAPI(await server.start(), trans),
+    events as Event.Stream
+  );
+});
+
+afterEach(async () => {
+  manager.dispose();
+  await server.stop();
+});
+
+/** Fulfilled at the next change of the list. */
+function changed(): Promise<void> {
+  return new Promise(resolve => {
+    const slot = (): void => {
+      manager.changed.disconnect(slot);
+      resolve();
+    };
+    manager.changed.connect(slot);
+  });
+}
+
+function lists(): number {
+  return server.seen.filter(({ url }) => url.pathname.endsWith('/tunnels'))
+    .length;
+}
+
+describe('the list', () => {
+  it('is there when the manager is ready', async () => {
+    await manager.ready;
+    expect(manager.tunnels).toEqual([tunnel()]);
+    expect(manager.applications).toEqual([application()]);
+    expect(manager.offersOrigin).toBe(true);
+    expect(manager.problem).toBeNull();
+  });
+
+  it('is fetched again after an event of ours', async () => {
+    await manager.ready;
+    tunnels = [tunnel({ state: 'reconnecting' })];
+    const change = changed();
+    events.emit({ schema_id: SCHEMA, tunnel_id: 'x', state: 'reconnecting' });
+    await change;
+    expect(manager.tunnels[0]!.state).toBe('reconnecting');
+  });
+
+  it('is not fetched after an event of others', async () => {
+    await manager.ready;
+    const before = lists();
+    events.emit({ schema_id: 'https://schema.jupyter.org/other' });
+    await manager.refresh();
+    expect(lists()).toBe(before + 1);
+  });
+
+  it('is fetched quietly', async () => {
+    await manager.ready;
+    for (const { url } of server.seen) {
+      expect(url.searchParams.get('no_track_activity')).toBe('1');
+    }
+  });
+
+  it('is fetched once for many events, and not before the running fetch ends', async () => {
+    await manager.ready;
+    const before = lists();
+    let open: () => void = () => undefined;
+    gate = new Promise(resolve => {
+      open = resolve;
+    });
+    const fetches = Array.from({ length: 20 }, () => manager.refresh());
+    open();
+    await Promise.all(fetches);
+    expect(lists()).toBe(before + 2);
+  });
+
+  it('is told about only when it is another one', async () => {
+    await manager.ready;
+    let told = 0;
+    manager.changed.connect(() => {
+      told += 1;
+    });
+    await manager.refresh();
+    expect(told).toBe(0);
+    tunnels = [];
+    await manager.refresh();
+    expect(told).toBe(1);
+  });
+
+  it('is fetched when the page is looked at again', async () => {
+    await manager.ready;
+    tunnels = [];
+    const change = changed();
+    document.dispatchEvent(new window.Event('visibilitychange'));
+    await change;
+    expect(manager.tunnels).toEqual([]);
+  });
+});
+
+describe('a server in trouble', () => {
+  it('leaves the last list and says why it may be old', async () => {
+    await manager.ready;
+    trouble = { status: 503, body: 'Service Unavailable' };
+    await manager.refresh();
+    expect(manager.tunnels).toEqual([tunnel()]);
+    expect(manager.problem?.message).toContain('503');
+    trouble = null;
+    await manager.refresh();
+    expect(manager.problem).toBeNull();
+  });
+});
+
+describe('what a person does', () => {
+  it.each([
+    ['open', () => manager.open({ command: 'gpu01:5006' })],
+    ['restart', () => manager.restart('x')],
+    ['close', () => manager.close('x')]
+  ] as [string, () => Promise<unknown>][])(
+    '%s: the list is fetched afterwards, also after a failure',
+    async (_, action) => {
+      await manager.ready;
+      const before = lists();
+      await action();
+      expect(lists()).toBeGreaterThan(before);
+      trouble = {
+        status: 400,
+        body: { code: 'bad_input', message: 'No.', hint: '' }
+      };
+      await expect(action()).rejects.toThrow('No.');
+      expect(manager.problem?.message).toBe('No.');
+    }
+  );
+});
+
+describe('after dispose', () => {
+  it('nothing is asked any more', async () => {
+    await manager.ready;
+    manager.dispose();
+    const before = server.seen.length;
+    events.emit({ schema_id: SCHEMA, tunnel_id: 'x', state: 'open' });
+    document.dispatchEvent(new window.Event('visibilitychange'));
+    expect(server.seen.length).toBe(before);
+  });
+});

@@ -1,0 +1,102 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { TunnelAPI, TunnelError } from '../src/restapi';
+import { tunnel } from './samples';
+import { Answer, Answerer, TestServer } from './server';
+
+const trans = nullTranslator.load('jupyter_remote_tunnel');
+let server: TestServer;
+
+async function serve(answer: Answer | Answerer): Promise<TunnelAPI> {
+  server = new TestServer(typeof answer === 'function' ? answer : () => answer);
+  return new TunnelAPI(await server.start(), trans);
+}
+
+afterEach(() => server.stop());
+
+async function failure(action: Promise<unknown>): Promise<TunnelError> {
+  const error = await action.then(
+    () => null,
+    (reason: unknown) => reason
+  );
+  expect(error).toBeInstanceOf(TunnelError);
+  return error as TunnelError;
+}
+
+describe('requests', () => {
+  it('stand below the base URL', async () => {
+    const api = await serve({ body: { tunnels: [tunnel()] } });
+    expect(await api.tunnels()).toEqual([tunnel()]);
+    const [seen] = server.seen;
+    expect(seen!.url.pathname).toBe('/base/remote-tunnel/api/tunnels');
+    expect(seen!.url.searchParams.has('no_track_activity')).toBe(false);
+  });
+
+  it('of the poll do not count as activity', async () => {
+    const api = await serve({ body: { tunnels: [] } });
+    await api.tunnels(true);
+    expect(server.seen[0]!.url.searchParams.get('no_track_activity')).toBe('1');
+  });
+
+  it('carry what was asked for', async () => {
+    const opened = { tunnel: tunnel(), created: true, understood: 'ssh …' };
+    const api = await serve({ status: 201, body: opened });
+    expect(await api.open({ command: 'gpu01:5006' })).toEqual(opened);
+    expect(server.seen[0]).toMatchObject({
+      method: 'POST',
+      body: { command: 'gpu01:5006' }
+    });
+  });
+
+  it('name the tunnel in the path', async () => {
+    const api = await serve({ body: { tunnel: tunnel() } });
+    await api.restart('a/b');
+    await api.close('a/b');
+    expect(
+      server.seen.map(({ method, url }) => [method, url.pathname])
+    ).toEqual([
+      ['POST', '/base/remote-tunnel/api/tunnels/a%2Fb/restart'],
+      ['DELETE', '/base/remote-tunnel/api/tunnels/a%2Fb']
+    ]);
+  });
+});
+
+describe('links', () => {
+  it('to hand on hold only the id', async () => {
+    const api = await serve({});
+    expect(new URL(api.viewUrl('0123-2')).pathname).toBe(
+      '/base/remote-tunnel/open/0123-2'
+    );
+    expect(new URL(api.viewUrl('0123')).search).toBe('');
+    expect(new URL(api.viewUrl('0123', 'path')).search).toBe('?view=path');
+  });
+});
+
+describe('failures', () => {
+  it('of ours keep code, message and hint', async () => {
+    const body = { code: 'conflict', message: 'Taken.', hint: 'Rename.' };
+    const api = await serve({ status: 409, body });
+    expect(await failure(api.open({}))).toMatchObject(body);
+  });
+
+  it('say that the server extension is missing', async () => {
+    const api = await serve({ status: 404, body: '<h1>Not found</h1>' });
+    const error = await failure(api.tunnels());
+    expect(error.code).toBe('not_installed');
+    expect(error.hint).toContain('jupyter-remote-tunnel');
+  });
+
+  it('of another kind name the status', async () => {
+    const api = await serve({ status: 403, body: { message: 'Forbidden' } });
+    const error = await failure(api.tunnels());
+    expect(error.message).toContain('403');
+    expect(error.hint).toContain('Log in');
+  });
+
+  it('say that nobody answers', async () => {
+    const api = await serve({});
+    await server.stop();
+    expect((await failure(api.tunnels())).code).toBe('server_unreachable');
+  });
+});

@@ -1,0 +1,187 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import { CommandRegistry } from '@lumino/commands';
+import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import { Widget } from '@lumino/widgets';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { TunnelStatus } from '../src/api';
+import { CommandIDs } from '../src/commands';
+import { TunnelError } from '../src/restapi';
+import { TunnelSidebar } from '../src/sidebar';
+import { application, forward, tunnel } from './samples';
+import { ListedTunnels } from './tunnels';
+
+const trans = nullTranslator.load('jupyter_remote_tunnel');
+
+let manager: ListedTunnels;
+let executed: [string, ReadonlyPartialJSONObject][];
+let sidebar: TunnelSidebar;
+
+beforeEach(() => {
+  manager = new ListedTunnels();
+  executed = [];
+  const commands = new CommandRegistry();
+  for (const id of Object.values(CommandIDs)) {
+    commands.addCommand(id, {
+      execute: args => {
+        executed.push([id, args]);
+      }
+    });
+  }
+  sidebar = new TunnelSidebar({ manager, commands, trans });
+  Widget.attach(sidebar, document.body);
+});
+
+afterEach(() => sidebar.dispose());
+
+/** Show these tunnels, and wait until they are painted. */
+async function show(...tunnels: TunnelStatus[]): Promise<void> {
+  manager.tunnels = tunnels;
+  manager.changed.emit();
+  const isEmpty = tunnels.length === 0;
+  await vi.waitFor(() => {
+    expect(texts('.jp-RemoteTunnel-name')).toEqual(
+      tunnels.map(({ name }) => name)
+    );
+    const notice = sidebar.header.node.textContent !== '';
+    expect(notice).toBe(isEmpty);
+  });
+}
+
+function texts(selector: string): (string | null)[] {
+  return [...sidebar.node.querySelectorAll(selector)].map(
+    node => node.textContent
+  );
+}
+
+function button(label: string): HTMLButtonElement {
+  const found = sidebar.node.querySelector<HTMLButtonElement>(
+    `button[aria-label="${label}"]`
+  );
+  expect(found, label).not.toBeNull();
+  return found!;
+}
+
+describe('rows', () => {
+  it('tell state, addresses and traffic in words', async () => {
+    await show(tunnel());
+    expect(texts('.jp-RemoteTunnel-name')).toEqual(['gpu01:5006']);
+    expect(texts('.jp-RemoteTunnel-state')).toEqual(['Open']);
+    expect(texts('.jp-RemoteTunnel-address')).toEqual([
+      '127.0.0.1:5006 → localhost:5006'
+    ]);
+    expect(texts('.jp-RemoteTunnel-traffic')).toEqual([
+      '1 of 4 streams · ↓ 1.2 MB · ↑ 890 B · 12 ms'
+    ]);
+  });
+
+  it('point the other way for a remote forward', async () => {
+    const remote = forward({
+      kind: 'remote',
+      bound: '127.0.0.1:8888',
+      destination: 'localhost:80'
+    });
+    await show(tunnel({ forwards: [remote] }));
+    expect(texts('.jp-RemoteTunnel-address')).toEqual([
+      'localhost:80 ← 127.0.0.1:8888'
+    ]);
+  });
+
+  it('say what failed and what to do next', async () => {
+    const error = { code: 'auth_failed', message: 'No.', hint: 'Add a key.' };
+    await show(tunnel({ state: 'failed', error: { ...error, hop: null } }));
+    expect(texts('[role="alert"] p')).toEqual(['No.', 'Add a key.']);
+    button('Dismiss gpu01:5006');
+  });
+
+  it('show a remote name as text, whatever it holds', async () => {
+    const name = '<img src=x onerror=alert(1)><b>bold</b>';
+    await show(
+      tunnel({
+        name,
+        host: name,
+        error: { code: 'x', message: name, hint: name, hop: null },
+        forwards: [forward({ destination: name })]
+      })
+    );
+    expect(sidebar.node.querySelector('img, b')).toBeNull();
+    expect(texts('.jp-RemoteTunnel-name')).toEqual([name]);
+  });
+
+  it('follow the list', async () => {
+    await show(
+      tunnel({ id: '1', host: 'a', name: 'one' }),
+      tunnel({ id: '2', host: 'b', name: 'two' })
+    );
+    expect(
+      texts('.jp-AccordionPanel-title, .lm-AccordionPanel-titleLabel')
+    ).toEqual(expect.arrayContaining(['a', 'b']));
+    await show(tunnel({ id: '2', host: 'b', name: 'two' }));
+    expect(texts('.jp-RemoteTunnel-name')).toEqual(['two']);
+    expect(texts('.lm-AccordionPanel-titleLabel')).toEqual(['b']);
+  });
+});
+
+describe('buttons', () => {
+  it('run the commands for their row', async () => {
+    manager.applications = [
+      application({ id: '0123456789ab-2', name: 'plot' })
+    ];
+    await show(tunnel());
+    for (const label of [
+      'Open plot in a tab',
+      'Open plot in the browser',
+      'Copy the address 127.0.0.1:5006',
+      'Restart gpu01:5006',
+      'Close gpu01:5006'
+    ]) {
+      button(label).click();
+    }
+    expect(executed).toEqual([
+      [CommandIDs.openInTab, { app: '0123456789ab-2' }],
+      [CommandIDs.openInBrowser, { app: '0123456789ab-2' }],
+      [CommandIDs.copyAddress, { tunnel: '0123456789ab', forward: 0 }],
+      [CommandIDs.restart, { tunnel: '0123456789ab' }],
+      [CommandIDs.close, { tunnel: '0123456789ab' }]
+    ]);
+  });
+
+  it('hand on a link where there is no address', async () => {
+    manager.applications = [application()];
+    const hidden = forward({ asked: 'private', bound: '/run/jrt-x/a.sock' });
+    await show(tunnel({ forwards: [hidden] }));
+    expect(sidebar.node.textContent).not.toContain('/run/jrt-x');
+    button('Copy the link of gpu01:5006').click();
+    expect(executed).toEqual([[CommandIDs.copyLink, { app: '0123456789ab' }]]);
+  });
+
+  it('are not there for what cannot be opened', async () => {
+    await show(tunnel({ forwards: [forward({ destination: null })] }));
+    expect(sidebar.node.querySelector('[aria-label^="Open "]')).toBeNull();
+  });
+});
+
+describe('without tunnels', () => {
+  it('it says how to begin', async () => {
+    await show();
+    const start = sidebar.node.querySelector<HTMLButtonElement>(
+      '.jp-RemoteTunnel-empty button'
+    );
+    start!.click();
+    expect(executed).toEqual([[CommandIDs.add, {}]]);
+  });
+
+  it('it says why the list is missing', async () => {
+    manager.problem = new TunnelError({
+      code: 'not_installed',
+      message: 'No server extension.',
+      hint: 'Install it.'
+    });
+    await show();
+    expect(texts('[role="alert"] p')).toEqual([
+      'No server extension.',
+      'Install it.'
+    ]);
+    expect(sidebar.node.querySelector('.jp-RemoteTunnel-empty')).toBeNull();
+  });
+});

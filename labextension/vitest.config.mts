@@ -1,0 +1,25 @@
+import { readFile } from 'node:fs/promises';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  plugins: [
+    {
+      // As JupyterLab's builder does: an icon is the text of its SVG.
+      name: 'svg-as-text',
+      enforce: 'pre',
+      async load(id) {
+        return id.endsWith('.svg')
+          ? `export default ${JSON.stringify(await readFile(id, 'utf8'))}`
+          : null;
+      }
+    }
+  ],
+  test: {
+    environment: 'jsdom',
+    include: ['test/**/*.test.{ts,tsx}'],
+    setupFiles: ['test/setup.ts'],
+    restoreMocks: true,
+    // They import CSS and SVG, which Node alone cannot.
+    server: { deps: { inline: [/@jupyterlab/, /@jupyter\//, /@lumino/] } }
+  }
+});
