@@ -1,6 +1,5 @@
 """Everything that speaks SSH, and the only import of asyncssh.
 
-`config` resolves a host to its route of hops, `connection` opens one hop (over the one before), `forward` makes
-the listener → destination mappings that use a connection, `pump` relays one stream. Errors leave here as the
-classes of `model.errors` only.
-"""
+`config` resolves a host to its route of hops, `connection` opens one hop (over the one before),
+`forward` makes the listener → destination mappings that use a connection, `pump` relays one stream.
+Errors leave here as the classes of `model.errors` only."""

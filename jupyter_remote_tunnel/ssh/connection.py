@@ -1,44 +1,257 @@
-"""One SSH connection to one hop, directly or over the connection to the hop before."""
+"""One SSH connection to one hop, directly or over the connection to the hop before.
+
+`open_connection` connects and logs in; `Connection` is what the rest of the program sees of
+asyncssh's connection: its end (`lost`), channels for streams, listeners on the remote host, and
+short commands there.
+"""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+import shlex
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
-from ..engine.settings import EngineSettings
-from ..model.errors import RemoteTunnelError
+import asyncssh
+from typing_extensions import override
+
+from ..model.address import Address, TcpAddress
+from ..model.errors import Fatal, RemoteTunnelError, Transient
+from ..model.settings import EngineSettings
+from ..model.text import plain
+from .auth import Login
+from .errors import channel_error, closed_error, connect_error, lost_error, timeout_error
+from .exec import ExecResult, Output
 from .hop import Hop
+from .host_keys import HostKeyJudge, KnownKeys
+from .wire import Command, Dialler, Direct, Pressure, Through
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
-class ExecResult:
-    """What a command on the remote host left: its output and exit status (128 + n where a signal n ended it)."""
+CHANNEL_WINDOW = 4 << 20
+"""The receive window of one stream: what it may hold when its reader stops, and, as asyncssh gives
+it back at half, twice what it can receive per round trip."""
 
-    stdout: bytes
-    stderr: bytes
-    status: int
+MAX_PACKET = 32 << 10
+"""Larger packets do nothing with OpenSSH."""
+
+# AES-GCM first: it costs the least here and in OpenSSH.
+_CIPHERS = (
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+    "aes128-ctr",
+    "aes192-ctr",
+    "aes256-ctr",
+)
+_RTT_TIMEOUT = 10.0
+_CLOSE_TIMEOUT = 5.0
+
+Channel = asyncssh.SSHTCPChannel[bytes] | asyncssh.SSHUNIXChannel[bytes]
+SessionFactory = Callable[[], Any]
+T = TypeVar("T")
 
 
 class Connection:
     """An open connection. `host_key` is the fingerprint "SHA256:…" that the host proved to hold.
 
-    `lost` is done when the connection is gone, and its result (never an exception) says why: `Transient`
-    when it broke, `Fatal` of code "closed" after `close()`.
+    `lost` is done when the connection is gone, and its result (never an exception) says why:
+    `Transient` when it broke, `Fatal` of code "closed" after `close()`. `pressure` tells when it
+    takes no more bytes.
     """
 
-    hop: Hop
-    host_key: str
-    lost: asyncio.Future[RemoteTunnelError]
+    def __init__(
+        self,
+        hop: Hop,
+        ssh: asyncssh.SSHClientConnection,
+        lost: "asyncio.Future[RemoteTunnelError]",
+        dialler: Dialler,
+        pressure: Pressure,
+    ) -> None:
+        self.hop = hop
+        self.lost = lost
+        self.pressure = pressure
+        self._ssh = ssh
+        self._dialler = dialler
+        self._opening: set[asyncio.Task[Any]] = set()
+        self._letting_go: asyncio.Task[None] | None = None
+        key = ssh.get_server_host_key()
+        self.host_key = key.get_fingerprint() if key is not None else ""
+
+        lost.add_done_callback(self._let_go)
 
     async def close(self) -> None:
-        """Close it and every channel in it. Idempotent."""
+        """Close it and every channel in it. Idempotent. A connection that was lost needs no
+        `close`."""
+        if not self.lost.done():
+            self.lost.set_result(closed_error(self.hop))
+        self._ssh.close()
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._ssh.wait_closed()
+        except TimeoutError:
+            self._ssh.abort()
+        await asyncio.gather(*self._opening, return_exceptions=True)
+        if self._letting_go is not None:
+            await self._letting_go
+
+    def _let_go(self, lost: "asyncio.Future[RemoteTunnelError]") -> None:
+        self._letting_go = lost.get_loop().create_task(
+            self._dialler.close(), name=f"let go of the transport to {self.hop.alias}"
+        )
+
+    # Streams
+
+    def open_channel(
+        self,
+        destination: Address,
+        session: SessionFactory,
+        *,
+        originator: tuple[str, int] = ("127.0.0.1", 0),
+        window: int = CHANNEL_WINDOW,
+    ) -> "asyncio.Task[Channel]":
+        """Open a stream to a destination as the remote host sees it.
+
+        The task is owned here and must not be cancelled: asyncssh would forget the channel, which
+        would then stay open for ever. Who loses interest aborts the channel when it is there.
+        It fails with asyncssh's ChannelOpenError.
+        """
+        name = f"open a channel to {destination} on {self.hop.alias}"
+        task = asyncio.get_running_loop().create_task(
+            self._open_channel(destination, session, originator, window), name=name
+        )
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return task
+
+    async def _open_channel(
+        self,
+        destination: Address,
+        session: SessionFactory,
+        originator: tuple[str, int],
+        window: int,
+    ) -> Channel:
+        channel: Channel
+        if isinstance(destination, TcpAddress):
+            channel, _ = await self._ssh.create_connection(
+                session,
+                destination.host,
+                destination.port,
+                *originator,
+                encoding=None,
+                window=window,
+                max_pktsize=MAX_PACKET,
+            )
+        else:
+            channel, _ = await self._ssh.create_unix_connection(
+                session, destination.path, encoding=None, window=window, max_pktsize=MAX_PACKET
+            )
+        return channel
+
+    def explain(self, error: BaseException | None, destination: Address) -> RemoteTunnelError:
+        """Why opening a channel to `destination` failed with an exception."""
+        if self.lost.done():
+            return self.lost.result()
+        if isinstance(error, asyncssh.ChannelOpenError):
+            return channel_error(error, destination, self.hop)
+        return Fatal(
+            f"The channel to {destination} on {self.hop.place} failed: {plain(str(error))}",
+            hop=self.hop.place,
+        )
+
+    async def listen_tcp(
+        self, host: str, port: int, accept: Callable[[str, int], Awaitable[Any]]
+    ) -> asyncssh.SSHListener:
+        """Have the remote host listen on a port (0: any; the listener tells which).
+
+        :param accept: given the originator, makes the session of a stream, or raises
+            ChannelOpenError (and nothing else: asyncssh would end the connection).
+        :raises Fatal: forward_refused.
+        :raises Transient: the connection was lost."""
+        return await self._listen(
+            self._ssh.create_server(
+                accept,
+                host,
+                port,
+                encoding=None,
+                window=CHANNEL_WINDOW,
+                max_pktsize=MAX_PACKET,
+            ),
+            f"port {port}" if port else "a free port",
+        )
+
+    async def listen_unix(
+        self, path: str, accept: Callable[[], Awaitable[Any]]
+    ) -> asyncssh.SSHListener:
+        """The same for a Unix socket of the remote host."""
+        return await self._listen(
+            self._ssh.create_unix_server(
+                accept, path, encoding=None, window=CHANNEL_WINDOW, max_pktsize=MAX_PACKET
+            ),
+            path,
+        )
+
+    async def _listen(self, asked: Awaitable[T], where: str) -> T:
+        try:
+            return await self._unless_lost(asked)
+        except asyncssh.ChannelListenError:
+            if self.lost.done():
+                raise self.lost.result() from None
+            raise Fatal(
+                f"{self.hop.place} does not listen on {where} for us.",
+                code="forward_refused",
+                hint=f"It may be in use there, or the sshd of {self.hop.alias} forbids it "
+                "(AllowTcpForwarding, AllowStreamLocalForwarding, PermitListen).",
+                hop=self.hop.place,
+            ) from None
+
+    # Questions and commands
+
+    async def rtt(self) -> float:
+        """Seconds that a question and its answer take.
+
+        :raises Transient: the connection was lost, or there was no answer for 10 s.
+        """
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(_RTT_TIMEOUT):
+                # Any global request is answered. asyncssh has no public one that does nothing else.
+                await self._unless_lost(self._ssh._make_global_request(b"keepalive@openssh.com"))  # noqa: SLF001
+        except TimeoutError:
+            raise Transient(
+                f"{self.hop.place} did not answer for {_RTT_TIMEOUT:g} s.",
+                code="connection_lost",
+                hop=self.hop.place,
+            ) from None
+        return time.perf_counter() - started
 
     async def exec(self, argv: Sequence[str], stdin: bytes = b"") -> ExecResult:
         """Run a command on the remote host, by the user's login shell there.
 
-        :raises Fatal: too_many, when stdout or stderr exceeds 1 MiB; forward_refused, when the host runs no
-            commands.
+        :raises Fatal: too_many, when stdout or stderr exceeds 1 MiB; forward_refused, when the host
+            runs no commands.
         :raises Transient: the connection was lost.
         """
+        output = Output()
+        try:
+            channel, _ = await self._unless_lost(
+                self._ssh.create_session(
+                    lambda: output, shlex.join(argv), encoding=None, request_pty=False
+                )
+            )
+        except asyncssh.ChannelOpenError as error:
+            raise Fatal(
+                f"{self.hop.place} runs no command for us: {plain(error.reason)}",
+                code="forward_refused",
+                hint="It may allow forwards only, or no more sessions (MaxSessions).",
+                hop=self.hop.place,
+            ) from None
+        try:
+            channel.write(stdin)
+            channel.write_eof()
+            return await self._unless_lost(output.result(argv[0], self.hop))
+        finally:
+            channel.abort()
 
     async def read_file(self, path: str) -> bytes:
         """A file of at most 1 MiB; "~/" is the home directory there.
@@ -46,21 +259,174 @@ class Connection:
         :raises Fatal: not_found, when it cannot be read; too_many, when it is larger.
         :raises Transient: the connection was lost.
         """
+        # A command starts in the home directory.
+        found = await self.exec(["cat", "--", path.removeprefix("~/")])
+        if found.status != 0:
+            reason = plain(found.stderr.decode(errors="replace")) or f"exit status {found.status}"
+            raise Fatal(
+                f"{self.hop.place} cannot read {path}: {reason}",
+                code="not_found",
+                hop=self.hop.place,
+            )
+        return found.stdout
 
-    async def rtt(self) -> float:
-        """Seconds that a question and its answer take.
+    async def _unless_lost(self, wanted: Awaitable[T]) -> T:
+        """What is wanted, or the reason why the connection was lost meanwhile."""
+        try:
+            result = await wanted
+        except (asyncssh.Error, OSError) as error:
+            if self.lost.done():
+                raise self.lost.result() from error
+            raise
+        if self.lost.done():
+            raise self.lost.result()
+        return result
 
-        :raises Transient: the connection was lost.
-        """
+
+class _Client(asyncssh.SSHClient):
+    """What asyncssh asks and tells while it connects, and that the connection is gone."""
+
+    def __init__(
+        self, judge: HostKeyJudge, login: Login, on_lost: Callable[[Exception | None], None]
+    ) -> None:
+        self._judge = judge
+        self._login = login
+        self._on_lost = on_lost
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._on_lost(exc)
+
+    @override
+    def validate_host_public_key(
+        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
+    ) -> bool:
+        return self._judge.is_trusted(key)
+
+    @override
+    def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        return self._judge.is_authority(key)
+
+    @override
+    async def public_key_auth_requested(self) -> list[asyncssh.SSHKeyPair] | None:
+        return await self._login.next_keys()
+
+    @override
+    def password_auth_requested(self) -> None:
+        self._login.would_ask("password")
+
+    @override
+    def kbdint_auth_requested(self) -> None:
+        self._login.would_ask("keyboard-interactive")
 
 
-async def open_connection(hop: Hop, *, via: Connection | None, settings: EngineSettings) -> Connection:
-    """Connect and log in with keys and agent, the host key verified, within `hop.connect_timeout` seconds.
-
-    The connection to the hop before is not closed with this one.
+async def open_connection(
+    hop: Hop, *, via: Connection | None, settings: EngineSettings
+) -> Connection:
+    """Connect and log in with keys and agent, the host key verified, within `hop.connect_timeout`
+    seconds. The connection to the hop before is not closed with this one.
 
     :raises Transient: connect_failed, connect_timeout, host_unresolved, network_unreachable.
     :raises Fatal: host_key_unknown, host_key_changed, host_key_revoked, auth_failed, unsupported.
     :raises NeedsUser: the host asks for a password or code, or the key for a passphrase.
     """
-    raise NotImplementedError
+    known = KnownKeys.of(hop)
+    judge = HostKeyJudge(hop, known)
+    login = Login(hop)
+    pressure = Pressure(below=via.pressure if via else None)
+    dialler = _dialler(hop, pressure, via)
+    lost: asyncio.Future[RemoteTunnelError] = asyncio.get_running_loop().create_future()
+
+    def on_lost(error: Exception | None) -> None:
+        if not lost.done():
+            lost.set_result(lost_error(error, hop))
+
+    try:
+        async with asyncio.timeout(hop.connect_timeout):
+            ssh = await asyncssh.connect(
+                hop.host,
+                hop.port,
+                tunnel=dialler,
+                client_factory=lambda: _Client(judge, login, on_lost),
+                server_host_key_algs=known.algorithms(),
+                known_hosts=([], [], [entry.key for entry in known.revoked]),
+                **_options(hop),
+            )
+    except BaseException as error:
+        await dialler.close()
+        raise _login_error(error, hop, via, judge, login) from error
+    finally:
+        await login.close()
+    return Connection(hop, ssh, lost, dialler, pressure)
+
+
+def _login_error(
+    error: BaseException, hop: Hop, via: Connection | None, judge: HostKeyJudge, login: Login
+) -> BaseException:
+    if isinstance(error, asyncssh.HostKeyNotVerifiable):
+        return judge.error(error.reason)
+    if isinstance(error, asyncssh.PermissionDenied):
+        return login.error()
+    if via is not None and via.lost.done():
+        return via.lost.result()
+    if isinstance(error, TimeoutError):
+        return timeout_error(hop, "connect and log in to")
+    if isinstance(error, Exception):
+        return connect_error(error, hop, via.hop if via else None)
+    return error
+
+
+def _dialler(hop: Hop, pressure: Pressure, via: Connection | None) -> Dialler:
+    if via is not None:
+        return Through(hop, pressure, via)
+    if hop.proxy_command is not None:
+        return Command(hop, pressure)
+    return Direct(hop, pressure)
+
+
+def _options(hop: Hop) -> dict[str, Any]:
+    """asyncssh's options for a hop. Each that has a default from the environment or from ~/.ssh is
+    given."""
+    return {
+        "username": hop.user,
+        "config": None,
+        "client_keys": None,  # `Login` offers them
+        "agent_path": None,
+        "agent_forwarding": False,
+        "x509_trusted_certs": None,
+        "x509_trusted_cert_paths": [],
+        "host_key_alias": hop.host_key_alias,
+        "preferred_auth": ["publickey", "keyboard-interactive", "password"],
+        "gss_host": None,
+        "gss_kex": False,
+        "gss_auth": False,
+        "host_based_auth": False,
+        "encryption_algs": _supported(
+            hop.ciphers, asyncssh.encryption.get_encryption_algs(), "ciphers", hop
+        )
+        or list(_CIPHERS),
+        "mac_algs": _supported(hop.macs, asyncssh.mac.get_mac_algs(), "MACs", hop) or (),
+        "compression_algs": ["zlib@openssh.com", "none"] if hop.compression else ["none"],
+        "connect_timeout": None,  # ours covers every step
+        "login_timeout": 0,
+        "keepalive_interval": hop.keepalive_interval,
+        # asyncssh declares the loss one interval later than ssh.
+        "keepalive_count_max": max(1, hop.keepalive_count - 1),
+    }
+
+
+def _supported(wanted: tuple[str, ...] | None, ours: list[bytes], what: str, hop: Hop) -> list[str]:
+    """Those of the configured algorithms that are known here, in their order."""
+    if wanted is None:
+        return []
+    known = {name.decode() for name in ours}
+    found = [name for name in wanted if name in known]
+    if not found:
+        raise Fatal(
+            f"None of the {what} configured for {hop.place} is supported: "
+            + plain(",".join(wanted)),
+            code="unsupported",
+            hint=f"Supported are: {', '.join(sorted(known & set(_CIPHERS)) or sorted(known))}.",
+            hop=hop.place,
+        )
+    return found

@@ -1,20 +1,19 @@
-"""The `Hop`: one SSH connection of a route, resolved. A plain value, and the key under which links are shared."""
+"""The `Hop`: one SSH connection of a route, resolved. A plain value, and the key under which links
+are shared."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
 from ..model.address import TcpAddress, bracketed
-
-AddressFamily = Literal["any", "inet", "inet6"]
+from ..model.spec import AddressFamily
 
 
 @dataclass(frozen=True)
 class Hop:
-    """All that alters the connection to one host. Paths are absolute, `~` and tokens expanded; times in seconds.
+    """All that alters the connection to one host. Paths are absolute, `~` and tokens expanded;
+    times in seconds.
 
-    Two hops are equal (and share a link) where every field is, except those that say only how to talk about the
-    hop or how long to wait. A link's whole key is the route up to its hop.
-    """
+    Two hops are equal (and share a link) where every field is, except those that say only how to
+    talk about the hop or how long to wait. A link's whole key is the route up to its hop."""
 
     alias: str
     host: str
@@ -22,6 +21,7 @@ class Hop:
     user: str
     host_key_alias: str | None = None
     known_hosts: tuple[str, ...] = ()
+    revoked_host_keys: str | None = None
     identities: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     identities_only: bool = False
@@ -48,14 +48,22 @@ class Hop:
 
     @property
     def known_as(self) -> str:
-        """The name under which known_hosts files hold it: `host`, `[host]:port` or the HostKeyAlias."""
+        """The name under which known_hosts files hold it: `host`, `[host]:port` or the
+        HostKeyAlias."""
         name = self.host_key_alias or self.host
         return name if self.port == 22 or self.host_key_alias else f"[{name}]:{self.port}"
 
     @property
     def place(self) -> str:
-        """The hop as errors name it: "gw (hop 1 of 2)", or "gpu01" where the route is that one hop."""
-        return self.alias if self.total == 1 else f"{self.alias} (hop {self.number} of {self.total})"
+        """The hop as errors name it: "gw (hop 1 of 2)", or "gpu01" where the route is that one
+        hop."""
+        return (
+            self.alias if self.total == 1 else f"{self.alias} (hop {self.number} of {self.total})"
+        )
+
+    def at(self, number: int, total: int) -> "Hop":
+        """The same hop at another place of a route."""
+        return replace(self, number=number, total=total)
 
     def __str__(self) -> str:
         """`user@host:port`, as a status shows the route."""

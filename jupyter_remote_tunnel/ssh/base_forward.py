@@ -1,0 +1,165 @@
+"""What every forward has: counters, the last error, its streams and their end."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from ..model.address import Address
+from ..model.errors import Fatal, RemoteTunnelError
+from ..model.forward import ForwardSpec
+from ..model.settings import EngineSettings
+from .connection import Connection
+from .pump import Relay, Tally
+
+_CLOSE_TIMEOUT = 2.0
+
+
+class Forward(ABC):
+    """One listener → destination mapping. It outlives connections: `listen` once, then `attach` and
+    `detach` as often as a connection comes and goes, then `close` (or `drain`). All on one loop.
+
+    `bound` is where it really listens ("127.0.0.1:5006", "[::1]:5006", a path; for -R as the remote
+    host told), None before. `last_error` is why the last stream (or the last attempt to listen)
+    failed; it is cleared when one succeeds.
+    """
+
+    def __init__(
+        self, spec: ForwardSpec, settings: EngineSettings, on_change: Callable[[], None]
+    ) -> None:
+        self.spec = spec
+        self.bound: str | None = None
+        self.last_error: RemoteTunnelError | None = None
+        self._settings = settings
+        self._on_change = on_change
+        self._tally = Tally()
+        self._relays: set[Relay] = set()
+        self._relay_ended = asyncio.Event()
+        self._connection: Connection | None = None
+        self._closed = False
+
+    @property
+    def streams_open(self) -> int:
+        """Streams that run, or wait for their channel."""
+        return self._tally.streams_open
+
+    @property
+    def streams_total(self) -> int:
+        """Streams since the beginning, refused ones included."""
+        return self._tally.streams_total
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes from the remote host."""
+        return self._tally.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes to the remote host."""
+        return self._tally.bytes_out
+
+    @abstractmethod
+    async def listen(self) -> None:
+        """Bind the local listener; nothing to do for -R. Streams that come before `attach` wait.
+
+        :raises Fatal: port_in_use, conflict, not_allowed, unsupported; nothing stays bound.
+        :raises BadInput: the bind address is none of this machine's.
+        """
+
+    @abstractmethod
+    async def attach(self, connection: Connection) -> None:
+        """Use this connection from now on. -R: ask the remote host to listen, on the port that it
+        gave before if there was one.
+
+        :raises Fatal: forward_refused, when the remote host does not listen.
+        :raises Transient: the connection is lost.
+        """
+
+    def detach(self, reason: RemoteTunnelError) -> None:
+        """The connection is gone: its streams are reset. The local listener stays, and new streams
+        wait up to `settings.stream_wait` for the next `attach`; `reason` is why they fail then."""
+        self._connection = None
+        for relay in [relay for relay in self._relays if relay.attached]:
+            relay.fail(reason)
+
+    async def drain(self, seconds: float) -> None:
+        """Accept no more streams, wait up to `seconds` for those that run, then close."""
+        await self._stop_listening()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._streams_gone(lambda _: True)
+        except TimeoutError:
+            pass
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop listening and reset every stream; returns when no socket of it is left. Idempotent.
+
+        A channel that the remote host has not opened yet is closed when it is.
+        """
+        self._closed = True
+        await self._stop_listening()
+        for relay in list(self._relays):
+            relay.fail(None)
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._streams_gone(lambda relay: not relay.opening)
+        except TimeoutError:
+            pass  # the remote host does not confirm; the connection forgets its channels with itself
+
+    @abstractmethod
+    async def _stop_listening(self) -> None:
+        """Close the listener; streams go on. Idempotent."""
+
+    async def _streams_gone(self, counts: Callable[[Relay], bool]) -> None:
+        while any(map(counts, self._relays)):
+            self._relay_ended.clear()
+            await self._relay_ended.wait()
+
+    def _new_relay(self) -> Relay:
+        relay = Relay(self._tally, self._ended)
+        self._relays.add(relay)
+        self._tally.streams_open += 1
+        self._tally.streams_total += 1
+        self._on_change()
+        return relay
+
+    def _ended(self, relay: Relay) -> None:
+        self._relays.discard(relay)
+        self._tally.streams_open -= 1
+        if relay.error is not None:
+            self.last_error = relay.error
+        self._relay_ended.set()
+        self._on_change()
+
+    def _succeeded(self) -> None:
+        if self.last_error is not None:
+            self.last_error = None
+            self._on_change()
+
+    def _too_many(self) -> Fatal | None:
+        """Why there is no room for the stream that was just counted, None if there is."""
+        if self._tally.streams_open <= self._settings.max_streams:
+            return None
+        return Fatal(
+            f"More than {self._settings.max_streams} streams at a time through {self.spec}.",
+            code="too_many",
+            hint="See c.TunnelManager.max_streams.",
+        )
+
+    def _connect(
+        self,
+        relay: Relay,
+        connection: Connection,
+        destination: Address,
+        originator: tuple[str, int],
+    ) -> None:
+        """Open the channel of a stream."""
+        opening = connection.open_channel(destination, lambda: relay.remote, originator=originator)
+        relay.expect_channel(
+            opening, lambda error: connection.explain(error, destination), connection.pressure
+        )
+        opening.add_done_callback(self._channel_opened)
+
+    def _channel_opened(self, opening: "asyncio.Task[object]") -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self._succeeded()

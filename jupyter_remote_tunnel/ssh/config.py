@@ -1,0 +1,291 @@
+"""From a host as it is typed to its route of hops, as ssh itself would go.
+
+`resolve` asks `ssh -G` (which reads the user's and the system's ssh_config, Match and Include with
+it) for every host of the route; each jump host has a configuration of its own. Without OpenSSH on
+this machine what was typed is all there is, with ssh's defaults. What `ssh -G` prints is nearly a
+configuration file, but lossy: `expand` and `_paths` mend that."""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..model.address import check_host
+from ..model.errors import BadInput, Fatal
+from ..model.settings import EngineSettings
+from ..model.spec import AddressFamily, HostArgument, SshOptions, check_user, split_option
+from ..model.text import plain
+from .expand import Tokens, expand, home_directory, local_user
+from .hop import Hop
+
+RESOLVE_TIMEOUT = 10.0
+"""Seconds that `ssh -G` may take: a `Match exec` of the user runs in it."""
+
+MAX_HOPS = 16
+
+_ALGORITHMS = ("ciphers", "macs")
+_DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_dsa")
+
+Configuration = Mapping[str, Sequence[str]]
+"""What ssh would use for a host: lower-case keyword → its values, one for each line."""
+
+
+async def resolve(host: str, options: SshOptions, settings: EngineSettings) -> tuple[Hop, ...]:
+    """The route to a host: its jump hosts in the order in which they are connected, then the host.
+
+    :param host: a host alias, a host name or an address, without user and port.
+    :raises BadInput: the name cannot be a host's, or ssh cannot read its configuration.
+    :raises Fatal: the route leads in a circle, or needs what is not supported.
+    """
+    route = await _resolve(host, options, settings, behind=())
+    return tuple(hop.at(number, len(route)) for number, hop in enumerate(route, start=1))
+
+
+async def _resolve(
+    host: str, options: SshOptions, settings: EngineSettings, *, behind: tuple[Hop, ...]
+) -> tuple[Hop, ...]:
+    """The route to a host from which the hops `behind` are reached."""
+    check_host(host, host, 0)
+    if options.user is not None:
+        check_user(options.user, options.user, 0)
+    configuration = await _configuration(host, options, settings)
+    hop = make_hop(host, configuration, options, settings)
+    _refuse_circle(hop, behind)
+    jump = _first(configuration, "proxyjump")
+    if jump is None:
+        return (hop,)
+    earlier, _, last = jump.rpartition(",")
+    gate = HostArgument.parse(last if "://" in last else f"ssh://{last}")
+    # ssh gives its jump hosts nothing of what was typed but -F: the rest is their own
+    # configuration.
+    gate_options = SshOptions(
+        user=gate.user,
+        port=gate.ssh_port,
+        jump=earlier or None,
+        config_file=options.config_file,
+        agent_socket=options.agent_socket,
+    )
+    return *await _resolve(gate.host, gate_options, settings, behind=(hop, *behind)), hop
+
+
+def _refuse_circle(hop: Hop, behind: tuple[Hop, ...]) -> None:
+    if len(behind) >= MAX_HOPS:
+        raise Fatal(
+            f"The route to {behind[-1].alias} has more than {MAX_HOPS} hops.", code="unsupported"
+        )
+    if any(str(hop) == str(other) for other in behind):
+        raise Fatal(
+            f"The route to {behind[-1].alias} leads in a circle: {hop.alias} is its own jump host.",
+            code="unsupported",
+            hint=f"Give {hop.alias} “ProxyJump none” in ~/.ssh/config.",
+        )
+
+
+async def _configuration(host: str, options: SshOptions, settings: EngineSettings) -> Configuration:
+    """What ssh would use for a host. Algorithms stand in it only where they are not ssh's own
+    defaults."""
+    ssh = shutil.which("ssh")
+    if ssh is None:
+        return typed_configuration(host, options)
+    words = options.words()
+    if options.config_file is None and settings.ssh_config is not None:
+        words += ["-F", settings.ssh_config]
+    # Debian's ssh has other defaults in batch mode, which would look as if the user had set them.
+    command = [ssh, "-T", "-G", "-o", "BatchMode=no"]
+    environment = dict(os.environ)
+    if options.agent_socket is not None:
+        environment["SSH_AUTH_SOCK"] = options.agent_socket
+    asked, default = await asyncio.gather(
+        _ssh_g([*command, *words, "--", host], host, environment),
+        _ssh_g([*command, "-F", "none", "--", host], host, environment),
+    )
+    same = {key for key in _ALGORITHMS if asked.get(key) == default.get(key)}
+    return {key: values for key, values in asked.items() if key not in same}
+
+
+async def _ssh_g(command: list[str], host: str, environment: dict[str, str]) -> Configuration:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+        start_new_session=True,  # so that what a Match exec started ends with it
+    )
+    try:
+        async with asyncio.timeout(RESOLVE_TIMEOUT):
+            output, complaint = await process.communicate()
+    except TimeoutError:
+        raise BadInput(
+            f"ssh took more than {RESOLVE_TIMEOUT:.0f} s to read its configuration for {host}.",
+            hint=f"Does a “Match exec” hang? Try: ssh -G {host}",
+        ) from None
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if process.returncode != 0:
+        raise BadInput(
+            f"ssh cannot resolve {host}: {plain(complaint.decode(errors='replace'), 300)}",
+            hint=f"Try: ssh -G {host}",
+        )
+    return parse_ssh_g(output.decode(errors="surrogateescape"))
+
+
+def parse_ssh_g(output: str) -> Configuration:
+    """The lines of `ssh -G` by their keyword."""
+    found: dict[str, list[str]] = {}
+    for line in output.splitlines():
+        keyword, _, value = line.partition(" ")
+        found.setdefault(keyword.lower(), []).append(value)
+    return found
+
+
+def typed_configuration(host: str, options: SshOptions) -> Configuration:
+    """What was typed, and ssh's defaults for the rest: for a machine without OpenSSH."""
+    folder = f"{home_directory()}/.ssh"
+    found: dict[str, list[str]] = {}
+    for option in options.options:
+        key, value = split_option(option)
+        found.setdefault(key, []).append(value.strip('"'))
+    typed = {
+        "user": options.user,
+        "port": None if options.port is None else str(options.port),
+        "proxyjump": options.jump,
+        "bindaddress": options.bind_address,
+        "ciphers": options.ciphers,
+        "macs": options.macs,
+        "compression": "yes" if options.compression else None,
+        "addressfamily": None if options.address_family == "any" else options.address_family,
+    }
+    found |= {key: [value] for key, value in typed.items() if value is not None}
+    if options.identities:
+        found["identityfile"] = [*options.identities, *found.get("identityfile", [])]
+    found.setdefault("hostname", [host])
+    found.setdefault("identityfile", [f"{folder}/{name}" for name in _DEFAULT_KEYS])
+    found.setdefault("userknownhostsfile", [f"{folder}/known_hosts {folder}/known_hosts2"])
+    found.setdefault("globalknownhostsfile", ["/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"])
+    return found
+
+
+def make_hop(
+    alias: str, found: Configuration, options: SshOptions, settings: EngineSettings
+) -> Hop:
+    """The hop that a configuration describes.
+
+    :raises BadInput: a value in it is none.
+    :raises Fatal: it needs what is not supported.
+    """
+    if _yes(found, "proxyusefdpass"):
+        raise Fatal(f"“ProxyUseFdpass yes” for {alias} is not supported.", code="unsupported")
+    host = _first(found, "hostname") or alias
+    user = _first(found, "user") or local_user()
+    port = _number(found, "port", 22)
+    name = _first(found, "hostkeyalias")
+    tokens = Tokens(alias=alias, host=host, port=port, user=user, host_key_alias=name or alias)
+    proxy_command = _first(found, "proxycommand")
+    if proxy_command is not None:
+        # It is handed to a shell. ssh refuses such names, too.
+        check_host(host, host, 0)
+        check_user(user, user, 0)
+        proxy_command = expand(proxy_command, tokens, home=False)
+    interval = _number(found, "serveraliveinterval", 0)
+    return Hop(
+        alias=alias,
+        host=host,
+        port=port,
+        user=user,
+        host_key_alias=name,
+        known_hosts=_paths(found, "userknownhostsfile", tokens)
+        + _paths(found, "globalknownhostsfile", tokens),
+        revoked_host_keys=_path(found, "revokedhostkeys", tokens),
+        identities=_files(found, "identityfile", tokens),
+        certificates=_files(found, "certificatefile", tokens),
+        identities_only=_yes(found, "identitiesonly"),
+        agent=_agent(found, options, tokens),
+        address_family=_address_family(found),
+        bind_address=_first(found, "bindaddress"),
+        bind_interface=_first(found, "bindinterface"),
+        compression=_yes(found, "compression"),
+        ciphers=_algorithms(found, "ciphers"),
+        macs=_algorithms(found, "macs"),
+        proxy_command=proxy_command,
+        keepalive_interval=interval or settings.keepalive_interval,
+        keepalive_count=_number(found, "serveralivecountmax", 3)
+        if interval
+        else settings.keepalive_count,
+        connect_timeout=_number(found, "connecttimeout", 0) or settings.connect_timeout,
+    )
+
+
+def _first(found: Configuration, key: str) -> str | None:
+    """A keyword's value; ssh writes "none" for some that are not set."""
+    values = found.get(key, [])
+    return values[0] if values and values[0] not in ("", "none") else None
+
+
+def _yes(found: Configuration, key: str) -> bool:
+    return _first(found, key) in ("yes", "true")
+
+
+def _number(found: Configuration, key: str, default: int) -> int:
+    value = _first(found, key)
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit()):
+        raise BadInput(f"{key} {plain(value, 40)} in the configuration of ssh is not a number.")
+    return int(value)
+
+
+def _address_family(found: Configuration) -> AddressFamily:
+    match _first(found, "addressfamily"):
+        case "inet":
+            return "inet"
+        case "inet6":
+            return "inet6"
+        case _:
+            return "any"
+
+
+def _algorithms(found: Configuration, key: str) -> tuple[str, ...] | None:
+    value = _first(found, key)
+    return None if value is None else tuple(value.split(","))
+
+
+def _path(found: Configuration, key: str, tokens: Tokens) -> str | None:
+    value = _first(found, key)
+    return None if value is None else expand(value, tokens)
+
+
+def _files(found: Configuration, key: str, tokens: Tokens) -> tuple[str, ...]:
+    """One path a line, in full."""
+    return tuple(expand(value, tokens) for value in found.get(key, []) if value != "none")
+
+
+def _paths(found: Configuration, key: str, tokens: Tokens) -> tuple[str, ...]:
+    """Several paths in one line. A path with spaces lost its quotes: what exists is taken to be
+    meant."""
+    words = (_first(found, key) or "").split(" ")
+    paths: list[str] = []
+    while words:
+        joined = (" ".join(words[:count]) for count in range(len(words), 1, -1))
+        taken = next((name for name in joined if Path(expand(name, tokens)).exists()), words[0])
+        if taken:
+            paths.append(expand(taken, tokens))
+        del words[: taken.count(" ") + 1]
+    return tuple(paths)
+
+
+def _agent(found: Configuration, options: SshOptions, tokens: Tokens) -> str | None:
+    """The socket of the agent: the caller's, unless ssh's configuration names another, or none."""
+    value = found.get("identityagent", ["SSH_AUTH_SOCK"])[0]
+    if value == "none":
+        return None
+    if value.startswith("$") and not value.startswith("${"):
+        value = value[1:]
+        return os.environ.get(value) or None
+    if value == "SSH_AUTH_SOCK":
+        return options.agent_socket or os.environ.get("SSH_AUTH_SOCK") or None
+    return expand(value, tokens)

@@ -1,0 +1,106 @@
+"""What `ssh -G` leaves unexpanded in its values: `~`, `${VARIABLE}` and the tokens of
+ssh_config(5)."""
+
+import getpass
+import hashlib
+import os
+import pwd
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..model.errors import BadInput
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_TOKEN = re.compile(r"%(.)")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What the tokens stand for: `%n` the alias as typed, `%h` host name, `%p` port, `%r` remote
+    user, `%k` key alias."""
+
+    alias: str
+    host: str
+    port: int
+    user: str
+    host_key_alias: str
+
+    def value(self, letter: str) -> str | None:
+        """What `%letter` stands for, None where ssh_config(5) knows no such token here."""
+        plain_ones = {
+            "%": "%",
+            "d": home_directory(),
+            "h": self.host,
+            "i": str(os.getuid()),
+            "j": "",
+            "k": self.host_key_alias,
+            "L": socket.gethostname().partition(".")[0],
+            "l": socket.gethostname(),
+            "n": self.alias,
+            "p": str(self.port),
+            "r": self.user,
+            "u": local_user(),
+        }
+        if letter == "C":
+            joined = "".join(plain_ones[part] for part in "lhprj")
+            return hashlib.sha1(joined.encode(), usedforsecurity=False).hexdigest()
+        return plain_ones.get(letter)
+
+
+def expand(text: str, tokens: Tokens, *, home: bool = True) -> str:
+    """`text` with its tokens and environment variables (and, if `home`, its `~`) replaced.
+
+    :raises BadInput: it names an environment variable that is not set.
+    """
+    if home:
+        if text == "~" or text.startswith("~/"):
+            text = home_directory() + text[1:]
+        elif text.startswith("~"):
+            text = str(Path(text).expanduser())
+        text = _VARIABLE.sub(_environment, text)
+    return _TOKEN.sub(lambda found: _known(tokens.value(found[1]), found[0]), text)
+
+
+def _known(value: str | None, token: str) -> str:
+    return token if value is None else value
+
+
+def _environment(found: re.Match[str]) -> str:
+    value = os.environ.get(found[1])
+    if value is None:
+        raise BadInput(
+            f"The configuration of ssh names the variable {found[1]}, which is not set here.",
+        )
+    return value
+
+
+def home_directory() -> str:
+    """Where ssh looks for `~`: the password database says so, not HOME."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return str(Path("~").expanduser())
+
+
+def local_user() -> str:
+    """The name of the user who runs this.
+
+    :raises BadInput: this machine has no name for them.
+    """
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        pass
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise BadInput(
+            "This machine has no name for your user id.", hint="Type user@host."
+        ) from None
+
+
+def user_shell() -> str:
+    """The shell that ssh runs a ProxyCommand with."""
+    return os.environ.get("SHELL") or "/bin/sh"

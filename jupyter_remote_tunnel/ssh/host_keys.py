@@ -1,0 +1,272 @@
+"""Strict host keys: what the known_hosts files say about a hop, and the judgement of the key it
+shows.
+
+`KnownKeys.of` reads the files (hashed names, wildcards, `[host]:port`, HostKeyAlias, @revoked,
+@cert-authority). `HostKeyJudge` is asked by the connection, remembers what it saw, and afterwards
+`error()` says why a key was refused. Nothing is ever written, and there is no "accept anyway"."""
+
+import base64
+import binascii
+import fnmatch
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+
+from ..model.errors import Fatal
+from ..model.text import plain
+from .hop import Hop
+
+_LARGEST_FILE = 16 << 20
+_BINARY_REVOCATION_LIST = b"SSHKRL\n\0"
+
+# The types of keys that asyncssh verifies by default, the best first: RSA signs with SHA-2 only.
+_CERTIFICATE_SUFFIX = "-cert-v01@openssh.com"
+_KEY_ALGORITHMS = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+    "ssh-ed448",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+)
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    """One key of a known_hosts file, and the line that holds it."""
+
+    key: asyncssh.SSHKey
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.file} line {self.line}"
+
+
+@dataclass
+class KnownKeys:
+    """What is known of one host."""
+
+    trusted: list[KnownKey] = field(default_factory=list)
+    authorities: list[KnownKey] = field(default_factory=list)
+    revoked: list[KnownKey] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, hop: Hop) -> "KnownKeys":
+        """Read the known_hosts files of a hop. A file that is missing holds nothing.
+
+        :raises Fatal: unsupported, for a list of revoked keys that cannot be read.
+        """
+        known = cls()
+        for file in hop.known_hosts:
+            known._add(file, hop.known_as)
+        if not (known.trusted or known.authorities) and hop.known_as.startswith("["):
+            # As ssh: a host on another port may be known without its port.
+            for file in hop.known_hosts:
+                known._add(file, hop.host)
+        if hop.revoked_host_keys is not None:
+            known.revoked += _revocation_list(hop.revoked_host_keys, hop)
+        return known
+
+    def _add(self, file: str, name: str) -> None:
+        lists = {"": self.trusted, "@cert-authority": self.authorities, "@revoked": self.revoked}
+        for number, line in enumerate(_lines(file), start=1):
+            marker, names, key = _entry(line)
+            if key is not None and marker in lists and _matches(names, name.lower()):
+                lists[marker].append(KnownKey(key, file, number))
+
+    def algorithms(self) -> list[str]:
+        """The algorithms to ask of the host, those of known keys first so that it shows one of
+        them."""
+        types = {known.key.get_algorithm() for known in self.trusted}
+        first = [name for name in _KEY_ALGORITHMS if _key_type(name) in types]
+        rest = [name for name in _KEY_ALGORITHMS if name not in first]
+        certificates = [_certificate(name) for name in _KEY_ALGORITHMS] if self.authorities else []
+        supported = {name.decode() for name in asyncssh.public_key.get_public_key_algs()}
+        supported |= {name.decode() for name in asyncssh.public_key.get_certificate_algs()}
+        return [name for name in (*certificates, *first, *rest) if name in supported]
+
+
+def _key_type(algorithm: str) -> str:
+    return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
+
+
+def _certificate(algorithm: str) -> str:
+    return algorithm.removesuffix("@openssh.com") + _CERTIFICATE_SUFFIX
+
+
+def _lines(file: str) -> Iterator[str]:
+    try:
+        with Path(file).open("rb") as opened:
+            content = opened.read(_LARGEST_FILE)
+    except OSError:
+        return
+    for line in content.split(b"\n"):
+        yield line.decode(errors="surrogateescape").strip()
+
+
+def _entry(line: str) -> tuple[str, str, asyncssh.SSHKey | None]:
+    """A line's marker, names and key; the key is None where the line holds none that can be
+    read."""
+    words = line.split(None, 2)
+    marker = words.pop(0) if words and words[0].startswith("@") else ""
+    if marker:
+        words = line.split(None, 3)[1:]
+    if len(words) < 3 or words[0].startswith("#"):
+        return marker, "", None
+    return marker, words[0], _read_key(f"{words[1]} {words[2]}")
+
+
+def _read_key(text: str) -> asyncssh.SSHKey | None:
+    try:
+        return asyncssh.import_public_key(text.encode(errors="surrogateescape"))
+    except (asyncssh.KeyImportError, ValueError):
+        return None
+
+
+def _matches(names: str, name: str) -> bool:
+    """Whether the names of a line hold `name` (in lower case)."""
+    if names.startswith("|"):
+        return _matches_hash(names, name)
+    found = False
+    for pattern in names.lower().split(","):
+        if pattern.startswith("!"):
+            if _matches_pattern(pattern[1:], name):
+                return False
+        elif _matches_pattern(pattern, name):
+            found = True
+    return found
+
+
+def _matches_pattern(pattern: str, name: str) -> bool:
+    if "*" not in pattern and "?" not in pattern:
+        return pattern == name
+    # ssh has no [sets]: a bracket stands for itself.
+    return re.fullmatch(fnmatch.translate(pattern.replace("[", "[[]")), name) is not None
+
+
+def _matches_hash(names: str, name: str) -> bool:
+    """`|1|salt|HMAC-SHA1 of the name`, as HashKnownHosts writes it."""
+    parts = names.split("|")
+    if len(parts) != 4 or parts[1] != "1":
+        return False
+    try:
+        salt, digest = (base64.b64decode(part, validate=True) for part in parts[2:])
+    except (binascii.Error, ValueError):
+        return False
+    return hmac.compare_digest(hmac.digest(salt, name.encode(), hashlib.sha1), digest)
+
+
+def _revocation_list(file: str, hop: Hop) -> list[KnownKey]:
+    """A RevokedHostKeys file: public keys, one a line."""
+    try:
+        content = Path(file).read_bytes()
+    except OSError as error:
+        raise Fatal(
+            f"The revoked host keys {file} cannot be read: {error.strerror}.",
+            code="unsupported",
+            hint="No host is trusted without them. Mend RevokedHostKeys in your ssh configuration.",
+            hop=hop.place,
+        ) from error
+    if content.startswith(_BINARY_REVOCATION_LIST):
+        raise Fatal(
+            f"The revoked host keys {file} are a binary list, which is not supported.",
+            code="unsupported",
+            hint="A list of public keys, one a line, is.",
+            hop=hop.place,
+        )
+    numbered = enumerate(content.decode(errors="surrogateescape").splitlines(), start=1)
+    keys = ((number, _read_key(line.strip())) for number, line in numbered if line.strip())
+    return [KnownKey(key, file, number) for number, key in keys if key is not None]
+
+
+class HostKeyJudge:
+    """Judges the keys that one host shows, in one attempt to connect."""
+
+    def __init__(self, hop: Hop, known: KnownKeys) -> None:
+        self._hop = hop
+        self._known = known
+        self._refused: asyncssh.SSHKey | None = None
+        self._authority = False
+
+    def is_trusted(self, key: asyncssh.SSHKey) -> bool:
+        """Whether a known_hosts file holds this key and none revokes it. Never asynchronous:
+        asyncssh takes the truth of what it gets, and a coroutine is true."""
+        if key in _keys(self._known.trusted) and key not in _keys(self._known.revoked):
+            return True
+        self._refused = key
+        return False
+
+    def is_authority(self, key: asyncssh.SSHKey) -> bool:
+        """Whether this key may sign the certificates of the host. Never asynchronous, too."""
+        if key in _keys(self._known.authorities) and key not in _keys(self._known.revoked):
+            return True
+        self._refused, self._authority = key, True
+        return False
+
+    def error(self, cause: str) -> Fatal:
+        """Why the host was not trusted; `cause` is what asyncssh says, for what was not judged
+        here."""
+        hop, key = self._hop, self._refused
+        if key is None:
+            return Fatal(
+                f"The host certificate of {hop.place} is not valid: {plain(cause)}",
+                code="host_key_revoked" if "revoked" in cause else "host_key_unknown",
+                hint="Ask who runs the host.",
+                hop=hop.place,
+            )
+        shown = f"{_type_name(key)} key {key.get_fingerprint()}"
+        for known in self._known.revoked:
+            if known.key == key:
+                return self._error(
+                    "host_key_revoked", f"shows the {shown}, which {known.place} revokes.", _ASK
+                )
+        if self._authority:
+            return self._error(
+                "host_key_unknown",
+                f"shows a certificate that is signed with the unknown {shown}.",
+                _ASK,
+            )
+        if self._known.trusted:
+            return self._changed(key, shown)
+        return self._error(
+            "host_key_unknown",
+            f"is not known: it shows the {shown}.",
+            f"Run “ssh {hop.alias}” once in a terminal, compare the fingerprint with the one that "
+            "its owner gives you, and accept it there.",
+        )
+
+    def _changed(self, key: asyncssh.SSHKey, shown: str) -> Fatal:
+        same_type = [k for k in self._known.trusted if k.key.get_algorithm() == key.get_algorithm()]
+        known = (same_type or self._known.trusted)[0]
+        return self._error(
+            "host_key_changed",
+            f"shows the {shown}, but {known.place} holds the {_type_name(known.key)} key "
+            f"{known.key.get_fingerprint()}.",
+            "Somebody may be listening in, or the host was set up anew. Ask who runs it; only "
+            f"then remove the old key: ssh-keygen -f {known.file} -R '{self._hop.known_as}'",
+        )
+
+    def _error(self, code: str, what: str, hint: str) -> Fatal:
+        hop = self._hop
+        return Fatal(f"The host key of {hop.place} {what}", code=code, hint=hint, hop=hop.place)
+
+
+_ASK = "Do not connect. Ask who runs the host."
+
+
+def _keys(known: Sequence[KnownKey]) -> list[asyncssh.SSHKey]:
+    return [entry.key for entry in known]
+
+
+def _type_name(key: asyncssh.SSHKey) -> str:
+    return key.get_algorithm().removeprefix("ssh-").removeprefix("ecdsa-sha2-").upper()

@@ -1,0 +1,189 @@
+"""-L and -D: the listener is on this machine, and every connection that it accepts becomes a
+channel."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
+
+from ..model.address import Address
+from ..model.errors import Fatal, RemoteTunnelError, Transient
+from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
+from ..model.settings import EngineSettings
+from ..model.spec import OnConflict
+from . import peer_uid
+from .base_forward import Forward
+from .connection import Connection
+from .listeners import BACKLOG, Listeners, bind_private, bind_tcp, bind_unix
+from .pump import LocalEnd, Relay
+from .socks_ends import LocalSocks
+
+
+class LocalForward(Forward):
+    """See `Forward`. The listener outlives connections: streams that come while there is none
+    wait."""
+
+    def __init__(
+        self,
+        spec: ForwardSpec,
+        settings: EngineSettings,
+        on_change: Callable[[], None],
+        private_dir: Path,
+        on_conflict: OnConflict,
+    ) -> None:
+        super().__init__(spec, settings, on_change)
+        self._private_dir = private_dir
+        self._pick = on_conflict == "pick"
+        self._listeners: Listeners | None = None
+        self._servers: list[asyncio.Server] = []
+        self._waiting: dict[Relay, tuple[asyncio.TimerHandle, Address]] = {}
+        self._down: RemoteTunnelError | None = None
+
+    @override
+    async def listen(self) -> None:
+        try:
+            self._listeners = await self._bind()
+        except RemoteTunnelError as error:
+            self.last_error = error
+            raise
+        self._servers = [await self._serve(opened) for opened in self._listeners.sockets]
+        self.bound = str(self._listeners.address)
+        self._succeeded()
+        self._on_change()
+
+    async def _bind(self) -> Listeners:
+        bind = self.spec.bind
+        if isinstance(bind, PrivateSocket):
+            return bind_private(self._private_dir, bind.name)
+        if not isinstance(bind, TcpBind):
+            return bind_unix(bind.path)
+        self._require_look_up()
+        return await bind_tcp(bind, pick=self._pick, allow_public=self._settings.allow_public_bind)
+
+    def _require_look_up(self) -> None:
+        """Where a TCP port could be kept to its user, it is, or it is not opened."""
+        if self._settings.allow_other_users or not peer_uid.SUPPORTED:
+            return
+        try:
+            peer_uid.check()
+        except OSError as error:
+            raise Fatal(
+                "Other users of this machine could not be kept from this port: the kernel does not "
+                f"tell whose a connection is ({error.strerror}).",
+                code="unsupported",
+                hint="Forward a private socket (-L private:…), or set "
+                "c.TunnelManager.allow_other_users = True.",
+            ) from error
+
+    async def _serve(self, opened: Any) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        if isinstance(self.spec.bind, TcpBind):
+            return await loop.create_server(self._accept, sock=opened, backlog=BACKLOG)
+        return await loop.create_unix_server(self._accept, sock=opened, backlog=BACKLOG)
+
+    def _accept(self) -> "_Accepted":
+        return _Accepted(self._new_relay(), self._admit)
+
+    def _admit(self, relay: Relay, transport: asyncio.Transport) -> None:
+        """A connection was accepted; nothing was read from it. Reset it, or let it in."""
+        refusal = self._too_many() or self._stranger(transport)
+        if refusal is not None:
+            relay.fail(refusal)
+        elif self.spec.destination is None:
+            LocalSocks(relay, transport, partial(self._let_in, relay, transport))
+        else:
+            self._let_in(relay, transport, self.spec.destination)
+
+    def _stranger(self, transport: asyncio.Transport) -> RemoteTunnelError | None:
+        """Why the process at the other end may not use this forward, None if it may."""
+        listeners = self._listeners
+        if listeners is None or listeners.file is not None or self._settings.allow_other_users:
+            return None
+        if not peer_uid.SUPPORTED:
+            return None
+        peer = transport.get_extra_info("peername")
+        try:
+            uid = peer_uid.peer_uid(transport.get_extra_info("sockname"), peer)
+        except (OSError, ValueError, TypeError):
+            uid = None
+        if uid == os.getuid() or (uid is None and listeners.public):
+            return None
+        who = "A process that cannot be identified" if uid is None else f"Another user (uid {uid})"
+        return Fatal(
+            f"{who} connected to {self.bound} and was refused.",
+            code="not_allowed",
+            hint="See c.TunnelManager.allow_other_users.",
+        )
+
+    def _let_in(self, relay: Relay, transport: asyncio.Transport, destination: Address) -> None:
+        if self._connection is not None:
+            self._connect(relay, self._connection, destination, _originator(transport))
+            return
+        seconds = self._settings.stream_wait
+        timer = asyncio.get_running_loop().call_later(seconds, self._give_up, relay)
+        self._waiting[relay] = (timer, destination)
+
+    def _give_up(self, relay: Relay) -> None:
+        self._waiting.pop(relay, None)
+        down = self._down
+        relay.fail(
+            Transient(
+                f"A stream waited {self._settings.stream_wait:g} s for the connection. "
+                f"{down.message if down else 'It was never there.'}",
+                code="connection_lost",
+                hint=down.hint if down else "",
+                hop=down.hop if down else None,
+            )
+        )
+
+    @override
+    def _ended(self, relay: Relay) -> None:
+        timer, _ = self._waiting.pop(relay, (None, None))
+        if timer is not None:
+            timer.cancel()
+        super()._ended(relay)
+
+    @override
+    async def attach(self, connection: Connection) -> None:
+        self._connection = connection
+        waiting, self._waiting = self._waiting, {}
+        for relay, (timer, destination) in waiting.items():
+            timer.cancel()
+            if relay.transport is not None:
+                self._let_in(relay, relay.transport, destination)
+
+    @override
+    def detach(self, reason: RemoteTunnelError) -> None:
+        self._down = reason
+        super().detach(reason)
+
+    @override
+    async def _stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        if self._listeners is not None:
+            self._listeners.close()
+
+
+class _Accepted(LocalEnd):
+    """The local end of a stream whose connection was accepted, not made."""
+
+    def __init__(self, relay: Relay, admit: Callable[[Relay, asyncio.Transport], None]) -> None:
+        super().__init__(relay)
+        self._admit = admit
+
+    @override
+    def connection_made(self, transport: Any) -> None:
+        self._relay.local_made(transport)
+        self._admit(self._relay, transport)
+
+
+def _originator(transport: asyncio.Transport) -> tuple[str, int]:
+    """Who connected, as the channel tells the remote host; a Unix socket has nobody to tell of."""
+    peer = transport.get_extra_info("peername")
+    return (peer[0], peer[1]) if isinstance(peer, tuple) else ("127.0.0.1", 0)

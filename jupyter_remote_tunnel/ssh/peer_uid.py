@@ -1,0 +1,101 @@
+"""Whose is the other end of a TCP connection on this machine? Linux answers by NETLINK_SOCK_DIAG.
+
+The look-up is exact (one socket by its four coordinates, not a dump), takes a few microseconds and
+no privilege. It answers None where nobody can tell: the peer is on another machine, or has closed
+its socket by now and the kernel has forgotten whose it was."""
+
+import errno
+import ipaddress
+import os
+import socket
+import struct
+import sys
+from typing import Any
+
+SUPPORTED = sys.platform == "linux"
+
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_NLMSG_ERROR = 2
+_NLM_F_REQUEST = 1
+_ANY_STATE = 0xFFFFFFFF
+_NO_COOKIE = b"\xff" * 8
+_TCP_LISTEN = 10
+
+_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port id
+_REQUEST = struct.Struct("=BBBxI")  # inet_diag_req_v2: family, protocol, extensions, states; an id
+_ID = struct.Struct("!HH16s16s4s8s")  # inet_diag_sockid: ports, addresses, interface, cookie
+_ANSWER = struct.Struct("=BBxx48sIIIII")  # inet_diag_msg: family, state, id, …, uid, inode
+_ERROR = struct.Struct("=i")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def check() -> None:
+    """Find out whether look-ups work here.
+
+    :raises OSError: they do not.
+    """
+    nowhere = ("127.0.0.1", 1)
+    peer_uid(nowhere, nowhere)
+
+
+def peer_uid(ours: tuple[Any, ...], peer: tuple[Any, ...]) -> int | None:
+    """The uid of the peer's end of an accepted connection, None where it cannot be told.
+
+    :param ours: the connection's `getsockname()`, :param peer: its `getpeername()`.
+    :raises OSError: look-ups do not work here.
+    """
+    there, here = _address(peer[0]), _address(ours[0])
+    family = socket.AF_INET if there.version == 4 else socket.AF_INET6
+    wanted = _ID.pack(peer[1], ours[1], _packed(there), _packed(here), bytes(4), _NO_COOKIE)
+    answer = _ask(_REQUEST.pack(family, socket.IPPROTO_TCP, 0, _ANY_STATE) + wanted)
+    if answer is None:
+        return None
+    found_family, state, found, _, _, _, uid, inode = _ANSWER.unpack_from(answer)
+    if state == _TCP_LISTEN or _coordinates(found, found_family) != (peer[1], ours[1], there, here):
+        return None  # the kernel answers with a listener where there is no connection
+    # Of a socket that its process has closed older kernels only say that it is nobody's, as 0.
+    return None if uid == 0 and inode == 0 else int(uid)
+
+
+def _ask(request: bytes) -> bytes | None:
+    """The kernel's answer to one request, None for "no such socket"."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
+        kernel.setblocking(False)  # the answer is there when `send` returns
+        length = _HEADER.size + len(request)
+        header = _HEADER.pack(length, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0)
+        kernel.send(header + request)
+        reply = kernel.recv(4096)
+    _, kind, _, _, _ = _HEADER.unpack_from(reply)
+    body = reply[_HEADER.size :]
+    if kind == _NLMSG_ERROR:
+        code = -_ERROR.unpack_from(body)[0]
+        if code == errno.ENOENT:
+            return None
+        raise OSError(code, os.strerror(code))
+    return body
+
+
+def _coordinates(packed: bytes, family: int) -> tuple[int, int, Address, Address]:
+    source_port, peer_port, source, peer, _, _ = _ID.unpack(packed)
+    size = 4 if family == socket.AF_INET else 16
+    return source_port, peer_port, _unpacked(source[:size]), _unpacked(peer[:size])
+
+
+def _address(text: str) -> Address:
+    return _plain(ipaddress.ip_address(text.partition("%")[0]))
+
+
+def _unpacked(packed: bytes) -> Address:
+    return _plain(ipaddress.ip_address(packed))
+
+
+def _plain(address: Address) -> Address:
+    """IPv4 as IPv4, also where an IPv6 socket speaks it."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _packed(address: Address) -> bytes:
+    return address.packed.ljust(16, b"\0")

@@ -1,0 +1,361 @@
+"""One stream: what comes from a socket on this machine goes into an SSH channel, and back.
+
+A `Relay` has two ends, and either may come first: `local`, an asyncio protocol, and `remote`, a
+session of asyncssh. It holds the contract of a stream:
+
+- half-close: the end of one direction is passed on and leaves the other alone;
+- back-pressure: who sends faster than the other end takes is made to wait; what waits is bounded by
+  the channel's window (remote → local), and by one read of the socket and the channel's buffer
+  (local → remote);
+- early data: what the local end sends while the channel opens is kept;
+- the end: when both directions have ended, both ends close. Whatever else happens resets the local
+  end (RST where it is TCP), closes the channel, and keeps the reason.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncssh
+from typing_extensions import override
+
+from ..model.errors import Fatal, RemoteTunnelError
+from .connection import Channel
+from .wire import Pressure
+
+LOCAL_BUFFER = 256 << 10
+"""Bytes that may wait for a local reader before the channel's window is no longer given back."""
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+# Why the local end is not read.
+_OPENING, _CHANNEL_FULL, _CONNECTION_FULL = 1, 2, 4
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """What a proxy's protocol owes its client: a word when the channel is open, and one when it is
+    not to be, in place of a reset."""
+
+    accepted: bytes
+    refused: Callable[[RemoteTunnelError | None], bytes]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What went through a forward. `bytes_in` is remote → local."""
+
+    streams_open: int = 0
+    streams_total: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+class Relay:
+    """One stream. `on_end` is called once, when nothing of it is left: no socket and no channel."""
+
+    def __init__(self, tally: Tally, on_end: "Callable[[Relay], None]") -> None:
+        self.local = LocalEnd(self)
+        self.remote = RemoteEnd(self)
+        self.tally = tally
+        self.error: RemoteTunnelError | None = None
+        self.transport: asyncio.Transport | None = None
+        self.channel: Channel | None = None
+        self.pressure: Pressure | None = None
+        self.greeting: Greeting | None = None
+        self._on_end = on_end
+        self._held = _OPENING
+        self._reading = True
+        self._early: list[bytes] = []
+        self._local_ended = self._remote_ended = False
+        self._opening = False
+        self._over = False
+        self._told = False
+
+    @property
+    def opening(self) -> bool:
+        """Whether the remote host has not yet said if it opens the channel."""
+        return self._opening
+
+    @property
+    def attached(self) -> bool:
+        """Whether it uses a connection."""
+        return self._opening or self.channel is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether it has failed or was stopped: nothing more goes through."""
+        return self._over
+
+    # How it comes to be
+
+    def expect_channel(
+        self, opening: "asyncio.Task[Channel]", explain: "Explain", pressure: Pressure
+    ) -> None:
+        """The channel is being opened, with `remote` as its session.
+
+        :param explain: makes an error of the exception with which the opening fails.
+        """
+        self._opening = True
+        self.pressure = pressure
+        opening.add_done_callback(lambda task: self._opened(task, explain))
+
+    def _opened(self, opening: "asyncio.Task[Channel]", explain: "Explain") -> None:
+        self._opening = False
+        error = None if opening.cancelled() else opening.exception()
+        if error is not None or opening.cancelled():
+            self.fail(explain(error))
+        # Where the stream is over by now, `channel_made` has closed the channel again.
+        self._tell_end()
+
+    def local_made(self, transport: asyncio.Transport, early: bytes = b"") -> None:
+        """The local end is there, and this is what was read from it already."""
+        self.transport = transport
+        transport.set_write_buffer_limits(high=LOCAL_BUFFER)
+        if self._over:
+            self._reset_local()
+        elif early:
+            self.local.data_received(early)
+        if self.channel is not None:
+            self._start()
+
+    def channel_made(self, channel: Channel) -> None:
+        """The channel is there."""
+        self.channel = channel
+        if self._over:
+            channel.abort()
+        elif self.transport is not None:
+            self._start()
+        else:
+            channel.pause_reading()
+
+    def _start(self) -> None:
+        """Both ends are there: let go what was held."""
+        assert self.channel is not None
+        if self.greeting is not None and self.transport is not None:
+            self.transport.write(self.greeting.accepted)
+            self.greeting = None
+        early, self._early = self._early, []
+        for data in early:
+            self.send(data)
+        self.release(_OPENING)
+        if self._local_ended:
+            self.channel.write_eof()
+        if self._remote_ended:
+            self._end_local()
+        self.channel.resume_reading()
+
+    # Local → remote
+
+    def from_local(self, data: bytes) -> None:
+        """Data of the local end."""
+        if self._held & _OPENING:
+            self._early.append(data)
+            self.hold(_OPENING)
+        else:
+            self.send(data)
+
+    def send(self, data: bytes) -> None:
+        """Write to the channel."""
+        assert self.channel is not None
+        if self.channel.is_closing():
+            return
+        self.tally.bytes_out += len(data)
+        self.channel.write(data)
+        if self.pressure is not None and self.pressure.full:
+            self.hold(_CONNECTION_FULL)
+            self.pressure.when_free(self._connection_free)
+
+    def _connection_free(self) -> None:
+        self.release(_CONNECTION_FULL)
+
+    def hold(self, why: int) -> None:
+        """Stop reading the local end."""
+        self._held |= why
+        if self._reading and self.transport is not None and not self._local_ended:
+            self._reading = False
+            self.transport.pause_reading()
+
+    def release(self, why: int) -> None:
+        """This reason not to read is gone."""
+        self._held &= ~why
+        if self._held or self._reading or self._local_ended or self._over:
+            return
+        assert self.transport is not None
+        self._reading = True
+        self.transport.resume_reading()
+
+    def local_ended(self) -> None:
+        """The local end sends no more."""
+        self._local_ended = True
+        if self.channel is not None and not self._held & _OPENING:
+            self.channel.write_eof()
+        self._close_if_done()
+
+    # Remote → local
+
+    def remote_ended(self) -> None:
+        """The channel sends no more, and all it sent was taken."""
+        self._remote_ended = True
+        self._end_local()
+        self._close_if_done()
+
+    def _end_local(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write_eof()
+
+    # The end
+
+    def _close_if_done(self) -> None:
+        if not (self._local_ended and self._remote_ended):
+            return
+        if self.transport is not None:
+            self.transport.close()
+        if self.channel is not None:
+            self.channel.close()
+
+    def channel_lost(self, error: Exception | None) -> None:
+        """The channel is gone."""
+        self.channel = None
+        if self._remote_ended and (error is None or self._local_ended):
+            # Nobody will take what the local end might still send, but it gets what it is owed.
+            if self.transport is not None:
+                self.transport.close()
+        elif not self._over:
+            self.fail(
+                Fatal("The remote end of the stream was reset.", code="forward_refused")
+                if error is None
+                else None
+            )
+        self._tell_end()
+
+    def local_lost(self) -> None:
+        """The local end is gone."""
+        self.transport = None
+        self._over = True
+        self._early.clear()
+        if self.channel is not None and not (self._local_ended and self._remote_ended):
+            self.channel.abort()
+        self._tell_end()
+
+    def fail(self, error: RemoteTunnelError | None) -> None:
+        """End it now: reset the local end (or say the greeting's last word), close the channel.
+
+        :param error: why, None where that is known elsewhere.
+        """
+        if self.greeting is not None and not self._over:
+            self.refuse(error, self.greeting.refused(error))
+            return
+        self._end_with(error)
+        self._reset_local()
+        self._tell_end()
+
+    def refuse(self, error: RemoteTunnelError | None, last_word: bytes) -> None:
+        """End it with a word to the local end."""
+        self._end_with(error)
+        if self.transport is not None:
+            self.transport.write(last_word)
+            self.transport.close()
+        self._tell_end()
+
+    def _end_with(self, error: RemoteTunnelError | None) -> None:
+        if not self._over:
+            self._over = True
+            self.error = error
+        self._early.clear()
+        if self.channel is not None:
+            self.channel.abort()
+
+    def _reset_local(self) -> None:
+        if self.transport is not None:
+            reset(self.transport)
+
+    def _tell_end(self) -> None:
+        if self._told or self._opening or self.transport is not None or self.channel is not None:
+            return
+        self._told = True
+        self._over = True
+        self._on_end(self)
+
+
+Explain = Callable[[BaseException | None], RemoteTunnelError]
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Close a socket so that its peer sees an error (ECONNRESET), if it is TCP, and not an end."""
+    opened = transport.get_extra_info("socket")
+    if opened is not None and opened.family != socket.AF_UNIX:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()
+
+
+class LocalEnd(asyncio.Protocol):
+    """The end of a relay on this machine: an accepted connection, or one to a destination here."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+
+    @override
+    def connection_made(self, transport: Any) -> None:
+        self._relay.local_made(transport)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._relay.from_local(data)
+
+    @override
+    def eof_received(self) -> bool:
+        self._relay.local_ended()
+        return True
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._relay.local_lost()
+
+    @override
+    def pause_writing(self) -> None:
+        if self._relay.channel is not None:
+            self._relay.channel.pause_reading()
+
+    @override
+    def resume_writing(self) -> None:
+        if self._relay.channel is not None:
+            self._relay.channel.resume_reading()
+
+
+class RemoteEnd(asyncssh.SSHTCPSession[bytes]):
+    """The end of a relay in the channel; TCP or Unix socket makes no difference to a session."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+
+    @override
+    def connection_made(self, chan: Any) -> None:
+        self._relay.channel_made(chan)
+
+    @override
+    def data_received(self, data: bytes, datatype: int | None = None) -> None:
+        relay = self._relay
+        if relay.transport is not None and not relay.transport.is_closing():
+            relay.tally.bytes_in += len(data)
+            relay.transport.write(data)
+
+    @override
+    def eof_received(self) -> bool:
+        self._relay.remote_ended()
+        return True
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._relay.channel_lost(exc)
+
+    @override
+    def pause_writing(self) -> None:
+        self._relay.hold(_CHANNEL_FULL)
+
+    @override
+    def resume_writing(self) -> None:
+        self._relay.release(_CHANNEL_FULL)

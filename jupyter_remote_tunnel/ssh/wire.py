@@ -1,0 +1,264 @@
+"""What carries the bytes of one SSH connection: a TCP socket, a ProxyCommand, or a channel of the
+connection to the hop before.
+
+asyncssh takes a `tunnel` that opens the transport for it: `Direct`, `Command` and `Through` are
+such. All put a `Wire` between transport and asyncssh's connection, and it does what asyncssh
+leaves out: it knows when the transport is full, so that who writes to the connection can wait
+(`Pressure`).
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import asyncssh
+import psutil
+from typing_extensions import override
+
+from ..model.address import TcpAddress
+from ..model.errors import BadInput
+from .expand import user_shell
+from .hop import Hop
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+WIRE_BUFFER = 1 << 20
+"""Bytes that may wait in a connection's transport before its streams are paused."""
+
+HOP_WINDOW = 64 << 20
+"""The receive window of the channel that carries the connection to the next hop. What comes in is
+taken at once, so it holds no memory, and it caps that connection at HOP_WINDOW / 2 per round
+trip."""
+
+_FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
+_SECONDS_PER_ADDRESS = 5.0
+
+Make = Callable[[], asyncssh.SSHClientConnection]
+Dialled = tuple[Any, asyncssh.SSHClientConnection]
+
+
+class Pressure:
+    """Whether a connection is full: its own transport, or that of the connection `below` it.
+
+    Who writes looks at `full` afterwards, and if it is, stops until `when_free` calls.
+    """
+
+    def __init__(self, below: "Pressure | None" = None) -> None:
+        self._below = below
+        self._full = False
+        self._waiting: list[Callable[[], None]] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether writers should wait."""
+        return self._full or (self._below is not None and self._below.full)
+
+    def when_free(self, tell: Callable[[], None]) -> None:
+        """Call `tell` once, when it is not full any more."""
+        self._waiting.append(tell)
+        if not self._full and self._below is not None:
+            self._below.when_free(self._tell)
+
+    def change(self, full: bool) -> None:
+        """The own transport became full, or took what it held."""
+        self._full = full
+        if not full:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._full or not self._waiting:
+            return
+        if self._below is not None and self._below.full:
+            self._below.when_free(self._tell)
+            return
+        waiting, self._waiting = self._waiting, []
+        for tell in waiting:
+            tell()
+
+
+class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
+    """Passes everything on to asyncssh's connection. It is an asyncio protocol above a socket, and
+    a session above a channel."""
+
+    def __init__(self, make: Make, pressure: Pressure) -> None:
+        self.connection = make()
+        self._pressure = pressure
+
+    @override
+    def connection_made(self, transport: Any) -> None:
+        transport.set_write_buffer_limits(high=WIRE_BUFFER)
+        self.connection.connection_made(transport)
+
+    @override
+    def data_received(self, data: bytes, datatype: int | None = None) -> None:
+        self.connection.data_received(data)
+
+    @override
+    def eof_received(self) -> bool:
+        self.connection.eof_received()
+        return False
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.connection.connection_lost(exc)
+
+    @override
+    def pause_writing(self) -> None:
+        self._pressure.change(True)
+
+    @override
+    def resume_writing(self) -> None:
+        self._pressure.change(False)
+
+
+class Dialler:
+    """asyncssh's `tunnel`. It ends with the connection: `close` it then."""
+
+    def __init__(self, hop: Hop, pressure: Pressure) -> None:
+        self._hop = hop
+        self._pressure = pressure
+
+    async def create_connection(self, make: Make, host: str, port: int) -> Dialled:
+        """Open the transport; asyncssh calls it."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Let go of what the transport needed."""
+
+
+class Direct(Dialler):
+    """A TCP connection of our own."""
+
+    @override
+    async def create_connection(self, make: Make, host: str, port: int) -> Dialled:
+        loop = asyncio.get_running_loop()
+        opened = await self._connect(loop, host, port)
+        transport, wire = await loop.create_connection(
+            lambda: Wire(make, self._pressure), sock=opened
+        )
+        return transport, wire.connection
+
+    async def _connect(
+        self, loop: asyncio.AbstractEventLoop, host: str, port: int
+    ) -> socket.socket:
+        """Try the host's addresses in turn; the first error that is about the host wins."""
+        family = _FAMILIES[self._hop.address_family]
+        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        errors: list[OSError] = []
+        for index, (kind, _, _, _, address) in enumerate(found):
+            last = index == len(found) - 1
+            try:
+                async with asyncio.timeout(None if last else _SECONDS_PER_ADDRESS):
+                    return await self._connect_to(loop, kind, address)
+            except OSError as error:  # TimeoutError is one
+                errors.append(error)
+        raise next((error for error in errors if isinstance(error, ConnectionError)), errors[0])
+
+    async def _connect_to(
+        self, loop: asyncio.AbstractEventLoop, family: int, address: tuple[Any, ...]
+    ) -> socket.socket:
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            opened.setblocking(False)
+            source = await self._source(loop, family)
+            if source is not None:
+                opened.bind(source)
+            await loop.sock_connect(opened, address)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    async def _source(self, loop: asyncio.AbstractEventLoop, family: int) -> Any:
+        """The local address to connect from, if the configuration names one or an interface."""
+        if self._hop.bind_address is not None:
+            found = await loop.getaddrinfo(
+                self._hop.bind_address, 0, family=family, type=socket.SOCK_STREAM
+            )
+            return found[0][4]
+        if self._hop.bind_interface is None:
+            return None
+        for entry in psutil.net_if_addrs().get(self._hop.bind_interface, []):
+            if entry.family == family:
+                return (entry.address, 0)
+        raise BadInput(
+            f"The interface {self._hop.bind_interface} has no address to reach "
+            f"{self._hop.place} from.",
+            hop=self._hop.place,
+        )
+
+
+class Through(Dialler):
+    """A channel of the connection to the hop before."""
+
+    def __init__(self, hop: Hop, pressure: Pressure, via: "Connection") -> None:
+        super().__init__(hop, pressure)
+        self._via = via
+
+    @override
+    async def create_connection(self, make: Make, host: str, port: int) -> Dialled:
+        wires: list[Wire] = []
+
+        def session() -> Wire:
+            wires.append(Wire(make, self._pressure))
+            return wires[0]
+
+        opening = self._via.open_channel(TcpAddress(host, port), session, window=HOP_WINDOW)
+        try:
+            channel = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # asyncssh forgets a channel whose opening is cancelled: let it open, and close it then.
+            opening.add_done_callback(abort_late_channel)
+            raise
+        return channel, wires[0].connection
+
+
+class Command(Dialler):
+    """The user's ProxyCommand, run by their shell as ssh does; its standard input and output are
+    one socket."""
+
+    _process: asyncio.subprocess.Process | None = None
+
+    @override
+    async def create_connection(self, make: Make, host: str, port: int) -> Dialled:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                user_shell(),
+                "-c",
+                f"exec {self._hop.proxy_command}",
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        transport, wire = await loop.create_unix_connection(
+            lambda: Wire(make, self._pressure), sock=ours
+        )
+        return transport, wire.connection
+
+    @override
+    async def close(self) -> None:
+        if self._process is None:
+            return
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+
+
+def abort_late_channel(opening: "asyncio.Task[Any]") -> None:
+    """Close a channel that nobody waits for any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().abort()
