@@ -23,7 +23,8 @@ ALLOWED = {
     "cli": {"model", "engine", "commands", "demo", "_version"},
     "magic": {"model", "engine", "commands", "_version"},
     "demo": {"model", "engine", "commands", "apps", "kernels", "_version"},
-    "__init__": {"model", "engine", "commands", "magic", "server", "_version"},
+    "context": {"model", "engine", "commands"},
+    "__init__": {"context", "magic", "server", "_version"},
 }
 # The engine's process stands on everything below it; its client and holder do not.
 ENGINE_PROCESS = {"service", "__main__"}

@@ -10,17 +10,17 @@ import asyncio
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..engine.client import EngineClient
-from ..engine.discovery import runtime_dir
+from ..engine.folders import make_folder, runtime_dir, write_private
 from ..model.errors import Fatal
 from ..model.forward import ForwardKind, ForwardSpec, PrivateSocket
 from ..model.spec import TunnelRequest
-from ..model.status import ErrorStatus, TunnelStatus
+from ..model.status import TunnelStatus
 from ..model.text import plain
-from .connection_file import CHANNELS, RemoteKernel, write_private
+from .connection_file import CHANNELS, RemoteKernel
 
 # Every ZeroMQ socket greets with a signature of 10 bytes, of which the first is always this one.
 _GREETING = b"\xff"
@@ -32,7 +32,8 @@ _PATIENCE = 15.0
 _FENCE = "=jupyter-remote-tunnel="
 _RUNTIME_DIR = f"""
 dir=$(jupyter --runtime-dir 2>/dev/null </dev/null)
-[ -n "$dir" ] || dir=$("${{SHELL:-sh}}" -lc 'jupyter --runtime-dir' 2>/dev/null </dev/null | tail -n 1)
+[ -n "$dir" ] ||
+  dir=$("${{SHELL:-sh}}" -lc 'jupyter --runtime-dir' 2>/dev/null </dev/null | tail -n 1)
 [ -d "$dir" ] || case $(uname) in
   Darwin) dir=$HOME/Library/Jupyter/runtime ;;
   *) dir=${{JUPYTER_RUNTIME_DIR:-${{XDG_DATA_HOME:-$HOME/.local/share}}/jupyter/runtime}} ;;
@@ -79,19 +80,30 @@ async def connect(client: EngineClient, host: TunnelRequest, file: str) -> Conne
     where = f"{plain(file)} on {host.host}"
     kernel = RemoteKernel.parse(await client.read_file(host, remote_file), where)
     request = _request(host, kernel, file)
-    assert request.connection_file is not None
     tunnel, created = await client.open_tunnel(request)
     try:
-        prefix = _prefix(tunnel)
         await _greeted(client, tunnel, where)
-        write_private(request.connection_file, kernel.local_fields(prefix))
+        local_file = _write(request, kernel.local_fields(_prefix(tunnel)))
     except BaseException:
         if created:
             await client.close_tunnel(tunnel.id)
         raise
-    return ConnectedKernel(
-        tunnel, request.connection_file, remote_file, kernel.kernel_name, created
-    )
+    return ConnectedKernel(tunnel, str(local_file), remote_file, kernel.kernel_name, created)
+
+
+def _write(request: TunnelRequest, fields: dict[str, Any]) -> Path:
+    """The local connection file, for this user alone."""
+    assert request.connection_file is not None
+    path = Path(request.connection_file)
+    try:
+        make_folder(path.parent)
+        write_private(path, json.dumps(fields, indent=2).encode())
+    except OSError as error:
+        raise Fatal(
+            f"The connection file {path} cannot be written: {error.strerror}.",
+            hint="The runtime directory must be yours; JUPYTER_RUNTIME_DIR names another.",
+        ) from error
+    return path
 
 
 async def _whole_path(client: EngineClient, host: TunnelRequest, file: str) -> str:
@@ -144,17 +156,12 @@ async def _greeted(client: EngineClient, tunnel: TunnelStatus, where: str) -> No
 
     :raises Fatal: it does not: a kernel that has ended leaves its connection file behind.
     """
-    paths = [forward.bound or "" for forward in tunnel.forwards]
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            silent = [
-                channel
-                for channel, path in zip(CHANNELS, paths, strict=True)
-                if not await _greets(path)
-            ]
-    except TimeoutError:
-        silent = list(CHANNELS)
-    if silent:
+    async with asyncio.TaskGroup() as group:
+        greetings = [
+            group.create_task(_greets(forward.bound or ""), name=f"greeting of {channel}")
+            for channel, forward in zip(CHANNELS, tunnel.forwards, strict=True)
+        ]
+    if not all(task.result() for task in greetings):
         raise Fatal(
             f"No kernel answers for {where}{await _reason(client, tunnel)}",
             code="not_found",
@@ -164,22 +171,21 @@ async def _greeted(client: EngineClient, tunnel: TunnelStatus, where: str) -> No
 
 async def _greets(path: str) -> bool:
     try:
-        reader, writer = await asyncio.open_unix_connection(path)
-    except OSError:
+        async with asyncio.timeout(_PATIENCE):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                return await reader.read(1) == _GREETING
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
         return False
-    try:
-        return await reader.read(1) == _GREETING
-    except OSError:
-        return False
-    finally:
-        writer.close()
 
 
 async def _reason(client: EngineClient, tunnel: TunnelStatus) -> str:
     """How the engine explains it, as the end of a sentence."""
     status = await client.get_tunnel(tunnel.id)
-    errors: list[ErrorStatus | None] = [*(forward.error for forward in status.forwards), status.error]
-    for error in errors:
+    errors = [forward.error for forward in status.forwards]
+    for error in (*errors, status.error):
         if error is not None:
             return f": {plain(error.message, 300)}"
     return "."

@@ -1,16 +1,13 @@
 """The connection file of a kernel: the remote one, checked, and the local one that stands for it.
 
 `RemoteKernel.parse` takes the bytes that came from the remote host and trusts none of them: only
-the known fields are kept, each of its type and in its range. `RemoteKernel.local_fields` and
-`write_private` make the file that Jupyter's clients on this side open.
+the known fields are kept, each of its type and in its range. `RemoteKernel.local_fields` is what
+the file holds that Jupyter's clients on this side open.
 """
 
 import json
-import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ..model.address import (
@@ -78,29 +75,6 @@ class RemoteKernel:
             "signature_scheme": self.signature_scheme,
             "kernel_name": self.kernel_name,
         }
-
-
-def write_private(path: Path, fields: Mapping[str, Any]) -> None:
-    """Write a JSON file that only its owner can read (0600), in one step.
-
-    :raises Fatal: it cannot be written.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(fields, file, indent=2)
-            draft.replace(path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise Fatal(
-            f"The connection file {path} cannot be written: {error.strerror}.",
-            hint="The runtime directory must be yours; JUPYTER_RUNTIME_DIR names another.",
-        ) from error
 
 
 class _Fields:

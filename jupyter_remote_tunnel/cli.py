@@ -1,0 +1,114 @@
+"""`jupyter tunnel …`: the commands in a terminal.
+
+Tables are rich's, with every text taken as plain text; errors go to stderr as sentences, never as
+a traceback. Exit status: 0 done (also after Ctrl-C of an open foreground), 1 failed, 2 bad input or
+ambiguous. Imports stand where they are needed, so that `--help` and a mistyped word cost little.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .commands.grammar import Parsed, parse
+from .model.errors import BadInput, RemoteTunnelError
+
+if TYPE_CHECKING:
+    from .commands.answers import Answer, Table
+
+PROG = "jupyter tunnel"
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status.
+
+    :param argv: its words without the program; None takes this process's.
+    """
+    try:
+        return _run(parse(sys.argv[1:] if argv is None else argv, PROG))
+    except RemoteTunnelError as error:
+        _complain(error)
+        return BAD_INPUT if isinstance(error, BadInput) else FAILED
+    except KeyboardInterrupt:
+        return FAILED
+
+
+def _run(parsed: Parsed) -> int:
+    if parsed.command == "demo":
+        from .demo import demo
+
+        return _until_signal(demo(check=parsed.options["check"], browser=parsed.options["browser"]))
+    if parsed.options.get("foreground"):
+        from .commands.foreground import hold
+
+        return _until_signal(hold(parsed, lambda answer: _show(answer, parsed)))
+    _show(asyncio.run(_answer(parsed)), parsed)
+    return DONE
+
+
+async def _answer(parsed: Parsed) -> "Answer":
+    from .commands.actions import run
+    from .commands.engines import Engines
+
+    async with Engines("shell", parsed.options["server"]) as engines:
+        return await run(engines, parsed)
+
+
+def _until_signal(work: Coroutine[Any, Any, None]) -> int:
+    """Run what lasts until it ends, or is told to by Ctrl-C, SIGTERM or a closed terminal.
+
+    `work` is cancelled then, once; if it ends by that cancellation it was not ready yet.
+    """
+
+    async def supervised() -> int:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(work, name="command")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, lambda: task.cancelling() or task.cancel())
+        try:
+            await task
+        except asyncio.CancelledError:
+            return FAILED
+        return DONE
+
+    return asyncio.run(supervised())
+
+
+def _show(answer: "Answer", parsed: Parsed) -> None:
+    """Print an answer: one line of JSON with --json, else its table and its lines."""
+    if parsed.options["json"]:
+        print(json.dumps(answer.data), flush=True)
+        return
+    if answer.table is not None and answer.table.rows:
+        _print_table(answer.table)
+    for line in answer.lines:
+        print(line, flush=True)
+
+
+def _print_table(table: "Table") -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False)
+    for column, heading in enumerate(table.headings):
+        right = column in table.numeric
+        grid.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
+    for row in table.rows:
+        grid.add_row(*map(Text, row))  # Text, not markup: a remote may name what stands there
+    Console().print(grid)
+
+
+def _complain(error: RemoteTunnelError) -> None:
+    pointer = error.pointer() if isinstance(error, BadInput) else ""
+    for line in (error.message, pointer, error.hint):
+        if line:
+            print(line, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""What a command found out, in three forms: data for programs, lines and a table for people.
+
+All that a remote host can name passes `plain` here, so that the faces need only escape it for
+their own markup.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..model.status import ErrorStatus, ForwardStatus, TunnelStatus
+from ..model.text import plain
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under headings; `numeric` names the columns that are aligned to the right."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`data` is plain JSON, `lines` says the same in sentences, `table` in rows."""
+
+    data: Any
+    lines: tuple[str, ...] = ()
+    table: Table | None = None
+
+
+def tunnel_table(tunnels: Iterable[TunnelStatus]) -> Table:
+    """One row for each forward, with what is wrong with it."""
+    headings = ("Name", "Host", "State", "Here", "", "There", "Streams", "In", "Out", "Problem")
+    rows = [
+        _row(tunnel, forward, number)
+        for tunnel in tunnels
+        for number, forward in enumerate(tunnel.forwards)
+    ]
+    return Table(headings, tuple(rows), frozenset({6, 7, 8}))
+
+
+def _row(tunnel: TunnelStatus, forward: ForwardStatus, number: int) -> tuple[str, ...]:
+    here, arrow, there = ends(forward)
+    problem = forward.error or tunnel.error
+    about = (tunnel.name, tunnel.host, tunnel.state) if number == 0 else ("", "", "")
+    return (
+        *(plain(text) for text in (*about, here, arrow, there)),
+        f"{forward.streams.open}/{forward.streams.total}",
+        size(forward.bytes["in"]),
+        size(forward.bytes["out"]),
+        "" if problem is None else plain(problem.message),
+    )
+
+
+def ends(forward: ForwardStatus) -> tuple[str, str, str]:
+    """This end, which way its streams go, the remote end: "127.0.0.1:5006", "→", "db:5432"."""
+    listener = forward.bound or forward.asked
+    destination = forward.destination or "any (SOCKS)"
+    if forward.kind == "remote":
+        return destination, "←", listener
+    return listener, "→", destination
+
+
+def size(count: int) -> str:
+    """Bytes in three digits: "0 B", "12.3 MB"."""
+    amount = float(count)
+    for unit in _UNITS:
+        if amount < 999.5 or unit == _UNITS[-1]:
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 99.95 else f"{amount:.1f} {unit}"
+
+
+def tunnel_lines(tunnel: TunnelStatus) -> tuple[str, ...]:
+    """Each forward of a tunnel in a sentence, indented."""
+    lines: list[str] = []
+    for forward in tunnel.forwards:
+        here, arrow, there = map(plain, ends(forward))
+        lines.append(f"  {here} {arrow} {plain(tunnel.host)}: {there}")
+        lines += error_lines(forward.error)
+    return (*lines, *error_lines(tunnel.error))
+
+
+def error_lines(error: ErrorStatus | None) -> Sequence[str]:
+    """An error and what to do about it, indented."""
+    if error is None:
+        return ()
+    return [f"  {plain(text, 500)}" for text in (error.message, error.hint) if text]

@@ -1,0 +1,112 @@
+"""The engines that a command speaks to: found by `--server` or by themselves, started if need be.
+
+`Engines` connects when it is asked and hangs up when its block ends. A command about one tunnel
+looks for it in every engine of the user.
+"""
+
+import contextlib
+from types import TracebackType
+from typing import Self
+
+from ..engine.announce import Announcement
+from ..engine.background import start_background
+from ..engine.client import EngineClient
+from ..engine.discovery import find_engine, list_engines
+from ..engine.messages import Client
+from ..model.errors import BadInput, Fatal
+from ..model.status import TunnelStatus
+from ..model.text import plain
+
+
+class Engines:
+    """The engines within reach, as an async context manager.
+
+    :param role: who asks: "shell" or "cell".
+    :param server: one engine by its URL, pid or file; None leaves the choice to `discovery`.
+    """
+
+    def __init__(self, role: Client, server: str | None = None) -> None:
+        self._role = role
+        self._server = server
+        self._clients: dict[str, EngineClient] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up."""
+        for client in self._clients.values():
+            await client.close()
+        self._clients.clear()
+
+    def find(self) -> Announcement:
+        """The engine that is meant.
+
+        :raises BadInput: several could be, or `server` names none.
+        :raises Fatal: there is none.
+        """
+        return find_engine(self._server)
+
+    async def one(self, *, start: bool = False) -> EngineClient:
+        """A client of the engine that is meant.
+
+        :param start: where none is running, start one that lives as long as it has tunnels.
+        :raises RemoteTunnelError: as `find`, or it does not answer.
+        """
+        try:
+            engine = self.find()
+        except Fatal as error:
+            if not start or error.code != "engine_unavailable":
+                raise
+            engine = await start_background()
+        return await self._client(engine)
+
+    async def tunnels(self) -> list[tuple[EngineClient, TunnelStatus]]:
+        """Every tunnel of every engine (or of the one that `--server` names), with its engine."""
+        engines = list_engines() if self._server is None else [self.find()]
+        found: list[tuple[EngineClient, TunnelStatus]] = []
+        for engine in engines:
+            # An engine that ends while we look has no tunnels any more.
+            with contextlib.suppress(Fatal):
+                client = await self._client(engine)
+                found += [(client, tunnel) for tunnel in await client.list_tunnels()]
+        return found
+
+    async def tunnel(self, name: str) -> tuple[EngineClient, TunnelStatus]:
+        """The tunnel of that name or id, and its engine.
+
+        :raises Fatal: `not_found`.
+        :raises BadInput: `ambiguous`, several engines have one of that name.
+        """
+        everything = await self.tunnels()
+        found = [entry for entry in everything if name in (entry[1].id, entry[1].name)]
+        if not found:
+            names = ", ".join(plain(tunnel.name) for _, tunnel in everything)
+            raise Fatal(
+                f"There is no tunnel {plain(name)}.",
+                code="not_found",
+                hint=f"There are: {names}." if names else "No tunnel is open.",
+            )
+        if len(found) > 1:
+            ids = ", ".join(tunnel.id for _, tunnel in found)
+            raise BadInput(
+                f"Several engines have a tunnel {plain(name)}.",
+                code="ambiguous",
+                hint=f"Give its id: {ids}.",
+            )
+        return found[0]
+
+    async def _client(self, engine: Announcement) -> EngineClient:
+        client = self._clients.get(engine.socket)
+        if client is None:
+            client = await EngineClient.connect(engine.socket, self._role)
+            self._clients[engine.socket] = client
+        return client

@@ -1,0 +1,131 @@
+"""The demo's JupyterLab: folders and configuration of its own, a notebook, declared tunnels."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NOTEBOOK = "Remote tunnels.ipynb"
+APPLICATION = "remote plot"
+PORT = "port to the plot"
+
+_NEWS = {"fetchNews": "false", "checkForUpdates": False}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the demo's host offers. `kernel_file` is the bare name of a connection file there."""
+
+    alias: str
+    ssh_config: Path
+    bokeh_port: int
+    kernel_file: str
+
+
+def environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a Jupyter that lives in `folder` alone; the user's own is not touched."""
+    unwanted = ("JUPYTER", "JPY_", "IPYTHON", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
+    kept = {name: value for name, value in environ.items() if not name.startswith(unwanted)}
+    return {
+        **kept,
+        # A terminal or kernel in it finds `jupyter tunnel` where this one was started.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)]),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "XDG_RUNTIME_DIR": str(folder / "run"),
+        "TMPDIR": str(folder / "tmp"),
+    }
+
+
+def write(folder: Path, token: str, target: Target) -> None:
+    """Make the folders, the configuration and the notebook of the JupyterLab in `folder`."""
+    for name in ("config", "data", "runtime", "run", "tmp", "notebooks", "settings"):
+        (folder / name).mkdir(mode=0o700, parents=True)
+    config = folder / "config" / "jupyter_server_config.json"
+    config.touch(mode=0o600)
+    config.write_text(json.dumps(_config(folder, token, target), indent=2))
+    news = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    news.mkdir(parents=True)
+    (news / "notification.jupyterlab-settings").write_text(json.dumps(_NEWS))
+    (folder / "notebooks" / NOTEBOOK).write_text(json.dumps(notebook(target), indent=1))
+
+
+def _config(folder: Path, token: str, target: Target) -> dict[str, Any]:
+    destination = f"localhost:{target.bokeh_port}"
+    return {
+        "ServerApp": {
+            "root_dir": str(folder / "notebooks"),
+            "port": 0,
+            "open_browser": False,
+            "allow_root": os.geteuid() == 0,
+            "jpserver_extensions": {"jupyter_remote_tunnel": True, "jupyterlab": True},
+        },
+        "IdentityProvider": {"token": token},
+        "TunnelManager": {
+            "ssh_config": str(target.ssh_config),
+            "tunnels": [
+                {
+                    "host": target.alias,
+                    "forwards": [f"-L private:{destination}"],
+                    "name": APPLICATION,
+                    "kind": "application",
+                },
+                {"host": target.alias, "forwards": [f"-L 0:{destination}"], "name": PORT},
+            ],
+        },
+    }
+
+
+def notebook(target: Target) -> dict[str, Any]:
+    """A notebook that shows `%tunnel`, as nbformat's JSON."""
+    cells = [
+        (
+            "markdown",
+            f"""\
+# Remote machines in this Jupyter
+
+The sidebar shows the host `{target.alias}`: an SSH server that runs for this demo alone. On it run
+a Bokeh application and a kernel. Open the application from the sidebar, or go on here.""",
+        ),
+        ("code", "%load_ext jupyter_remote_tunnel\n%tunnel list"),
+        ("markdown", "A tunnel of your own; port 0 is any free port on this side:"),
+        ("code", f"%tunnel open -L 0:localhost:{target.bokeh_port} --name mine {target.alias}"),
+        ("markdown", "What code in this kernel can connect to:"),
+        (
+            "code",
+            """\
+from bokeh.client import pull_session
+
+url = %tunnel url mine
+session = pull_session(url=f"{url}/plot")
+session.document.title""",
+        ),
+        ("markdown", "A kernel that runs on the host, for `jupyter console --existing`:"),
+        ("code", f"%tunnel kernels connect {target.alias} {target.kernel_file}"),
+        ("code", "%tunnel close mine"),
+    ]
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
+        "cells": [_cell(kind, text, number) for number, (kind, text) in enumerate(cells)],
+    }
+
+
+def _cell(kind: str, text: str, number: int) -> dict[str, Any]:
+    cell: dict[str, Any] = {
+        "cell_type": kind,
+        "id": f"cell-{number}",
+        "metadata": {},
+        "source": text,
+    }
+    return cell | {"outputs": [], "execution_count": None} if kind == "code" else cell
