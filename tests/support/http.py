@@ -7,10 +7,12 @@
     with by_cookie(server) as client:            # logs in with the password (or the token)
         client.post("remote-tunnel/api/tunnels", json={...})
 
-Both are `httpx.Client`s whose paths are relative to the server's base URL; no answer raises.
+They give an `httpx.Client` whose paths are relative to the server's base URL; no answer raises.
 """
 
+import contextlib
 import ssl
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -33,15 +35,14 @@ def by_token(server: Jupyter) -> httpx.Client:
     return _client(server, headers={"Authorization": f"token {server.token}"})
 
 
-def by_cookie(server: Jupyter) -> httpx.Client:
+@contextlib.contextmanager
+def by_cookie(server: Jupyter) -> Iterator[httpx.Client]:
     """A client that has logged in by the form, with cookie and ``X-XSRFToken`` as a browser."""
-    client = _client(server)
-    client.get("login")
-    form = {"password": server.password or server.token, "_xsrf": client.cookies["_xsrf"]}
-    answer = client.post("login", data=form)
-    if answer.status_code != 302:
-        client.close()
-        raise AssertionError(f"login failed: {answer.status_code} {answer.text[:500]}")
-    client.get("api/me")
-    client.headers["X-XSRFToken"] = client.cookies["_xsrf"]
-    return client
+    with _client(server) as client:
+        client.get("login")
+        form = {"password": server.password or server.token, "_xsrf": client.cookies["_xsrf"]}
+        answer = client.post("login", data=form)
+        assert answer.status_code == 302, f"{answer.status_code} {answer.text[:500]}"
+        client.get("api/me")
+        client.headers["X-XSRFToken"] = client.cookies["_xsrf"]
+        yield client

@@ -18,6 +18,7 @@ import ipaddress
 import json
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -32,11 +33,10 @@ from cryptography.x509.oid import NameOID
 from jupyter_server.auth.security import passwd
 
 from tests.support.ports import ReservedPort
-from tests.support.process import Child, child, environment
+from tests.support.process import Child, PeerError, child, environment, wait_until
 
-#: What each kind is started as, and the line by which it says that it serves.
+#: What each kind is started as.
 _MODULES = {"server": "jupyter_server", "lab": "jupyterlab", "notebook": "notebook"}
-_READY = r"is running at:"
 
 _NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 
@@ -84,7 +84,7 @@ class Jupyter:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment that a command of the same user has, for `jupyter tunnel` and the like."""
+        """The environment that a command of the same user has, such as `jupyter tunnel`."""
         return _environment(self.folder)
 
 
@@ -143,19 +143,28 @@ def jupyter(
             "LabApp": {"news_url": None, "extension_manager": "readonly"},
         }
         if password:
-            settings["PasswordIdentityProvider"] = {"hashed_password": passwd(password)}
+            hashed: str = passwd(password)  # type: ignore[no-untyped-call]
+            settings["PasswordIdentityProvider"] = {"hashed_password": hashed}
         if certificate:
             settings["ServerApp"]["certfile"] = str(certificate)
             settings["ServerApp"]["keyfile"] = str(folder / "key.pem")
         for name, values in (traits or {}).items():
             settings.setdefault(name, {}).update(values)
         _write_config(folder, settings)
-        argv = [sys.executable, "-m", _MODULES[kind], "--debug"]
+        argv = [sys.executable, "-m", _MODULES[kind]]
         process = stack.enter_context(
             child(argv, env={**_environment(folder), **(env or {})}, cwd=folder / "notebooks")
         )
-        process.wait_for_line(_READY)
+        process.wait_for_line(r"is running at:")
+        wait_until(lambda: _listens(process, port), "Jupyter's port")  # which it binds after that
         yield Jupyter(process, folder, port, base_url, token, password, certificate)
+
+
+def _listens(process: Child, port: int) -> bool:
+    if process.returncode is not None:
+        raise PeerError(f"Jupyter ended:\n{process.output}")
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _write_config(folder: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:

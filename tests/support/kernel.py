@@ -43,9 +43,9 @@ def ipykernel(transport: str = "tcp") -> Iterator[Kernel]:
     """Start a kernel on ``tcp`` (loopback) or ``ipc``; ready when it answered a kernel_info."""
     folder = Path(tempfile.mkdtemp(prefix="jrt-kernel-"))
     file = folder / "kernel.json"
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", file]
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", str(file)]
     if transport == "ipc":
-        argv += ["--transport", "ipc", "--ip", folder / "k"]
+        argv += ["--transport", "ipc", "--ip", str(folder / "k")]
     env = environment({"IPYTHONDIR": str(folder / "ipython"), "HOME": str(folder)})
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)

@@ -50,7 +50,7 @@ def _listening_unix(pid: int) -> set[str]:
         inodes = set()
         for fd in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
-                target = os.readlink(fd)
+                target = str(fd.readlink())
                 if target.startswith("socket:["):
                     inodes.add(target[len("socket:[") : -1])
         found = set()

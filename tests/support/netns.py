@@ -42,6 +42,7 @@ class Namespace:
         self.reachable = behind is None
         self._near, self._far = f"jn{tag}", f"jf{tag}"
         self._near_namespace = behind.name if behind else None
+        self._subnet = f"10.{subnet >> 8}.{subnet & 255}.0/30"
         self.near_address = f"10.{subnet >> 8}.{subnet & 255}.1"
         self.address = f"10.{subnet >> 8}.{subnet & 255}.2"
         with contextlib.ExitStack() as undo:
@@ -49,6 +50,8 @@ class Namespace:
             _ip("netns", "add", self.name)
             undo.callback(_ip, "netns", "del", self.name)
             self._join()
+            # Without the cable the default route must not take over: something may answer there.
+            _ip("route", "add", "unreachable", self._subnet, "metric", "4000")
             undo.pop_all()
 
     def _join(self) -> None:
@@ -85,6 +88,7 @@ class Namespace:
 
     def close(self) -> None:
         """Remove the cable and the namespace; processes in it keep it alive until they end."""
+        _ip("route", "del", "unreachable", self._subnet, "metric", "4000")
         _ip("link", "del", self._near, namespace=self._near_namespace)
         _ip("netns", "del", self.name)
         self._lock.close()

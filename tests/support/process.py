@@ -89,7 +89,9 @@ class Child:
             text=True,
             errors="replace",
         )
-        self._reader = threading.Thread(target=self._read, name=f"output of {self.argv[0]}")
+        self._reader = threading.Thread(
+            target=self._read, name=f"output of {self.argv[0]}", daemon=True
+        )
         self._reader.start()
 
     @property
@@ -171,7 +173,7 @@ class Child:
         self._process.kill()
         kill_all(family)
         self._process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
+        self._reader.join(5)  # longer only if something that left the tree holds the output
 
 
 def descendants(pid: int) -> list[psutil.Process]:

@@ -1,4 +1,4 @@
-"""A wire with faults: a TCP relay between a client and a server, with knobs that work while it runs.
+"""A wire with faults: a TCP relay between a client and a server, with knobs for a live line.
 
 `delay` (seconds, each way) makes a long line; `freeze` holds every byte back and loses none (a
 black hole as the ends see it); `cut` resets all connections; `refuse` takes the listener away and

@@ -74,7 +74,18 @@ Host *
 
 def make_key(path: Path, *, passphrase: str = "", kind: str = "ed25519") -> Path:
     """Make a key pair `path`, `path`.pub with OpenSSH's own tool and return the private one."""
-    keygen = [program("ssh-keygen"), "-q", "-t", kind, "-N", passphrase, "-C", "test", "-f", path]
+    keygen = [
+        program("ssh-keygen"),
+        "-q",
+        "-t",
+        kind,
+        "-N",
+        passphrase,
+        "-C",
+        "test",
+        "-f",
+        str(path),
+    ]
     subprocess.run(keygen, check=True, stdin=subprocess.DEVNULL)
     return path
 

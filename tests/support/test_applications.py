@@ -7,6 +7,7 @@ import urllib.request
 
 import pytest
 from bokeh.client import pull_session
+from bokeh.models.widgets import Div
 
 from tests.support.bokeh_app import BokehApp
 from tests.support.bokeh_app import bokeh_app as run_bokeh
@@ -24,7 +25,9 @@ def test_bokeh_serves_its_page_its_cookie_and_a_session(bokeh_app: BokehApp) -> 
     assert "remote plot" in page
     assert '"/static/js/bokeh.min.js' in page
     with pull_session(url=f"http://localhost:{bokeh_app.port}/app") as session:
-        assert session.document.get_model_by_name("pressed").text == "pressed 0 times"
+        pressed = session.document.get_model_by_name("pressed")
+        assert isinstance(pressed, Div)
+        assert pressed.text == "pressed 0 times"
 
 
 def test_bokeh_on_a_unix_socket_with_a_prefix() -> None:

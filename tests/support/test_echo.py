@@ -20,6 +20,11 @@ def _connected(server: echo.Server) -> Iterator[socket.socket]:
         yield stream
 
 
+def _send_for_ever(stream: socket.socket) -> None:
+    while True:
+        stream.send(bytes(1 << 20))
+
+
 def _rest(stream: socket.socket) -> bytes:
     data = b""
     while piece := stream.recv(65536):
@@ -59,8 +64,7 @@ def test_silent_never_reads_and_reset_resets() -> None:
     with echo.serve("silent") as server, _connected(server) as stream:
         stream.setblocking(False)
         with pytest.raises(BlockingIOError):
-            while True:
-                stream.send(bytes(1 << 20))
+            _send_for_ever(stream)
     with echo.serve("reset") as server, _connected(server) as stream:
         stream.sendall(b"x")
         assert stream.recv(1) == b"x"
@@ -97,8 +101,11 @@ def test_relay_carries_delays_freezes_cuts_and_refuses() -> None:
 
 
 def test_relay_passes_a_half_close_on() -> None:
-    with echo.serve("reply") as server, Relay("127.0.0.1", server.port) as wire:
-        with socket.create_connection(("127.0.0.1", wire.port), timeout=10) as stream:
-            stream.sendall(b"123")
-            stream.shutdown(socket.SHUT_WR)
-            assert _rest(stream) == b"got 3 bytes"
+    with (
+        echo.serve("reply") as server,
+        Relay("127.0.0.1", server.port) as wire,
+        socket.create_connection(("127.0.0.1", wire.port), timeout=10) as stream,
+    ):
+        stream.sendall(b"123")
+        stream.shutdown(socket.SHUT_WR)
+        assert _rest(stream) == b"got 3 bytes"

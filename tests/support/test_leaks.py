@@ -14,16 +14,22 @@ from tests.support.ports import ReservedPort, unused_port
 from tests.support.process import PeerError, child, descendants, kill_all
 
 _ORPHAN = """
-import subprocess, sys
-sleeper = subprocess.Popen(["sleep", "1000"], start_new_session=True, stdout=subprocess.DEVNULL)
+import subprocess
+quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+sleeper = subprocess.Popen(["sleep", "1000"], start_new_session=True, **quiet)
 print("orphan", sleeper.pid, flush=True)
 """
 
 
-def test_an_orphan_is_found_by_its_mark() -> None:
+def _leave_an_orphan() -> int:
     with child([sys.executable, "-c", _ORPHAN]) as parent:
         pid = int(parent.wait_for_line(r"orphan (\d+)")[1])
         parent.wait()
+    return pid
+
+
+def test_an_orphan_is_found_by_its_mark() -> None:
+    pid = _leave_an_orphan()
     orphans = [process for process in marked_processes() if process.pid == pid]
     assert orphans
     with pytest.raises(AssertionError, match="sleep 1000"):
@@ -34,9 +40,7 @@ def test_an_orphan_is_found_by_its_mark() -> None:
 
 def test_no_new_processes_complains() -> None:
     with pytest.raises(AssertionError, match="still running"), no_new_processes(patience=0.1):
-        with child([sys.executable, "-c", _ORPHAN]) as parent:
-            parent.wait_for_line(r"orphan (\d+)")
-            parent.wait()
+        _leave_an_orphan()
     kill_all([process for process in marked_processes() if process.name() == "sleep"])
 
 
