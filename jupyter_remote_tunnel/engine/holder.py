@@ -31,7 +31,7 @@ from .client import Event
 from .private import PrivateDirectory
 from .process import EngineProcess
 from .saved import SavedSet, Saver
-from .start import StartLine
+from .start import CONTROL_SOCKET, StartLine
 
 DEATHS = 3
 DEATHS_WITHIN = 60.0
@@ -115,7 +115,7 @@ class Holder:
     @property
     def socket_path(self) -> Path:
         """The control socket: for `EngineClient.connect`. Known after `open`."""
-        return self.private_dir / "control.sock"
+        return self.private_dir / CONTROL_SOCKET
 
     @property
     def announcement(self) -> Announcement:
@@ -123,7 +123,7 @@ class Holder:
         return self._announcement
 
     async def open(self) -> None:
-        """Listen and announce, in a few milliseconds; start the engine if it has tunnels to restore.
+        """Listen and announce, in a few milliseconds; start the engine if there are saved tunnels.
 
         :raises Fatal: `engine_unavailable`, a folder cannot be written; `unsupported`, on Windows.
         """
@@ -231,7 +231,7 @@ class Holder:
     async def _one_engine(self) -> RemoteTunnelError:
         """Start an engine and stay with it until it ends; the reason of its end."""
         line = StartLine(
-            settings=self.settings.as_dict(),
+            settings=self.settings,
             holder_pid=os.getpid(),
             private_dir=str(self.private_dir),
             announcement=str(self._announcement.path),

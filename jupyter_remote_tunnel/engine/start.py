@@ -8,6 +8,9 @@ from typing import Any, Self
 
 from ..model.settings import EngineSettings
 
+# In the private directory.
+CONTROL_SOCKET = "control.sock"
+
 # The engine answers to every client of this user: it has no use for what Jupyter tells its children
 # (ports, directories, tokens of a Hub), and neither have the programs that it starts.
 _UNWANTED = ("JUPYTER", "JPY_")
@@ -21,7 +24,7 @@ class StartLine:
     path of the holder's file: with `private_dir` it is removed by an engine whose holder died.
     """
 
-    settings: dict[str, Any]
+    settings: EngineSettings
     holder_pid: int
     private_dir: str
     announcement: str
@@ -38,13 +41,10 @@ class StartLine:
         :raises ValueError: it is no such line.
         """
         try:
-            return cls(**json.loads(line))
-        except TypeError as error:
+            data = json.loads(line)
+            return cls(**{**data, "settings": EngineSettings.from_dict(data["settings"])})
+        except (TypeError, KeyError) as error:
             raise ValueError(str(error)) from None
-
-    def engine_settings(self) -> EngineSettings:
-        """The settings as their class."""
-        return EngineSettings.from_dict(self.settings)
 
 
 def engine_environment() -> dict[str, str]:
