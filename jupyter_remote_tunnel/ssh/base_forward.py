@@ -104,7 +104,7 @@ class Forward(ABC):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._streams_gone(lambda relay: not relay.opening)
         except TimeoutError:
-            pass  # the remote host does not confirm; the connection forgets its channels with itself
+            pass  # the remote host does not confirm: its channels end with the connection
 
     @abstractmethod
     async def _stop_listening(self) -> None:

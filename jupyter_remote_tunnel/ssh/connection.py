@@ -17,7 +17,6 @@ from typing_extensions import override
 
 from ..model.address import Address, TcpAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient
-from ..model.settings import EngineSettings
 from ..model.text import plain
 from .auth import Login
 from .errors import channel_error, closed_error, connect_error, lost_error, timeout_error
@@ -320,9 +319,7 @@ class _Client(asyncssh.SSHClient):
         self._login.would_ask("keyboard-interactive")
 
 
-async def open_connection(
-    hop: Hop, *, via: Connection | None, settings: EngineSettings
-) -> Connection:
+async def open_connection(hop: Hop, *, via: Connection | None) -> Connection:
     """Connect and log in with keys and agent, the host key verified, within `hop.connect_timeout`
     seconds. The connection to the hop before is not closed with this one.
 

@@ -87,7 +87,7 @@ class Link:
     async def _connect(self) -> Connection:
         try:
             via = None if self.parent is None else await self.parent.connect()
-            connection = await open_connection(self.hop, via=via, settings=self._settings)
+            connection = await open_connection(self.hop, via=via)
         finally:
             self._attempt = None
         self.connection = connection
