@@ -80,6 +80,7 @@ class Holder:
         saved: SavedSet | None = None,
         restore: bool = False,
         on_news: Callable[[News], None] | None = None,
+        on_wanted: Callable[[Sequence[dict[str, Any]]], None] | None = None,
         log: int | None = None,
         ping_every: float = 2.0,
         silent_after: float = 10.0,
@@ -89,20 +90,21 @@ class Holder:
         :param root_dir: of the Jupyter server, for the announcement; so is `url` (without token).
         :param saved: where the wanted set is kept; None keeps it in memory only.
         :param restore: open what the saved set holds.
-        :param on_news: called on the loop.
+        :param on_news: called on the loop; so is `on_wanted`, with `wanted` after a change of it.
         :param log: a descriptor for the engine's log; None is our standard error.
         :param ping_every: seconds between pings.
         :param silent_after: seconds without an answer after which an engine is ended.
         """
         self.settings = settings
         self.phase = Phase.NEW
-        self.wanted: Sequence[dict[str, Any]] = ()
+        self.wanted: list[dict[str, Any]] = []
         self._kind: Kind = kind
         self._root_dir = root_dir
         self._url = url
         self._saver = Saver(saved, self._tell) if saved is not None else None
         self._restore = restore
         self._on_news = on_news
+        self._on_wanted = on_wanted
         self._log = log
         self._ping_every = ping_every
         self._silent_after = silent_after
@@ -252,10 +254,14 @@ class Holder:
             self._announce(None)
 
     def _hear(self, event: Event) -> None:
-        if event.name == "wanted" and self._task is not None:  # closing tunnels are wanted again
-            self.wanted = event.data["tunnels"]
-            if self._saver is not None:
-                self._saver.put(self.wanted)
+        # A new engine says first what it has: most often what it was given.
+        if event.name != "wanted" or event.data["tunnels"] == self.wanted or self._task is None:
+            return
+        self.wanted = event.data["tunnels"]
+        if self._saver is not None:
+            self._saver.put(self.wanted)
+        if self._on_wanted is not None:
+            self._on_wanted(self.wanted)
 
     def _give_up(self, reason: RemoteTunnelError) -> None:
         self._given_up = Fatal(

@@ -1,0 +1,158 @@
+"""The holder for `jupyter tunnel open` where no Jupyter server runs: a process of its own.
+
+`start_background` starts it, or finds the one that somebody else has just started. It lives while
+it has tunnels: it ends, and takes everything with it, `LINGER` seconds after the last one is gone,
+or if none is opened in the first `FIRST_TUNNEL` seconds, or on SIGTERM. Its log stands beside its
+announcement; it stays there if the engine was given up.
+
+    python -m jupyter_remote_tunnel.engine.background
+
+reads one line of settings, leaves its session and its parent, and answers with one line of JSON
+when it listens: {"announcement": path} or {"error": {…}}.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..model.errors import Fatal, RemoteTunnelError, from_dict
+from ..model.settings import EngineSettings
+from .announce import Announcement, announcements
+from .folders import make_folder, runtime_dir
+from .holder import Holder, News, Phase
+from .peer import require_unix
+
+if sys.platform != "win32":
+    import fcntl
+
+FIRST_TUNNEL = 60.0
+LINGER = 1.0
+
+
+async def start_background(settings: EngineSettings | None = None) -> Announcement:
+    """Start a background holder, or find the one that runs.
+
+    :raises RemoteTunnelError: it does not start.
+    """
+    require_unix()
+    async with _alone():
+        for found in announcements():
+            if found.kind == "background":
+                return found
+        return await _start(settings or EngineSettings())
+
+
+@contextlib.asynccontextmanager
+async def _alone() -> AsyncIterator[None]:
+    """Two shells at once start one background process, not two."""
+    make_folder(runtime_dir())
+    path = runtime_dir() / "remote-tunnel-background.lock"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+async def _start(settings: EngineSettings) -> Announcement:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        __spec__.name,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    answer, _ = await process.communicate(json.dumps(settings.as_dict()).encode() + b"\n")
+    try:
+        said = json.loads(answer)
+    except ValueError:
+        raise Fatal(
+            "The background process for tunnels did not start.",
+            code="engine_unavailable",
+            hint="Its own words stand above.",
+        ) from None
+    if "error" in said:
+        raise from_dict(said["error"])
+    return Announcement.read(Path(said["announcement"]))
+
+
+def main() -> None:
+    """The background process."""
+    settings = EngineSettings.from_dict(json.loads(sys.stdin.buffer.readline()))
+    if os.fork():
+        os._exit(0)  # so that whoever started us has no child, and no zombie
+    os.chdir("/")
+    log = runtime_dir() / f"remote-tunnel-{os.getpid()}.log"
+    _replace(sys.stderr.fileno(), log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW)
+    gave_up = asyncio.run(_Background(settings).run())
+    if not gave_up:
+        log.unlink(missing_ok=True)
+
+
+def _answer(message: dict[str, Any]) -> None:
+    """Tell who started us, and let go of their terminal."""
+    os.write(sys.stdout.fileno(), json.dumps(message).encode() + b"\n")
+    for stream in (sys.stdin, sys.stdout):
+        _replace(stream.fileno(), Path(os.devnull), os.O_RDWR)
+
+
+def _replace(descriptor: int, path: Path, flags: int) -> None:
+    """Let a standard stream be the file `path`."""
+    file = os.open(path, flags, 0o600)
+    os.dup2(file, descriptor)
+    os.close(file)
+
+
+class _Background:
+    """Holds an engine until it has no tunnels."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._over = asyncio.Event()
+        self._holder = Holder(
+            settings, kind="background", on_news=self._hear, on_wanted=self._count
+        )
+
+    async def run(self) -> bool:
+        """Run to the end; whether the engine was given up."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._over.set)
+        self._end_in(FIRST_TUNNEL)
+        try:
+            await self._holder.open()
+        except RemoteTunnelError as error:
+            _answer({"error": error.as_dict()})
+            return False
+        try:
+            _answer({"announcement": str(self._holder.announcement.path)})
+            await self._over.wait()
+            return self._holder.phase is Phase.GIVEN_UP
+        finally:
+            await self._holder.close()
+
+    def _end_in(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._over.set)
+
+    def _count(self, wanted: Sequence[dict[str, Any]]) -> None:
+        self._timer.cancel()
+        if not wanted:
+            self._end_in(LINGER)
+
+    def _hear(self, news: News) -> None:
+        if news.error is not None:
+            print(news.error, file=sys.stderr, flush=True)  # noqa: T201
+        if news.phase is Phase.GIVEN_UP:
+            self._over.set()
+
+
+if __name__ == "__main__":
+    main()
