@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PROG = "jupyter tunnel"
 DONE, FAILED, BAD_INPUT = 0, 1, 2
+_UNFOLDED = 1000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,13 +95,15 @@ def _print_table(table: "Table") -> None:
     from rich.table import Table as Grid
     from rich.text import Text
 
-    grid = Grid(box=SIMPLE_HEAD, pad_edge=False)
+    # A pipe has no width: what reads it gets whole lines.
+    console = Console(width=None if sys.stdout.isatty() else _UNFOLDED)
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
     for column, heading in enumerate(table.headings):
         right = column in table.numeric
         grid.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
     for row in table.rows:
         grid.add_row(*map(Text, row))  # Text, not markup: a remote may name what stands there
-    Console().print(grid)
+    console.print(grid)
 
 
 def _complain(error: RemoteTunnelError) -> None:

@@ -18,6 +18,7 @@ from tests.support.jupyter import jupyter as run_jupyter
 from tests.support.kernel import Kernel, ipykernel
 from tests.support.leaks import no_new_processes
 from tests.support.sshd import SshBed, Sshd
+from tests.support.user import User
 
 # A busy machine is no failure of the code under test.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -71,3 +72,10 @@ def jupyter_server() -> Iterator[Jupyter]:
     """Jupyter Server with a token and this project's extension."""
     with run_jupyter() as server:
         yield server
+
+
+@pytest.fixture
+def user() -> Iterator[User]:
+    """A person at a shell, with folders of their own."""
+    with User() as person:
+        yield person

@@ -18,7 +18,7 @@ from ..model.forward import ForwardKind, ForwardSpec, PrivateSocket
 from ..model.spec import SshOptions, TunnelRequest, TunnelSpec
 from ..model.status import TunnelStatus
 from ..model.text import plain
-from .answers import Answer, Table, tunnel_lines, tunnel_table
+from .answers import Answer, Table, problem_lines, tunnel_lines, tunnel_table
 from .engines import Engines
 from .grammar import Parsed
 
@@ -55,7 +55,7 @@ def opened(spec: TunnelSpec, tunnel: TunnelStatus, *, created: bool) -> Answer:
 async def list_tunnels(engines: Engines, _: Parsed) -> Answer:
     """`list`: data is {"tunnels": [status, …]} of all engines."""
     tunnels = [entry[1] for entry in await engines.tunnels()]
-    lines = () if tunnels else ("No tunnels. Open one: open user@host:5006",)
+    lines = problem_lines(tunnels) if tunnels else ("No tunnels. Open one: open user@host:5006",)
     return Answer({"tunnels": [t.as_dict() for t in tunnels]}, lines, tunnel_table(tunnels))
 
 

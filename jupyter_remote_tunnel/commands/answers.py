@@ -33,27 +33,35 @@ class Answer:
 
 
 def tunnel_table(tunnels: Iterable[TunnelStatus]) -> Table:
-    """One row for each forward, with what is wrong with it."""
-    headings = ("Name", "Host", "State", "Here", "", "There", "Streams", "In", "Out", "Problem")
+    """One row for each forward."""
     rows = [
         _row(tunnel, forward, number)
         for tunnel in tunnels
         for number, forward in enumerate(tunnel.forwards)
     ]
+    headings = ("Name", "Host", "State", "Here", "", "There", "Streams", "In", "Out")
     return Table(headings, tuple(rows), frozenset({6, 7, 8}))
 
 
 def _row(tunnel: TunnelStatus, forward: ForwardStatus, number: int) -> tuple[str, ...]:
-    here, arrow, there = ends(forward)
-    problem = forward.error or tunnel.error
     about = (tunnel.name, tunnel.host, tunnel.state) if number == 0 else ("", "", "")
     return (
-        *(plain(text) for text in (*about, here, arrow, there)),
+        *(plain(text) for text in (*about, *ends(forward))),
         f"{forward.streams.open}/{forward.streams.total}",
         size(forward.bytes["in"]),
         size(forward.bytes["out"]),
-        "" if problem is None else plain(problem.message),
     )
+
+
+def problem_lines(tunnels: Iterable[TunnelStatus]) -> tuple[str, ...]:
+    """What is wrong with each tunnel and each forward, and what to do about it."""
+    lines: list[str] = []
+    for tunnel in tunnels:
+        errors = [tunnel.error, *(forward.error for forward in tunnel.forwards)]
+        for error in dict.fromkeys(error for error in errors if error is not None):
+            first, *more = error_lines(error)
+            lines += [f"{plain(tunnel.name)}: {first.strip()}", *more]
+    return tuple(lines)
 
 
 def ends(forward: ForwardStatus) -> tuple[str, str, str]:

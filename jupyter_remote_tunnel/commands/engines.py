@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 
 from ..engine.announce import Announcement
-from ..engine.background import start_background
 from ..engine.client import EngineClient
 from ..engine.discovery import find_engine, list_engines
 from ..engine.messages import Client
@@ -66,6 +65,8 @@ class Engines:
         except Fatal as error:
             if not start or error.code != "engine_unavailable":
                 raise
+            from ..engine.background import start_background  # seldom needed
+
             engine = await start_background()
         return await self._client(engine)
 

@@ -12,6 +12,7 @@
 ``jupyter``         Jupyter Server, JupyterLab or Notebook 7 with folders of its own
 ``http``            a client of Jupyter's REST API, by token or by cookie and XSRF
 ``hostile_app``     a web application that tries to get at the Jupyter that shows it
+``user``           a person at a shell: `jupyter tunnel`, folders and an engine of their own
 ``other_uid``       a command or a Python snippet as another user of this machine
 ``leaks``           what is left: processes, listening sockets, files
 ==================  ==============================================================================

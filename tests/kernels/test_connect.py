@@ -1,0 +1,142 @@
+"""A real kernel behind a real sshd, used through its tunnel."""
+
+import contextlib
+import json
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+
+from jupyter_remote_tunnel.engine.sync import SyncEngine
+from jupyter_remote_tunnel.kernels import ConnectedKernel, connect
+from jupyter_remote_tunnel.model.errors import Fatal
+from jupyter_remote_tunnel.model.settings import EngineSettings
+from jupyter_remote_tunnel.model.spec import TunnelRequest
+from tests.support.kernel import Kernel, client, ipykernel
+from tests.support.process import PATIENCE
+from tests.support.sshd import SshBed, Sshd
+from tests.support.user import User
+
+GPU01 = TunnelRequest(host="gpu01")
+BIG = 50_000_000
+
+
+@pytest.fixture
+def engine(user: User, ssh_bed: SshBed, sshd: Sshd) -> Iterator[SyncEngine]:
+    settings = EngineSettings(ssh_config=str(ssh_bed.config_file))
+    with (
+        user.engine(settings) as holder,
+        contextlib.closing(SyncEngine(holder.socket_path, "shell")) as engine,
+    ):
+        yield engine
+
+
+def attach(engine: SyncEngine, file: Path | str) -> ConnectedKernel:
+    return engine.run(lambda remote: connect(remote, GPU01, str(file)))
+
+
+@pytest.fixture(params=["tcp", "ipc"])
+def kernel(request: pytest.FixtureRequest) -> Iterator[Kernel]:
+    with ipykernel(request.param) as running:
+        yield running
+
+
+@pytest.fixture
+def attached(engine: SyncEngine, kernel: Kernel) -> Iterator[BlockingKernelClient]:
+    found = attach(engine, kernel.connection_file)
+    with client(Path(found.connection_file)) as attached:
+        yield attached
+
+
+def test_execute_complete_and_input(attached: BlockingKernelClient) -> None:
+    printed: list[str] = []
+
+    def hear(message: dict[str, Any]) -> None:
+        if message["msg_type"] == "stream":
+            printed.append(message["content"]["text"])
+
+    reply = attached.execute_interactive(
+        "name = input('who? '); print('hello', name)",
+        timeout=PATIENCE,
+        allow_stdin=True,
+        output_hook=hear,
+        stdin_hook=lambda message: attached.input("Ann"),
+    )
+    assert reply["content"]["status"] == "ok"
+    assert "".join(printed) == "hello Ann\n"
+    completed = attached.complete("nam", reply=True, timeout=PATIENCE)
+    assert "name" in completed["content"]["matches"]
+    assert attached.is_alive()
+
+
+def test_fifty_megabytes_of_output(attached: BlockingKernelClient) -> None:
+    received = 0
+
+    def count(message: dict[str, Any]) -> None:
+        nonlocal received
+        if message["msg_type"] == "stream":
+            received += len(message["content"]["text"])
+
+    code = f"for _ in range(50): print('x' * {BIG // 50 - 1})"
+    attached.execute_interactive(code, timeout=PATIENCE, output_hook=count)
+    assert received == BIG
+
+
+def test_the_local_file_is_private_and_goes_with_the_tunnel(
+    engine: SyncEngine, kernel: Kernel, user: User
+) -> None:
+    found = attach(engine, kernel.connection_file)
+    path = Path(found.connection_file)
+    assert path.parent == user.runtime_dir
+    assert re.fullmatch(r"kernel-jrt-[0-9a-f]{12}\.json", path.name)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    fields = json.loads(path.read_text())
+    assert fields["transport"] == "ipc"
+    assert fields["key"] == kernel.connection["key"]
+    sockets = [Path(f"{fields['ip']}-{number}") for number in range(1, 6)]
+    assert all(stat.S_IMODE(socket.stat().st_mode) == 0o600 for socket in sockets)
+    engine.close_tunnel(found.tunnel.id)
+    assert not path.exists()
+    assert not any(socket.exists() for socket in sockets)
+
+
+def test_connecting_again_finds_the_same_tunnel(engine: SyncEngine, kernel: Kernel) -> None:
+    first = attach(engine, kernel.connection_file)
+    second = attach(engine, kernel.connection_file)
+    assert (first.created, second.created) == (True, False)
+    assert first.tunnel.id == second.tunnel.id
+    assert first.connection_file == second.connection_file
+
+
+def test_a_bare_name_is_looked_for_in_the_remote_runtime_directory(
+    engine: SyncEngine, kernel: Kernel, ssh_bed: SshBed
+) -> None:
+    runtime = kernel.folder / "runtime"
+    runtime.mkdir()
+    (runtime / "kernel-7.json").write_bytes(kernel.connection_file.read_bytes())
+    host = ssh_bed.hosts["gpu01"]
+    host.kill()
+    host.configure([f"SetEnv JUPYTER_RUNTIME_DIR={runtime}"])
+    host.start()
+    assert attach(engine, "kernel-7.json").remote_file == str(runtime / "kernel-7.json")
+
+
+def test_a_kernel_that_has_ended_is_told(engine: SyncEngine, user: User) -> None:
+    with ipykernel("tcp") as kernel:
+        kernel.process.kill()
+        with pytest.raises(Fatal, match=r"No kernel answers for .* on gpu01: ") as caught:
+            attach(engine, kernel.connection_file)
+    assert caught.value.code == "not_found"
+    assert engine.list_tunnels() == []
+    assert list(user.runtime_dir.glob("kernel-*")) == []
+
+
+def test_a_missing_file_is_told(engine: SyncEngine) -> None:
+    with pytest.raises(Fatal, match="gpu01") as caught:
+        attach(engine, "/nowhere/kernel-1.json")
+    assert caught.value.code == "not_found"
+    assert engine.list_tunnels() == []
