@@ -13,8 +13,9 @@
 `setup` registers everything; `Views` is what the rest of the server holds of it.
 """
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from jupyter_core.paths import jupyter_data_dir
 
@@ -23,6 +24,7 @@ from .grants import Grant, Grants
 from .open import OpenHandler
 from .origin import OriginHandler, ProbeHandler
 from .path import PathHandler
+from .ports import Loopback
 from .relay import Relay
 from .upstream import Upstream, Upstreams
 
@@ -46,17 +48,16 @@ class Offer(TypedDict):
 class Views:
     """All views of one server.
 
-    :param base_url: Jupyter's, ends with "/".
-    :param provider: Jupyter's identity provider.
+    :param settings: those of Jupyter's web application.
     :param key_file: where the secret of the host labels is kept.
     """
 
-    def __init__(
-        self, upstreams: Upstreams, provider: "IdentityProvider", base_url: str, key_file: Path
-    ) -> None:
+    def __init__(self, upstreams: Upstreams, settings: dict[str, Any], key_file: Path) -> None:
         self.upstreams = upstreams
-        self._provider = provider
-        self._base_url = base_url
+        self._provider: IdentityProvider = settings["identity_provider"]
+        self._base_url: str = settings["base_url"]
+        # The server is made after its extensions are.
+        self.loopback = Loopback(lambda: settings["serverapp"].http_server)
         self.relay = Relay()
         self.grants = Grants()
         self.labels = names.Labels(key_file)
@@ -64,7 +65,7 @@ class Views:
     def offer(self, request: "HTTPServerRequest") -> Offer:
         """The views for the browser that sent `request` to Jupyter."""
         path = f"{self._base_url}remote-tunnel/app/"
-        return {"origin": origin.is_offered(request), "path": path}
+        return {"origin": origin.is_offered(request, self.loopback), "path": path}
 
     @property
     def token(self) -> str:
@@ -89,13 +90,12 @@ class Views:
 
 def setup(web_app: "Application", upstreams: Upstreams) -> Views:
     """Register the views on a Jupyter server; the caller awaits `Views.close` when it stops."""
-    provider = web_app.settings["identity_provider"]
-    base_url = web_app.settings["base_url"]
     key_file = Path(jupyter_data_dir()) / "remote-tunnel" / "label.key"
-    views = Views(upstreams, provider, base_url, key_file)
+    views = Views(upstreams, web_app.settings, key_file)
+    base_url = re.escape(web_app.settings["base_url"])
     made = {"views": views}
     here = f"{base_url}remote-tunnel/"
-    logout = logins.logout_handler(provider, views.grants.revoke_login)
+    logout = logins.logout_handler(web_app.settings["identity_provider"], views.grants.revoke_login)
     web_app.add_handlers(
         ".*$",
         [

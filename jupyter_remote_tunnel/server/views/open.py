@@ -58,7 +58,7 @@ class OpenHandler(JupyterHandler):
             return pages.unknown(app_id)
         if upstream.state != State.OPEN or upstream.bound is None:
             return pages.down(upstream)
-        offered = origin.is_offered(self.request)
+        offered = self.views.offer(self.request)["origin"]
         if view == "path" or not (view or offered):
             return await self._by_path(upstream, upstream.bound, origin_offered=offered)
         if not offered:

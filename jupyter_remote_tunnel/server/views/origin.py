@@ -15,11 +15,12 @@ from tornado.httputil import HTTPServerRequest, split_host_and_port
 from tornado.web import RequestHandler
 from typing_extensions import override
 
-from . import cookies, gate, pages, ports
+from . import cookies, gate, pages
 from .grants import Grant
 from .handler import Admitted, Reply, ViewHandler
 from .headers import Manner
 from .pages import Page
+from .ports import Loopback
 
 _ENTRANCE = re.compile(r"/\.remote-tunnel/([0-9a-f]{32})")
 
@@ -44,10 +45,10 @@ def is_local(request: HTTPServerRequest) -> bool:
     )
 
 
-def is_offered(request: HTTPServerRequest) -> bool:
+def is_offered(request: HTTPServerRequest, loopback: Loopback) -> bool:
     """Whether a page that this Jupyter request came from may be sent to an origin view."""
     host = request.host_name.strip("[]")
-    return is_local(request) and gate.is_loopback(host) and ports.owns_loopback(port_of(request))
+    return is_local(request) and gate.is_loopback(host) and loopback.owns(port_of(request))
 
 
 def cookie_name(port: int) -> str:
