@@ -81,9 +81,12 @@ export function addCommands(options: CommandOptions): void {
   commands.addCommand(CommandIDs.add, {
     label: args =>
       args.isLauncher ? trans.__('SSH Tunnel') : trans.__('Add SSH Tunnel…'),
-    caption: trans.__(
-      'Reach a port, an application or a network through an SSH host'
-    ),
+    caption: args =>
+      args.isLauncher
+        ? trans.__(
+            'Reach a port, an application or a network through an SSH host'
+          )
+        : '',
     icon: args => (args.isLauncher ? tunnelIcon : addIcon),
     execute: args => addTunnel(options, text(args, 'host'))
   });

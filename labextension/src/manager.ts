@@ -8,7 +8,7 @@
 
 import { Event } from '@jupyterlab/services';
 import { JSONExt, ReadonlyJSONValue } from '@lumino/coreutils';
-import { Poll } from '@lumino/polling';
+import { IPoll, Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { OpenedTunnel, TunnelRequest, TunnelStatus } from './api';
@@ -40,11 +40,11 @@ export class TunnelManager implements ITunnelManager {
       name: 'jupyter-remote-tunnel:tunnels',
       factory: () => this.refresh(),
       // A failed fetch is shown, not thrown: the poll goes on at its pace.
-      frequency: { interval: DEFAULT_INTERVAL, backoff: false, max: 0 },
+      frequency: every(DEFAULT_INTERVAL),
       standby: 'when-hidden'
     });
     this.ready = this.refresh();
-    void this.ready.then(() => this._poll.schedule({ phase: 'resolved' }));
+    void this.ready.then(() => this._wait());
   }
 
   readonly ready: Promise<void>;
@@ -85,7 +85,8 @@ export class TunnelManager implements ITunnelManager {
 
   /** How often to look without being told, in seconds. */
   setInterval(seconds: number): void {
-    this._poll.frequency = { interval: seconds * 1000, backoff: false, max: 0 };
+    this._poll.frequency = every(seconds * 1000);
+    this._wait();
   }
 
   /**
@@ -128,6 +129,11 @@ export class TunnelManager implements ITunnelManager {
     } finally {
       await this.refresh();
     }
+  }
+
+  /** Let the slow poll look after its whole interval. */
+  private _wait(): void {
+    void this._poll.schedule({ phase: 'resolved' });
   }
 
   private _start(): Promise<void> {
@@ -187,6 +193,11 @@ export class TunnelManager implements ITunnelManager {
     offersOrigin: false,
     problem: null
   };
+}
+
+/** A steady pace, in milliseconds. */
+function every(interval: number): IPoll.Frequency {
+  return { interval, backoff: false, max: interval };
 }
 
 function equal(one: Snapshot, other: Snapshot): boolean {

@@ -203,11 +203,11 @@ function Tunnel(props: Context & { tunnel: TunnelStatus }): JSX.Element {
     <li className="jp-RemoteTunnel-tunnel" data-state={state} data-tunnel={id}>
       <div className="jp-RemoteTunnel-heading">
         <Icon tag="span" className="jp-RemoteTunnel-stateIcon" />
-        <span className="jp-RemoteTunnel-name" title={details(tunnel, trans)}>
-          {name}
-        </span>
-        <span className="jp-RemoteTunnel-state" aria-live="polite">
-          {stateLabel(state, trans)}
+        <span className="jp-RemoteTunnel-title" title={details(tunnel, trans)}>
+          <span className="jp-RemoteTunnel-name">{name}</span>{' '}
+          <span className="jp-RemoteTunnel-state" aria-live="polite">
+            {stateLabel(state, trans)}
+          </span>
         </span>
         <span className="jp-RemoteTunnel-actions">
           <Action

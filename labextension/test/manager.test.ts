@@ -133,6 +133,17 @@ describe('the list', () => {
   });
 });
 
+describe('the slow poll', () => {
+  it('notices what no event told, at the pace that was set', async () => {
+    await manager.ready;
+    tunnels = [];
+    const change = changed();
+    manager.setInterval(0.01);
+    await change;
+    expect(manager.tunnels).toEqual([]);
+  });
+});
+
 describe('a server in trouble', () => {
   it('leaves the last list and says why it may be old', async () => {
     await manager.ready;
