@@ -6,15 +6,16 @@ a person should read. `open --foreground` and `demo` live in a process of their 
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ..apps.applications import ApplicationRequest, applications, open_application
 from ..kernels import connect
 from ..model.address import UnixAddress
 from ..model.command_line import command_line, parse_command
 from ..model.errors import BadInput, Fatal
-from ..model.forward import ForwardKind, ForwardSpec, PrivateSocket
+from ..model.forward import ForwardKind, ForwardSpec
 from ..model.spec import SshOptions, TunnelRequest, TunnelSpec
 from ..model.status import TunnelStatus
 from ..model.text import plain
@@ -52,10 +53,11 @@ def opened(spec: TunnelSpec, tunnel: TunnelStatus, *, created: bool) -> Answer:
     return Answer(tunnel.as_dict(), (first, *tunnel_lines(tunnel)))
 
 
-async def list_tunnels(engines: Engines, _: Parsed) -> Answer:
+async def list_tunnels(engines: Engines, parsed: Parsed) -> Answer:
     """`list`: data is {"tunnels": [status, …]} of all engines."""
     tunnels = [entry[1] for entry in await engines.tunnels()]
-    lines = problem_lines(tunnels) if tunnels else ("No tunnels. Open one: open user@host:5006",)
+    none = f"No tunnels. Open one: {parsed.prog} open user@host:5006"
+    lines = problem_lines(tunnels) if tunnels else (none,)
     return Answer({"tunnels": [t.as_dict() for t in tunnels]}, lines, tunnel_table(tunnels))
 
 
@@ -103,7 +105,7 @@ def url_of(tunnel: TunnelStatus) -> str:
         raise Fatal(
             f"{plain(tunnel.name)} has no port on this machine: it listens on a private socket.",
             code="unsupported",
-            hint=f"Open one: open -L 0:{plain(destination)} {plain(tunnel.host)}",
+            hint=f"This gives it one: open -L 0:{plain(destination)} {plain(tunnel.host)}",
         )
     return f"http://{bound}"
 
@@ -133,68 +135,55 @@ async def hosts(engines: Engines, _: Parsed) -> Answer:
     )
 
 
-async def apps_list(engines: Engines, _: Parsed) -> Answer:
-    """`apps list`: data is {"apps": [{"id", "name", "host", "destination", "tunnel", "state",
-    "url"}, …]}."""
-    engine = engines.find()
+async def apps_list(engines: Engines, parsed: Parsed) -> Answer:
+    """`apps list`: data is {"apps": [application, …]}, as `GET …/api/apps` lists them."""
+    url = _server_url(engines)
     client = await engines.one()
-    apps = [
-        app for tunnel in await client.list_tunnels() for app in applications(tunnel, engine.url)
-    ]
-    rows = tuple(
-        tuple(plain(app[key] or "") for key in ("name", "host", "destination", "state", "url"))
-        for app in apps
+    apps = [app for tunnel in await client.list_tunnels() for app in applications(tunnel, url)]
+    rows = (
+        tuple(map(plain, (app.name, app.host, app.destination, app.state, app.url))) for app in apps
     )
+    none = f"No applications. Open one: {parsed.prog} apps open user@host:5006"
     return Answer(
-        {"apps": apps},
-        () if apps else ("No applications. Open one: apps open user@host:5006",),
-        Table(("Name", "Host", "Destination", "State", "URL"), rows),
+        {"apps": [asdict(app) for app in apps]},
+        () if apps else (none,),
+        Table(("Name", "Host", "Destination", "State", "URL"), tuple(rows)),
     )
-
-
-def applications(tunnel: TunnelStatus, server_url: str) -> list[dict[str, str | None]]:
-    """The local forwards of a tunnel, as Jupyter can show them: as `GET …/api/apps` lists them."""
-    if tunnel.kind == "kernel":
-        return []
-    local = [forward for forward in tunnel.forwards if forward.kind == "local"]
-    base = f"{server_url.rstrip('/')}/remote-tunnel/open"
-    found: list[dict[str, str | None]] = []
-    for number, forward in enumerate(local, 1):
-        ident = tunnel.id if number == 1 else f"{tunnel.id}-{number}"
-        found.append(
-            {
-                "id": ident,
-                "name": tunnel.name,
-                "host": tunnel.host,
-                "destination": forward.destination,
-                "tunnel": tunnel.id,
-                "state": tunnel.state,
-                "url": f"{base}/{ident}" if server_url else None,
-            }
-        )
-    return found
 
 
 async def apps_open(engines: Engines, parsed: Parsed) -> Answer:
-    """`apps open`: data is the application's record, as in `apps list`."""
+    """`apps open`: data is the application, as in `apps list`."""
     spec = wanted(parsed)
     if len(spec.forwards) != 1 or spec.forwards[0].kind is not ForwardKind.LOCAL:
         raise BadInput("Give one application: HOST:PORT, or one -L.")
-    forward = replace(spec.forwards[0], bind=PrivateSocket())
-    spec = replace(spec, forwards=(forward,), kind="application")
-    engine = engines.find()
-    if not engine.url:
+    url = _server_url(engines)
+    client = await engines.one()
+    request = ApplicationRequest(
+        host=spec.host,
+        destination=str(spec.forwards[0].destination),
+        name=parsed.options["name"],
+        ssh=spec.ssh,
+    )
+    tunnel, created = await open_application(client, request)
+    app = applications(tunnel, url)[0]
+    how = "is open" if created else "was open already"
+    what = f"{plain(app.name)} {how}: {plain(app.destination)} on {plain(app.host)}"
+    return Answer(asdict(app), (what, f"  {app.url}"))
+
+
+def _server_url(engines: Engines) -> str:
+    """The Jupyter server that shows the applications of the engine that is meant.
+
+    :raises Fatal: that engine has none.
+    """
+    url = engines.find().url
+    if not url:
         raise Fatal(
             "Applications are shown by a Jupyter server, and the engine here has none.",
             code="unsupported",
             hint="Start JupyterLab, or give the application a port: open HOST:PORT",
         )
-    client = await engines.one()
-    tunnel, created = await client.open_tunnel(spec.request())
-    app = applications(tunnel, engine.url)[0]
-    how = "is open" if created else "was open already"
-    lines = (f"{plain(tunnel.name)} {how}. Understood: {command_line(spec)}", f"  {app['url']}")
-    return Answer(app, lines)
+    return url
 
 
 async def kernels_connect(engines: Engines, parsed: Parsed) -> Answer:

@@ -40,11 +40,15 @@ class Command:
 
 @dataclass(frozen=True)
 class Parsed:
-    """A command line that was understood: the command, its options, and the words for ssh."""
+    """A command line that was understood: the command, its options, and the words for ssh.
+
+    `prog` is how the command was called, for what an answer proposes to type next.
+    """
 
     command: str
     options: dict[str, Any] = field(default_factory=dict)
     words: tuple[str, ...] = ()
+    prog: str = "jupyter tunnel"
 
 
 _JSON = argument("--json", action="store_true", help="print data for programs")
@@ -190,4 +194,4 @@ def parse(words: Sequence[str], prog: str) -> Parsed:
             f"“{rest[0]}” is not understood by {prog} {command.words}.",
             hint=f"{prog} {command.words} --help shows what is.",
         )
-    return Parsed(command.words, options, tuple(rest))
+    return Parsed(command.words, options, tuple(rest), prog)

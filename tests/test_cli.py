@@ -1,0 +1,293 @@
+"""`jupyter tunnel` as a person runs it, through a real sshd to a real Bokeh server."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from jupyter_remote_tunnel.cli import main
+from jupyter_remote_tunnel.model.settings import EngineSettings
+from tests.support.bokeh_app import BokehApp, bokeh_app
+from tests.support.leaks import no_new_processes
+from tests.support.ports import unused_port
+from tests.support.process import child, wait_until
+from tests.support.sshd import SshBed, Sshd
+from tests.support.user import User
+
+
+@pytest.fixture
+def config(ssh_bed: SshBed, sshd: Sshd) -> list[str]:
+    """The options of ssh by which `gpu01` is reached."""
+    return ["-F", str(ssh_bed.config_file)]
+
+
+@pytest.fixture(scope="module")
+def shared_app() -> Iterator[BokehApp]:
+    with bokeh_app() as app:
+        yield app
+
+
+def status_of(text: str) -> dict[str, Any]:
+    """The one line of JSON that a command printed."""
+    (line,) = text.splitlines()
+    status: dict[str, Any] = json.loads(line)
+    return status
+
+
+def page(bound: str) -> str:
+    with urllib.request.urlopen(f"http://{bound}/app", timeout=30) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def test_open_list_restart_close(user: User, config: list[str], shared_app: BokehApp) -> None:
+    opened = user.tunnel("open", *config, "-L", f"0:{shared_app.destination}", "gpu01").stdout
+    assert f"-L 0:{shared_app.destination}" in opened, "it repeats what was understood"
+    listed = json.loads(user.tunnel("list", "--json").stdout)
+    (tunnel,) = listed["tunnels"]
+    assert (tunnel["host"], tunnel["state"]) == ("gpu01", "open")
+    bound = tunnel["forwards"][0]["bound"]
+    assert bound in opened
+    assert "remote plot" in page(bound)
+    name = tunnel["name"]
+    shown = user.tunnel("list").stdout
+    assert name in shown
+    assert bound in shown
+    assert user.tunnel("url", name).stdout == f"http://{bound}\n"
+    restarted = status_of(user.tunnel("restart", "--json", name).stdout)
+    assert restarted["id"] == tunnel["id"]
+    assert restarted["forwards"][0]["bound"] == bound, "it keeps its port"
+    assert "gpu01" in user.tunnel("hosts").stdout
+    assert user.tunnel("close", name).stdout == f"{name} is closed.\n"
+    assert json.loads(user.tunnel("list", "--json").stdout) == {"tunnels": []}
+
+
+def test_open_again_finds_the_tunnel(user: User, config: list[str], shared_app: BokehApp) -> None:
+    words = ["open", *config, "-L", f"0:{shared_app.destination}", "gpu01"]
+    first = status_of(user.tunnel(*words, "--json").stdout)
+    second = status_of(user.tunnel(*words, "--json").stdout)
+    assert first["id"] == second["id"]
+    assert "was open already" in user.tunnel(*words).stdout
+
+
+def test_the_background_process_ends_with_its_last_tunnel(
+    user: User, config: list[str], shared_app: BokehApp
+) -> None:
+    with no_new_processes():
+        user.tunnel("open", *config, "-L", f"0:{shared_app.destination}", "gpu01", "--name", "one")
+        (announcement,) = user.runtime_dir.glob("remote-tunnel-*.json")
+        holder = psutil.Process(json.loads(announcement.read_text())["holder_pid"])
+        family = [holder, *holder.children(recursive=True)]
+        user.tunnel("close", "--all")
+        _, alive = psutil.wait_procs(family, timeout=30)
+        assert alive == []
+    assert not announcement.exists()
+    assert list((user.folder / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ssh {config} -NfL {port}:{destination} gpu01",
+        "autossh -M 0 {config} -N -L {port}:{destination} gpu01",
+        "ssh {config} gpu01 -fN -L localhost:{port}:{destination}",
+        "nohup ssh -q -T -n {config} -L{port}:{destination} gpu01",
+    ],
+)
+def test_a_pasted_line_works(
+    user: User, config: list[str], shared_app: BokehApp, line: str
+) -> None:
+    with unused_port() as port:
+        typed = line.format(config=" ".join(config), port=port, destination=shared_app.destination)
+        status = status_of(user.tunnel("open", "--json", *typed.split()).stdout)
+        assert status["forwards"][0]["bound"] == f"127.0.0.1:{port}"
+        assert "remote plot" in page(f"127.0.0.1:{port}")
+        user.tunnel("close", status["id"])
+
+
+def test_relative_paths_are_the_callers(
+    user: User, ssh_bed: SshBed, sshd: Sshd, shared_app: BokehApp
+) -> None:
+    (user.folder / "config").rmdir()
+    (user.folder / "config").symlink_to(ssh_bed.config_file)
+    words = ["-F", "config", "-L", f"./app.sock:{shared_app.destination}", "gpu01"]
+    status = status_of(user.tunnel("open", "--json", *words).stdout)
+    assert status["forwards"][0]["bound"] == str(user.folder / "app.sock")
+    user.tunnel("close", "--all")
+    assert not (user.folder / "app.sock").exists()
+
+
+class TestForeground:
+    """`open --foreground` holds its own engine, and all of it ends with the process."""
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+    def test_one_line_of_json_until_a_signal(
+        self, user: User, config: list[str], shared_app: BokehApp, number: int
+    ) -> None:
+        words = [*config, "-L", f"0:{shared_app.destination}", "gpu01"]
+        with user.start("open", "--foreground", "--json", *words) as process:
+            process.wait_for_line(r"^\{")
+            status = status_of(process.output)
+            assert "remote plot" in page(status["forwards"][0]["bound"])
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(number)
+            assert process.wait() == 0
+            _, alive = psutil.wait_procs(family, timeout=30)
+            assert alive == []
+            assert process.output.count("\n") == 1, "nothing but the status was printed"
+        assert list(user.runtime_dir.glob("*.json")) == []
+        assert list((user.folder / "run").iterdir()) == []
+
+    def test_others_see_and_close_it(
+        self, user: User, config: list[str], shared_app: BokehApp
+    ) -> None:
+        words = [*config, "-L", f"0:{shared_app.destination}", "--name", "mine", "gpu01"]
+        with user.start("open", "--foreground", *words) as process:
+            process.wait_for_line("Understood: ssh -N")
+            assert "mine" in user.tunnel("list").stdout
+            user.tunnel("close", "mine")
+            assert process.wait() == 0
+
+    def test_what_does_not_open_is_an_error(self, user: User, config: list[str]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as busy:
+            port = busy.getsockname()[1]
+            words = [*config, "-L", f"{port}:localhost:1", "gpu01"]
+            done = user.tunnel("open", "--foreground", "--json", *words, status=1)
+        assert done.stdout == ""
+        assert str(port) in done.stderr
+        assert list(user.runtime_dir.glob("remote-tunnel-*.json")) == []
+
+    def test_it_outlives_its_engine(
+        self, user: User, config: list[str], shared_app: BokehApp
+    ) -> None:
+        words = [*config, "-L", f"0:{shared_app.destination}", "gpu01"]
+        with user.start("open", "--foreground", "--json", *words) as process:
+            process.wait_for_line(r"^\{")
+            bound = json.loads(process.output.splitlines()[0])["forwards"][0]["bound"]
+            (engine,) = psutil.Process(process.pid).children()
+            engine.kill()
+            wait_until(lambda: _serves(bound), "the port to serve again")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait() == 0
+
+
+def _serves(bound: str) -> bool:
+    try:
+        return "remote plot" in page(bound)
+    except OSError:
+        return False
+
+
+class TestErrors:
+    """Text on stderr with what to do next, never a traceback."""
+
+    def test_a_busy_port(self, user: User, config: list[str]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as busy:
+            port = busy.getsockname()[1]
+            words = ["open", *config, "-L", f"{port}:localhost:5006", "gpu01"]
+            complaint = user.tunnel(*words, status=1).stderr
+            assert f"{port}" in complaint
+            assert str(os.getpid()) in complaint, "it says who holds the port"
+            picked = status_of(user.tunnel(*words, "--on-conflict", "pick", "--json").stdout)
+            assert picked["forwards"][0]["bound"] not in (None, f"127.0.0.1:{port}")
+        _is_prose(complaint)
+
+    def test_a_refused_destination_reaches_the_list(self, user: User, config: list[str]) -> None:
+        with unused_port() as nobody:
+            words = ["open", *config, "-L", f"0:127.0.0.1:{nobody}", "gpu01", "--json"]
+            bound = status_of(user.tunnel(*words).stdout)["forwards"][0]["bound"]
+            host, _, port = bound.rpartition(":")
+            with (
+                socket.create_connection((host, int(port))) as stream,
+                pytest.raises(ConnectionResetError),
+            ):
+                stream.recv(1)
+            shown = user.tunnel("list").stdout
+            assert f"127.0.0.1:{nobody}" in shown
+            assert "refused" in shown.lower()
+
+    def test_a_wrong_part_is_pointed_at(self, user: User) -> None:
+        complaint = user.tunnel("open", "-L", "5006:localhost:70000", "gpu01", status=2).stderr
+        text, carets = complaint.splitlines()[1:3]
+        assert text[carets.index("^") : carets.rindex("^") + 1] == "70000"
+
+    @pytest.mark.parametrize(
+        "words",
+        [[], ["frobnicate"], ["list", "gpu01"], ["close"], ["open"], ["kernels", "connect", "h"]],
+    )
+    def test_bad_input(self, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(words) == 2
+        _is_prose(capsys.readouterr().err)
+
+    def test_no_such_tunnel(self, user: User) -> None:
+        assert "nope" in user.tunnel("close", "nope", status=1).stderr
+
+    def test_an_unknown_host_key(self, user: User, ssh_bed: SshBed) -> None:
+        stranger = ssh_bed.host("stranger", known=False)
+        words = ["open", "-F", ssh_bed.config_file, "-L", "0:localhost:1", "stranger"]
+        complaint = user.tunnel(*words, status=1).stderr
+        assert stranger.fingerprint in complaint
+
+    def test_several_engines_and_none_is_picked(self, user: User, config: list[str]) -> None:
+        with user.engine(EngineSettings()):
+            announced = next(user.runtime_dir.glob("remote-tunnel-*.json"))
+            with second_engine(user):
+                words = ["open", *config, "-L", "0:localhost:1", "gpu01"]
+                complaint = user.tunnel(*words, status=2).stderr
+                assert str(os.getpid()) in complaint
+                user.tunnel(*words, "--server", announced)
+                assert json.loads(user.tunnel("list", "--json").stdout)["tunnels"]
+
+
+_HOLDER = """
+import asyncio
+from jupyter_remote_tunnel.engine.holder import Holder
+from jupyter_remote_tunnel.model.settings import EngineSettings
+
+async def run():
+    async with Holder(EngineSettings(), kind="server", url="http://localhost:1/"):
+        print("held", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(run())
+"""
+
+
+@contextlib.contextmanager
+def second_engine(user: User) -> Iterator[None]:
+    """Another holder of the same person, in a process of its own."""
+    with child([sys.executable, "-c", _HOLDER], env=user.environment) as process:
+        process.wait_for_line("held")
+        yield
+
+
+def _is_prose(text: str) -> None:
+    assert text.strip()
+    assert "Traceback" not in text
+
+
+def test_names_are_shown_as_they_are(user: User, config: list[str]) -> None:
+    user.tunnel("open", *config, "-L", "0:localhost:1", "gpu01", "--name", "[red]x[/red]")
+    assert "[red]x[/red]" in user.tunnel("list").stdout
+
+
+def test_starting_loads_nothing_heavy(user: User) -> None:
+    code = "import sys, jupyter_remote_tunnel.cli as c; c.main(['list']); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=user.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"asyncssh", "aiohttp", "tornado", "jupyter_server", "msgspec", "psutil"}
