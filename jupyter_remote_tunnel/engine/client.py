@@ -15,7 +15,7 @@ import contextlib
 import itertools
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -248,20 +248,16 @@ class EngineClient:
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
-    async def events(self) -> AsyncIterator[Event]:
-        """The events from now on, until the connection is lost.
+    def events(self) -> AsyncGenerator[Event, None]:
+        """The events from this call on, until the connection is lost. Close what this gives.
 
         A reader that is slower than they come gets the newest of each tunnel.
         """
-        if self.lost.is_set():
-            return
         news: Latest[Event] = Latest()
         end = self.subscribe(lambda event: news.put(event_key(event.name, event.data), event))
-        try:
-            while (event := await news.get()) is not LOST:
-                yield event
-        finally:
-            end()
+        if self.lost.is_set():
+            news.put(LOST.name, LOST)
+        return _until_lost(news, end)
 
     async def close(self) -> None:
         """Hang up. Calls that wait fail with `engine_died`; what they asked for goes on."""
@@ -306,6 +302,14 @@ class EngineClient:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(error)
+
+
+async def _until_lost(news: Latest[Event], end: Callable[[], None]) -> AsyncGenerator[Event, None]:
+    try:
+        while (event := await news.get()) is not LOST:
+            yield event
+    finally:
+        end()
 
 
 async def _hang_up(writer: asyncio.StreamWriter) -> None:

@@ -16,7 +16,6 @@ import stat
 import string
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -28,11 +27,10 @@ if sys.platform != "win32":
     import fcntl
 
 _PREFIX = "jrt-"
+_RANDOM = 6
 _LONGEST_PATH = 100
 _LONGEST_NAME = 40
 _ALPHABET = string.ascii_lowercase + string.digits
-# Seconds after which a directory without a pid file is no longer one that is being made.
-_BEING_MADE = 3600.0
 # For a TMPDIR that is too long. Others write there too: see `_nobody_can_rename_in`.
 _SHARED = ("/tmp", "/var/tmp")  # noqa: S108
 _NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "afs", "9p", "ceph", "lustre", "gpfs", "fuse.sshfs")
@@ -68,7 +66,7 @@ class PrivateDirectory:
     def _make_in(cls, base: Path) -> Self | None:
         """A new directory in `base`, or None if it cannot be made or locked there."""
         for _ in range(100):
-            path = base / (_PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(6)))
+            path = base / (_PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM)))
             try:
                 path.mkdir(mode=0o700)  # fails on whatever has that name, a link included
             except FileExistsError:
@@ -143,16 +141,16 @@ def _nobody_can_rename_in(status: os.stat_result) -> bool:
 
 
 def _fit(base: Path) -> bool:
-    longest = base / f"{_PREFIX}xxxxxx" / ("x" * _LONGEST_NAME)
+    longest = base / f"{_PREFIX}{'x' * _RANDOM}" / ("x" * _LONGEST_NAME)
     return len(os.fsencode(longest)) <= _LONGEST_PATH and not _on_network(base)
 
 
-def _on_network(base: Path) -> bool:
+def _on_network(base: Path, mount_table: Path = Path("/proc/self/mountinfo")) -> bool:
     """Whether `base` lies on a network file system; False where that cannot be known."""
     device = base.stat().st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:
-        mounts = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
+        mounts = mount_table.read_text(errors="replace").splitlines()
     except OSError:
         return False
     for mount in mounts:
@@ -163,17 +161,19 @@ def _on_network(base: Path) -> bool:
 
 
 def _remove_left_over(base: Path) -> None:
-    for path in base.glob(_PREFIX + "*"):
+    for path in base.glob(_PREFIX + "?" * _RANDOM):
         if _is_left_over(path):
             shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_left_over(path: Path) -> bool:
-    """Whether `path` is a private directory of ours whose maker died."""
+    """Whether `path` is a private directory of ours whose maker died.
+
+    One without a pid file is being made; the file comes after the lock.
+    """
     try:
         status = path.lstat()
-        if not stat.S_ISDIR(status.st_mode) or not _ours_alone(status) or is_held(path):
-            return False
-        return (path / "pid").exists() or time.time() - status.st_mtime > _BEING_MADE
+        ours = stat.S_ISDIR(status.st_mode) and _ours_alone(status)
+        return ours and (path / "pid").exists() and not is_held(path)
     except OSError:
         return False
