@@ -156,7 +156,7 @@ class Forward(ABC):
         """Open the channel of a stream."""
         opening = connection.open_channel(destination, lambda: relay.remote, originator=originator)
         relay.expect_channel(
-            opening, lambda error: connection.explain(error, destination), connection.pressure
+            opening, lambda error: connection.explain(error, destination), connection.flow
         )
         opening.add_done_callback(self._channel_opened)
 

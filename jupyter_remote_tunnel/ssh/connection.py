@@ -21,9 +21,10 @@ from ..model.text import plain
 from .auth import Login
 from .errors import channel_error, closed_error, connect_error, lost_error, timeout_error
 from .exec import ExecResult, Output
+from .flow import Flow
 from .hop import Hop
 from .host_keys import HostKeyJudge, KnownKeys
-from .wire import Command, Dialler, Direct, Pressure, Through
+from .wire import Command, Dialler, Direct, Through
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,7 @@ class Connection:
     """An open connection. `host_key` is the fingerprint "SHA256:…" that the host proved to hold.
 
     `lost` is done when the connection is gone, and its result (never an exception) says why:
-    `Transient` when it broke, `Fatal` of code "closed" after `close()`. `pressure` tells when it
-    takes no more bytes.
+    `Transient` when it broke, `Fatal` of code "closed" after `close()`. `flow` is how bytes pass it.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Connection:
         ssh: asyncssh.SSHClientConnection,
         lost: "asyncio.Future[RemoteTunnelError]",
         dialler: Dialler,
-        pressure: Pressure,
+        flow: Flow,
     ) -> None:
         self.hop = hop
         self.lost = lost
-        self.pressure = pressure
+        self.flow = flow
         self._ssh = ssh
         self._dialler = dialler
         self._opening: set[asyncio.Task[Any]] = set()
@@ -330,8 +330,8 @@ async def open_connection(hop: Hop, *, via: Connection | None) -> Connection:
     known = KnownKeys.of(hop)
     judge = HostKeyJudge(hop, known)
     login = Login(hop)
-    pressure = Pressure(below=via.pressure if via else None)
-    dialler = _dialler(hop, pressure, via)
+    flow = Flow(below=via.flow if via else None)
+    dialler = _dialler(hop, flow, via)
     lost: asyncio.Future[RemoteTunnelError] = asyncio.get_running_loop().create_future()
 
     def on_lost(error: Exception | None) -> None:
@@ -354,7 +354,7 @@ async def open_connection(hop: Hop, *, via: Connection | None) -> Connection:
         raise _login_error(error, hop, via, judge, login) from error
     finally:
         await login.close()
-    return Connection(hop, ssh, lost, dialler, pressure)
+    return Connection(hop, ssh, lost, dialler, flow)
 
 
 def _login_error(
@@ -373,12 +373,12 @@ def _login_error(
     return error
 
 
-def _dialler(hop: Hop, pressure: Pressure, via: Connection | None) -> Dialler:
+def _dialler(hop: Hop, flow: Flow, via: Connection | None) -> Dialler:
     if via is not None:
-        return Through(hop, pressure, via)
+        return Through(hop, flow, via)
     if hop.proxy_command is not None:
-        return Command(hop, pressure)
-    return Direct(hop, pressure)
+        return Command(hop, flow)
+    return Direct(hop, flow)
 
 
 def _options(hop: Hop) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from typing_extensions import override
 
 from ..model.errors import Fatal, RemoteTunnelError
 from .connection import Channel
-from .wire import Pressure
+from .flow import Flow
 
 LOCAL_BUFFER = 256 << 10
 """Bytes that may wait for a local reader before the channel's window is no longer given back."""
@@ -64,12 +64,13 @@ class Relay:
         self.error: RemoteTunnelError | None = None
         self.transport: asyncio.Transport | None = None
         self.channel: Channel | None = None
-        self.pressure: Pressure | None = None
+        self.flow: Flow | None = None
         self.greeting: Greeting | None = None
         self._on_end = on_end
         self._held = _OPENING
         self._reading = True
         self._early: list[bytes] = []
+        self._inward: list[bytes] = []
         self._local_ended = self._remote_ended = False
         self._opening = False
         self._over = False
@@ -93,14 +94,14 @@ class Relay:
     # How it comes to be
 
     def expect_channel(
-        self, opening: "asyncio.Task[Channel]", explain: "Explain", pressure: Pressure
+        self, opening: "asyncio.Task[Channel]", explain: "Explain", flow: Flow
     ) -> None:
         """The channel is being opened, with `remote` as its session.
 
         :param explain: makes an error of the exception with which the opening fails.
         """
         self._opening = True
-        self.pressure = pressure
+        self.flow = flow
         opening.add_done_callback(lambda task: self._opened(task, explain))
 
     def _opened(self, opening: "asyncio.Task[Channel]", explain: "Explain") -> None:
@@ -163,11 +164,14 @@ class Relay:
         assert self.channel is not None
         if self.channel.is_closing():
             return
+        assert self.flow is not None
         self.tally.bytes_out += len(data)
+        self.flow.cork()
         self.channel.write(data)
-        if self.pressure is not None and self.pressure.full:
+        self.flow.uncork()
+        if self.flow.full:
             self.hold(_CONNECTION_FULL)
-            self.pressure.when_free(self._connection_free)
+            self.flow.when_free(self._connection_free)
 
     def _connection_free(self) -> None:
         self.release(_CONNECTION_FULL)
@@ -197,8 +201,26 @@ class Relay:
 
     # Remote → local
 
+    def from_remote(self, data: bytes) -> None:
+        """Data of the channel: into the local end when the batch it came in is read."""
+        self._inward.append(data)
+        assert self.flow is not None
+        if not self.flow.corked:
+            self.deliver()
+        elif len(self._inward) == 1:
+            self.flow.deliver_at_end(self.deliver)
+
+    def deliver(self) -> None:
+        """Write to the local end what has come for it."""
+        inward, self._inward = self._inward, []
+        if inward and self.transport is not None and not self.transport.is_closing():
+            data = inward[0] if len(inward) == 1 else b"".join(inward)
+            self.tally.bytes_in += len(data)
+            self.transport.write(data)
+
     def remote_ended(self) -> None:
         """The channel sends no more, and all it sent was taken."""
+        self.deliver()
         self._remote_ended = True
         self._end_local()
         self._close_if_done()
@@ -220,6 +242,7 @@ class Relay:
     def channel_lost(self, error: Exception | None) -> None:
         """The channel is gone."""
         self.channel = None
+        self.deliver()
         if self._remote_ended and (error is None or self._local_ended):
             # Nobody will take what the local end might still send, but it gets what it is owed.
             if self.transport is not None:
@@ -338,10 +361,7 @@ class RemoteEnd(asyncssh.SSHTCPSession[bytes]):
 
     @override
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
-        relay = self._relay
-        if relay.transport is not None and not relay.transport.is_closing():
-            relay.tally.bytes_in += len(data)
-            relay.transport.write(data)
+        self._relay.from_remote(data)
 
     @override
     def eof_received(self) -> bool:

@@ -78,7 +78,7 @@ class RemoteForward(Forward):
         if refusal is not None or self._connection is None:
             relay.fail(refusal)
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "too many streams")
-        relay.pressure = self._connection.pressure
+        relay.flow = self._connection.flow
         destination = self.spec.destination
         if destination is None:
             return RemoteSocks(relay, self._dial)

@@ -2,9 +2,8 @@
 connection to the hop before.
 
 asyncssh takes a `tunnel` that opens the transport for it: `Direct`, `Command` and `Through` are
-such. All put a `Wire` between transport and asyncssh's connection, and it does what asyncssh
-leaves out: it knows when the transport is full, so that who writes to the connection can wait
-(`Pressure`).
+such. All put a `Wire` between the transport and asyncssh's connection; what passes it is the
+business of the connection's `Flow`.
 """
 
 import asyncio
@@ -22,13 +21,14 @@ from typing_extensions import override
 from ..model.address import TcpAddress
 from ..model.errors import BadInput
 from .expand import user_shell
+from .flow import Flow
 from .hop import Hop
 
 if TYPE_CHECKING:
     from .connection import Connection
 
 WIRE_BUFFER = 1 << 20
-"""Bytes that may wait in a connection's transport before its streams are paused."""
+"""Bytes that may wait in a connection's transport before its streams wait, too."""
 
 HOP_WINDOW = 64 << 20
 """The receive window of the channel that carries the connection to the next hop. What comes in is
@@ -42,61 +42,26 @@ Make = Callable[[], asyncssh.SSHClientConnection]
 Dialled = tuple[Any, asyncssh.SSHClientConnection]
 
 
-class Pressure:
-    """Whether a connection is full: its own transport, or that of the connection `below` it.
-
-    Who writes looks at `full` afterwards, and if it is, stops until `when_free` calls.
+class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
+    """Stands between a transport and asyncssh's connection. It is an asyncio protocol above a
+    socket, and a session above a channel.
     """
 
-    def __init__(self, below: "Pressure | None" = None) -> None:
-        self._below = below
-        self._full = False
-        self._waiting: list[Callable[[], None]] = []
-
-    @property
-    def full(self) -> bool:
-        """Whether writers should wait."""
-        return self._full or (self._below is not None and self._below.full)
-
-    def when_free(self, tell: Callable[[], None]) -> None:
-        """Call `tell` once, when it is not full any more."""
-        self._waiting.append(tell)
-        if not self._full and self._below is not None:
-            self._below.when_free(self._tell)
-
-    def change(self, full: bool) -> None:
-        """The own transport became full, or took what it held."""
-        self._full = full
-        if not full:
-            self._tell()
-
-    def _tell(self) -> None:
-        if self._full or not self._waiting:
-            return
-        if self._below is not None and self._below.full:
-            self._below.when_free(self._tell)
-            return
-        waiting, self._waiting = self._waiting, []
-        for tell in waiting:
-            tell()
-
-
-class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
-    """Passes everything on to asyncssh's connection. It is an asyncio protocol above a socket, and
-    a session above a channel."""
-
-    def __init__(self, make: Make, pressure: Pressure) -> None:
+    def __init__(self, make: Make, flow: Flow) -> None:
         self.connection = make()
-        self._pressure = pressure
+        self._flow = flow
 
     @override
     def connection_made(self, transport: Any) -> None:
         transport.set_write_buffer_limits(high=WIRE_BUFFER)
-        self.connection.connection_made(transport)
+        self._flow.transport = transport
+        self.connection.connection_made(Outlet(transport, self._flow))
 
     @override
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
+        self._flow.cork()
         self.connection.data_received(data)
+        self._flow.uncork()
 
     @override
     def eof_received(self) -> bool:
@@ -109,19 +74,41 @@ class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
 
     @override
     def pause_writing(self) -> None:
-        self._pressure.change(True)
+        self._flow.change(full=True)
 
     @override
     def resume_writing(self) -> None:
-        self._pressure.change(False)
+        self._flow.change(full=False)
+
+
+class Outlet(asyncio.Transport):
+    """What asyncssh takes for the transport: all it uses of one is here."""
+
+    def __init__(self, transport: Any, flow: Flow) -> None:
+        super().__init__()
+        self._transport = transport
+        self._flow = flow
+
+    @override
+    def write(self, data: Any) -> None:
+        self._flow.write(data)
+
+    @override
+    def abort(self) -> None:
+        self._flow.flush()
+        self._transport.abort()
+
+    @override
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
 
 
 class Dialler:
     """asyncssh's `tunnel`. It ends with the connection: `close` it then."""
 
-    def __init__(self, hop: Hop, pressure: Pressure) -> None:
+    def __init__(self, hop: Hop, flow: Flow) -> None:
         self._hop = hop
-        self._pressure = pressure
+        self._flow = flow
 
     async def create_connection(self, make: Make, host: str, port: int) -> Dialled:
         """Open the transport; asyncssh calls it."""
@@ -138,9 +125,7 @@ class Direct(Dialler):
     async def create_connection(self, make: Make, host: str, port: int) -> Dialled:
         loop = asyncio.get_running_loop()
         opened = await self._connect(loop, host, port)
-        transport, wire = await loop.create_connection(
-            lambda: Wire(make, self._pressure), sock=opened
-        )
+        transport, wire = await loop.create_connection(lambda: Wire(make, self._flow), sock=opened)
         return transport, wire.connection
 
     async def _connect(
@@ -196,8 +181,8 @@ class Direct(Dialler):
 class Through(Dialler):
     """A channel of the connection to the hop before."""
 
-    def __init__(self, hop: Hop, pressure: Pressure, via: "Connection") -> None:
-        super().__init__(hop, pressure)
+    def __init__(self, hop: Hop, flow: Flow, via: "Connection") -> None:
+        super().__init__(hop, flow)
         self._via = via
 
     @override
@@ -205,7 +190,7 @@ class Through(Dialler):
         wires: list[Wire] = []
 
         def session() -> Wire:
-            wires.append(Wire(make, self._pressure))
+            wires.append(Wire(make, self._flow))
             return wires[0]
 
         opening = self._via.open_channel(TcpAddress(host, port), session, window=HOP_WINDOW)
@@ -244,7 +229,7 @@ class Command(Dialler):
         finally:
             theirs.close()
         transport, wire = await loop.create_unix_connection(
-            lambda: Wire(make, self._pressure), sock=ours
+            lambda: Wire(make, self._flow), sock=ours
         )
         return transport, wire.connection
 

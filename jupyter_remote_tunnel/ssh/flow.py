@@ -1,0 +1,107 @@
+"""How bytes pass one SSH connection: many small pieces as few large ones, and no more than it
+takes.
+
+asyncssh writes each packet by itself (and an empty one before it), and hands over the payload of
+each by itself. `Flow` gathers, within one *batch*, what is written to the connection and what came
+out of it, and passes both on at the end of the batch: a system call for a batch, not for a packet.
+A batch is the handling of one piece of input (`cork` … `uncork`). What is written outside of one
+goes out in the loop's next turn.
+
+It also knows when the connection is full, which asyncssh does not ask.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+
+class Flow:
+    """The flow of one connection; `below` is that of the connection that carries it.
+
+    Who writes to the connection looks at `full` afterwards, and stops until `when_free` calls.
+    """
+
+    def __init__(self, below: "Flow | None" = None) -> None:
+        self.transport: Any = None
+        self._below = below
+        self._full = False
+        self._waiting: list[Callable[[], None]] = []
+        self._depth = 0
+        self._out: list[bytes] = []
+        self._in: list[Callable[[], None]] = []
+
+    # Batches
+
+    @property
+    def corked(self) -> bool:
+        """Whether a batch runs: what comes out of the connection is to be gathered."""
+        return self._depth > 0
+
+    def cork(self) -> None:
+        """Begin a batch; batches nest."""
+        if self._below is not None:
+            self._below.cork()
+        self._depth += 1
+
+    def uncork(self) -> None:
+        """End it: what was gathered is passed on."""
+        if self._depth == 1:
+            self._deliver()
+            self.flush()
+        self._depth -= 1
+        if self._below is not None:
+            self._below.uncork()
+
+    def deliver_at_end(self, deliver: Callable[[], None]) -> None:
+        """Call `deliver` at the end of the batch: it passes on what came out of the connection."""
+        self._in.append(deliver)
+
+    def _deliver(self) -> None:
+        while self._in:
+            self._in.pop()()
+
+    def write(self, data: bytes) -> None:
+        """Send to the transport, with the rest of the batch."""
+        if not self._out and not self._depth:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._out.append(data)
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+        if not self._out:
+            return
+        gathered, self._out = self._out, []
+        if not self.transport.is_closing():
+            # A channel raises where a socket's transport would tell later.
+            with contextlib.suppress(ConnectionError):
+                self.transport.write(b"".join(gathered))
+
+    # Back-pressure
+
+    @property
+    def full(self) -> bool:
+        """Whether writers should wait."""
+        return self._full or (self._below is not None and self._below.full)
+
+    def when_free(self, tell: Callable[[], None]) -> None:
+        """Call `tell` once, when it is not full any more."""
+        self._waiting.append(tell)
+        if not self._full and self._below is not None:
+            self._below.when_free(self._tell)
+
+    def change(self, *, full: bool) -> None:
+        """The transport became full, or took what it held."""
+        self._full = full
+        if not full:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._full or not self._waiting:
+            return
+        if self._below is not None and self._below.full:
+            self._below.when_free(self._tell)
+            return
+        waiting, self._waiting = self._waiting, []
+        for tell in waiting:
+            tell()
