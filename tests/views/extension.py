@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from jupyter_server.auth.authorizer import Authorizer
 from jupyter_server.extension.application import ExtensionApp
 from typing_extensions import override
 
@@ -56,6 +57,14 @@ class ViewsApp(ExtensionApp):
     @override
     async def stop_extension(self) -> None:
         await self.views.close()
+
+
+class ReadOnly(Authorizer):
+    """Lets people look at tunnels, and no more."""
+
+    @override
+    def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> bool:
+        return resource != "remote_tunnel" or action == "read"
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

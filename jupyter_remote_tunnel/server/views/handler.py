@@ -181,7 +181,8 @@ class ViewHandler(JupyterHandler, abc.ABC):
         body = self._body if gate.has_body(self.request.headers) else None
         method = self.request.method or "GET"
         async with await self.views.relay.request(address, method, target, sent, body) as response:
-            page = self.instead_of(admitted, response.status, response.headers.get("Location", ""))
+            location = headers.location(response.headers.get("Location", ""), admitted.upstream)
+            page = self.instead_of(admitted, response.status, location)
             if page is not None:
                 self._compose(page)
                 await self.finish()
