@@ -1,0 +1,113 @@
+"""The settings of a Jupyter server about its tunnels: traits, and the plain value made of them.
+
+`TunnelManager` has a trait of the same name for every field of `EngineSettings` that is not about
+the Jupyter server itself, with that field's default.
+"""
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode, Union, validate
+from traitlets.config import LoggingConfigurable
+
+from ..model.settings import EngineSettings
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+
+_DEFAULTS = EngineSettings()
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def _limit(number: int, text: str) -> Int[int, int]:
+    return Int(number, min=1, help=text).tag(config=True)
+
+
+def _seconds(number: float, text: str, *, least: float = 0.1) -> Float[float, float]:
+    return Float(number, min=least, max=86400, help=f"{text} (seconds)").tag(config=True)
+
+
+def _flag(text: str) -> Bool[bool, bool | int]:
+    return Bool(False, help=text).tag(config=True)
+
+
+def _patterns(text: str) -> List[Any]:
+    text += " Patterns as in a shell: * and ?. None allows all, an empty list nothing."
+    return List(Unicode(), default_value=None, allow_none=True, help=text).tag(config=True)
+
+
+class TunnelManager(LoggingConfigurable):
+    """What is opened at start, what may be opened, and for how long things are waited for."""
+
+    tunnels = List(
+        Union([Unicode(), Dict()]),
+        help="""Tunnels that are opened when the server starts.
+
+        Each is a line of ssh ("-L 5006:localhost:5006 gpu01") or a dict of the fields of a REST
+        request ({"host": "gpu01", "forwards": ["-L 5006:localhost:5006"], "name": "bokeh"}).""",
+    ).tag(config=True)
+    restore = _flag("Open again the tunnels that were open when a server last ended.")
+
+    allowed_hosts = _patterns("Remote hosts that tunnels may go to, as the user types them.")
+    allowed_destinations = _patterns(
+        'Where forwards may lead: "localhost:5006", "*:80", "/run/*", "socks".'
+    )
+    allow_remote_forward = Bool(
+        _DEFAULTS.allow_remote_forward,
+        help="Allow remote forwards (-R), which let the remote host connect to this machine.",
+    ).tag(config=True)
+    allow_public_bind = _flag("Allow forwards that listen on all interfaces of this machine.")
+    allow_other_users = _flag("Let other users of this machine connect to forwarded ports.")
+    allow_exec_options = _flag(
+        "Take options of ssh that start programs (-F, -o ProxyCommand=…) from a browser or a cell."
+    )
+    max_tunnels = _limit(_DEFAULTS.max_tunnels, "The most tunnels at a time.")
+    max_streams = _limit(_DEFAULTS.max_streams, "The most open streams of a forward.")
+    stream_wait = _seconds(
+        _DEFAULTS.stream_wait, "How long a new stream waits for a lost connection", least=0.0
+    )
+    connect_timeout = _seconds(_DEFAULTS.connect_timeout, "The limit of each step of connecting")
+    keepalive_interval = _seconds(
+        _DEFAULTS.keepalive_interval, "The time between two signs of life asked of a remote host"
+    )
+    keepalive_count = _limit(
+        _DEFAULTS.keepalive_count, "After how many that stay away the connection is lost."
+    )
+    backoff_first = _seconds(_DEFAULTS.backoff_first, "The pause before the first reconnection")
+    backoff_max = _seconds(_DEFAULTS.backoff_max, "The longest pause between two attempts")
+    refused_attempts = _limit(
+        _DEFAULTS.refused_attempts, "How often to try a host that answers and refuses."
+    )
+    ssh_config = Unicode(
+        _DEFAULTS.ssh_config,
+        allow_none=True,
+        help="The ssh configuration to read instead of the user's own, as `ssh -F` would.",
+    ).tag(config=True)
+    log_level = Enum(
+        _LEVELS, _DEFAULTS.log_level, help="What the engine writes to this server's log."
+    ).tag(config=True)
+
+    @validate("backoff_max")
+    def _not_less_than_first(self, proposal: dict[str, Any]) -> float:
+        value: float = proposal["value"]
+        if value < self.backoff_first:
+            raise TraitError(
+                f"TunnelManager.backoff_max ({value:g} s) is less than"
+                f" backoff_first ({self.backoff_first:g} s)."
+            )
+        return value
+
+    def settings(self, server: "ServerApp") -> EngineSettings:
+        """The traits as the engine gets them, with what it has to know about the Jupyter server:
+        the port that must not be published by accident, and how that is protected.
+        """
+        names = (field.name for field in fields(EngineSettings))
+        values = {name: getattr(self, name) for name in names if self.has_trait(name)}
+        return EngineSettings.from_dict(
+            {
+                **values,
+                "own_ports": () if server.sock else (server.port,),
+                "own_protected": bool(server.identity_provider.auth_enabled),
+                "own_tls": bool(server.certfile or server.ssl_options),
+            }
+        )

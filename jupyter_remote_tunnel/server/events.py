@@ -1,0 +1,48 @@
+"""News of tunnels on Jupyter's event bus."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..engine.wire import Latest
+from .statuses import Change
+
+if TYPE_CHECKING:
+    from jupyter_events import EventLogger
+
+SCHEMA = "https://schema.jupyter.org/jupyter_remote_tunnel/tunnel/v1"
+SCHEMA_FILE = Path(__file__).with_name("tunnel_event.yaml")
+
+
+class EventBus:
+    """Emits changes in their order, the newest of each tunnel, with pauses for other work: a
+    thousand tunnels can change at once.
+    """
+
+    def __init__(self, logger: "EventLogger") -> None:
+        self._logger = logger
+        self._news: Latest[Change] = Latest()
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin to emit."""
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._emit(), name="events of tunnels")
+
+    def tell(self, changes: Iterable[Change]) -> None:
+        """Emit `changes` soon."""
+        for tunnel_id, state in changes:
+            self._news.put(tunnel_id, (tunnel_id, state))
+
+    async def close(self) -> None:
+        """End. What was not emitted yet stays unsaid."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _emit(self) -> None:
+        while True:
+            tunnel_id, state = await self._news.get()
+            self._logger.emit(schema_id=SCHEMA, data={"tunnel_id": tunnel_id, "state": state})
+            await asyncio.sleep(0)

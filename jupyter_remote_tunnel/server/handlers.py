@@ -1,0 +1,179 @@
+"""What every route of the REST interface shares.
+
+`operation` makes a handler's method one: behind Jupyter's login and authorizer, with its body
+checked and its errors as {"code", "message", "hint", "hop"}. It notes what it knows, so that the
+OpenAPI description is made from the same words.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Literal, TypeVar, cast
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+
+from ..model.errors import BadInput, Fatal, RemoteTunnelError
+from ..model.text import plain
+from .engine import HeldEngine
+from .views import Views
+
+RESOURCE = "remote_tunnel"
+MAX_BODY = 1 << 20
+
+Action = Literal["read", "write", "execute"]
+Asked = Callable[..., Awaitable[dict[str, Any]]]
+Answered = Callable[..., Awaitable[None]]
+T = TypeVar("T")
+
+# What an error's code means over HTTP. All others come from the remote side of SSH: 502.
+STATUS_OF = {
+    "bad_input": 400,
+    "ambiguous": 400,
+    "not_allowed": 403,
+    "not_found": 404,
+    "conflict": 409,
+    "port_in_use": 409,
+    "too_many": 409,
+    "closed": 409,
+    "internal": 500,
+    "unsupported": 501,
+    "engine_unavailable": 503,
+    "engine_died": 503,
+    "connect_timeout": 504,
+}
+_CODE_OF = {
+    400: "bad_input",
+    401: "not_allowed",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one route, for its description.
+
+    :param summary: the first line of the method's docstring.
+    :param body: the dataclass of the request's body, or None.
+    :param result: the dataclass of the answer.
+    :param creates: whether it answers 201 when something is new.
+    """
+
+    summary: str
+    action: Action
+    body: type[Any] | None
+    result: type[Any]
+    creates: bool
+
+
+def operation(
+    action: Action, *, result: type[Any], body: type[Any] | None = None, creates: bool = False
+) -> Callable[[Asked], Answered]:
+    """A method of a handler, which gives back the JSON of `result` or raises `RemoteTunnelError`.
+
+    With `body` it gets an instance of that as its last argument; without, a body is refused.
+    """
+
+    def decorate(method: Asked) -> Answered:
+        async def answer(self: "Handler", *args: Any) -> None:
+            if body is not None:
+                args = (*args, self.read_body(body))
+            elif self.request.body.strip() not in (b"", b"{}"):
+                raise BadInput("This request takes no body.")
+            await self.finish(json.dumps(await method(self, *args)))
+
+        answer.__doc__ = method.__doc__
+        guarded = web.authenticated(authorized(action=action, resource=RESOURCE)(answer))
+        summary = (method.__doc__ or "").partition("\n")[0]
+        vars(guarded)["operation"] = Operation(summary, action, body, result, creates)
+        return cast("Answered", guarded)
+
+    return decorate
+
+
+class Handler(APIHandler):
+    """A route of the REST interface.
+
+    `engine` is the one that this server holds, `views` are those of its applications.
+    """
+
+    auth_resource = RESOURCE
+
+    def initialize(self, engine: HeldEngine, views: Views) -> None:
+        """Called by tornado with what the route was registered with."""
+        self.engine = engine
+        self.views = views
+
+    async def all_tunnels(self) -> list[dict[str, Any]]:
+        """Every tunnel, as the JSON of its status."""
+        if self.engine.asleep:
+            return []
+        client = await self.engine.client()
+        answer = await client.call("tunnels.list")
+        return cast("list[dict[str, Any]]", answer["tunnels"])
+
+    async def ask_about(self, method: str, tunnel: str, **params: Any) -> dict[str, Any]:
+        """The engine's answer to a method about one tunnel, named by its id or name.
+
+        :raises RemoteTunnelError: `not_found`, or what the method raises.
+        """
+        if self.engine.asleep:
+            raise Fatal(
+                f"There is no tunnel {plain(tunnel, 100)!r}.",
+                code="not_found",
+                hint="No tunnel is open.",
+            )
+        client = await self.engine.client()
+        return await client.call(method, {"tunnel": tunnel, **params})
+
+    def set_created(self, created: bool) -> None:
+        """Answer 201 if something is new, else 200."""
+        self.set_status(201 if created else 200)
+
+    def read_body(self, kind: type[T]) -> T:
+        """The request's body as a `kind`.
+
+        :raises BadInput: it is something else.
+        """
+        import msgspec  # with its users, only when somebody asks for something
+
+        from ..engine.checking import read
+
+        content = self.request.body
+        if len(content) > MAX_BODY:
+            raise web.HTTPError(413, "The body is longer than 1 MiB.")
+        try:
+            data = msgspec.json.decode(content)
+        except (msgspec.DecodeError, RecursionError):
+            raise BadInput("The body is not JSON.") from None
+        return read(kind, data, "The body")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Any error as JSON, also those of Jupyter and tornado."""
+        error = (kwargs.get("exc_info") or (None, None, None))[1]
+        if not isinstance(error, RemoteTunnelError):
+            error = _of_http(status_code, error)
+        self.set_status(STATUS_OF.get(error.code, 502) if status_code == 500 else status_code)
+        self.set_header("Content-Type", "application/json")
+        self.write(json.dumps(error.as_dict()))
+
+    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
+        """An error that is an answer is no fault of the server: no traceback in its log."""
+        if isinstance(error, RemoteTunnelError):
+            self.log.info("%s %s: %s", self.request.method, self.request.path, error.message)
+        else:
+            super().log_exception(kind, error, trace)
+
+
+def _of_http(status: int, error: BaseException | None) -> RemoteTunnelError:
+    """An error of Jupyter or tornado: refused, not found, or a mistake of ours."""
+    reason = HTTPStatus(status).phrase
+    if isinstance(error, web.HTTPError):
+        reason = error.log_message or reason
+    hint = {403: "Log in again, or ask who runs this server."}.get(status, "")
+    return Fatal(reason, code=_CODE_OF.get(status, "internal"), hint=hint)

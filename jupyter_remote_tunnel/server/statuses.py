@@ -1,0 +1,86 @@
+"""What is known of the tunnels without asking: the last status of each, as the engine told.
+
+Each way to learn something returns what is new by it, [(tunnel's id, state)], for the event bus.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ..apps.applications import forwards_by_id
+from ..engine.client import Event
+from ..model.address import parse_address
+from ..model.errors import RemoteTunnelError
+from ..model.state import State
+from ..model.status import ErrorStatus, ForwardStatus, TunnelStatus
+from .views.upstream import Upstream
+
+Change = tuple[str, str]
+
+REMOVED = "removed"
+
+
+class Statuses:
+    """The last status of each tunnel."""
+
+    def __init__(self) -> None:
+        self._tunnels: dict[str, TunnelStatus] = {}
+
+    def hear(self, event: Event) -> list[Change]:
+        """An event of the engine."""
+        if event.name == "tunnel":
+            return self._put(TunnelStatus.from_dict(event.data))
+        if event.name == "removed":
+            return self._drop(event.data["tunnel"])
+        return []
+
+    def replace(self, tunnels: Iterable[TunnelStatus]) -> list[Change]:
+        """The whole list, as the engine has it now."""
+        now = {tunnel.id: tunnel for tunnel in tunnels}
+        changes = [change for gone in self._tunnels.keys() - now for change in self._drop(gone)]
+        for tunnel in now.values():
+            changes += self._put(tunnel)
+        return changes
+
+    def interrupt(self, state: State, error: RemoteTunnelError) -> list[Change]:
+        """The engine ended: its tunnels are in `state` until the next one tells otherwise."""
+        reason = ErrorStatus.of(error)
+        return [
+            change
+            for tunnel in list(self._tunnels.values())
+            if tunnel.state != State.FAILED
+            for change in self._put(replace(tunnel, state=state, error=reason))
+        ]
+
+    def upstream(self, app_id: str) -> Upstream | None:
+        """The application of that id."""
+        tunnel = self._tunnels.get(app_id.partition("-")[0])
+        if tunnel is None:
+            return None
+        for found, forward, destination in forwards_by_id(tunnel):
+            if found == app_id:
+                return _upstream(tunnel, app_id, forward, destination)
+        return None
+
+    def _put(self, tunnel: TunnelStatus) -> list[Change]:
+        if self._tunnels.get(tunnel.id) == tunnel:
+            return []
+        self._tunnels[tunnel.id] = tunnel
+        return [(tunnel.id, tunnel.state)]
+
+    def _drop(self, tunnel_id: str) -> list[Change]:
+        return [(tunnel_id, REMOVED)] if self._tunnels.pop(tunnel_id, None) else []
+
+
+def _upstream(
+    tunnel: TunnelStatus, app_id: str, forward: ForwardStatus, destination: str
+) -> Upstream:
+    return Upstream(
+        app_id=app_id,
+        name=tunnel.name,
+        host=tunnel.host,
+        destination=parse_address(destination),
+        bound=None if forward.bound is None else parse_address(forward.bound),
+        state=tunnel.state,
+        error=forward.error or tunnel.error,
+        host_key=tunnel.host_key,
+    )
