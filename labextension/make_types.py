@@ -1,4 +1,4 @@
-"""Writes src/api.ts: TypeScript types made from the dataclasses of REST bodies and of the control protocol.
+"""Writes src/api.ts: TypeScript types made from the dataclasses of REST bodies.
 
 Run it with `make types` after a change there; a test compares the file with what this would write.
 """
@@ -12,6 +12,7 @@ import msgspec
 from jupyter_remote_tunnel.engine.messages import OneTunnel, OpenedTunnel, TunnelList
 from jupyter_remote_tunnel.model.spec import TunnelRequest
 from jupyter_remote_tunnel.model.state import State
+from jupyter_remote_tunnel.server.routes import ApplicationList
 
 HEADER = """\
 // Made by make_types.py from the dataclasses of jupyter_remote_tunnel. Do not edit.
@@ -65,7 +66,7 @@ def comment(docstring: str | None) -> list[str]:
 
 def render() -> str:
     """The whole file."""
-    roots = (TunnelList, OpenedTunnel, OneTunnel, TunnelRequest)
+    roots = (TunnelList, OpenedTunnel, OneTunnel, TunnelRequest, ApplicationList)
     _, components = msgspec.json.schema_components(roots, ref_template="#/{name}")
     states = [*comment(State.__doc__), "export type State ="]
     states += [f"  | '{state}'" for state in State]

@@ -12,6 +12,32 @@ export type State =
   | 'closing'
   | 'failed';
 
+/**
+ * A remote web application, or whatever else listens where a local forward leads.
+ *
+ * :param name: the tunnel's name, with the destination where it has several applications.
+ * :param destination: "host:port" or a path, as seen from the remote host.
+ * :param tunnel: the id of its tunnel, `state` that tunnel's.
+ * :param url: where a browser that is logged in to Jupyter sees it; grants nothing by itself.
+ */
+export interface Application {
+  id: string;
+  name: string;
+  host: string;
+  destination: string;
+  tunnel: string;
+  state: string;
+  url: string;
+}
+
+/**
+ * The applications of all tunnels.
+ */
+export interface ApplicationList {
+  apps: Application[];
+  views: OfferedViews;
+}
+
 export interface ByteCount {
   in: number;
   out: number;
@@ -43,6 +69,14 @@ export interface ForwardStatus {
 }
 
 /**
+ * How this browser can see applications: on an origin of their own, and below which path.
+ */
+export interface OfferedViews {
+  origin: boolean;
+  path: string;
+}
+
+/**
  * The status of one tunnel.
  */
 export interface OneTunnel {
@@ -50,7 +84,7 @@ export interface OneTunnel {
 }
 
 /**
- * `created` is False where an equal tunnel was there already; `understood` is the line of ssh.
+ * `created` is False where an equal one was there already; `understood` is the line of ssh.
  */
 export interface OpenedTunnel {
   tunnel: TunnelStatus;

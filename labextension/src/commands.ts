@@ -14,11 +14,11 @@ import {
 } from '@jupyterlab/ui-components';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import { TunnelStatus } from './api';
+import { Application, TunnelStatus } from './api';
 import { askForTunnel, choose, confirmClose, showError } from './dialogs';
 import { EMPTY, Fields, toRequest } from './form';
 import { browserIcon, tabIcon, tunnelIcon } from './icons';
-import { Application, TunnelAPI, TunnelError } from './restapi';
+import { TunnelAPI, TunnelError } from './restapi';
 import { ITunnelManager } from './tokens';
 import { ApplicationTab, ViewChooser } from './view';
 

@@ -2,8 +2,7 @@
 
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { ForwardStatus, State, TunnelStatus } from './api';
-import { Application } from './restapi';
+import { Application, ForwardStatus, State, TunnelStatus } from './api';
 
 /** A host as it was typed, and its tunnels. */
 export interface HostGroup {

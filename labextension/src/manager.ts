@@ -11,8 +11,8 @@ import { JSONExt, ReadonlyJSONValue } from '@lumino/coreutils';
 import { IPoll, Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { OpenedTunnel, TunnelRequest, TunnelStatus } from './api';
-import { Application, TunnelAPI, TunnelError } from './restapi';
+import { Application, OpenedTunnel, TunnelRequest, TunnelStatus } from './api';
+import { TunnelAPI, TunnelError } from './restapi';
 import { ITunnelManager } from './tokens';
 
 const EVENT_SCHEMA =

@@ -10,6 +10,7 @@ import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import {
+  ApplicationList,
   ErrorStatus,
   OneTunnel,
   OpenedTunnel,
@@ -17,25 +18,6 @@ import {
   TunnelRequest,
   TunnelStatus
 } from './api';
-
-/** A forward whose far end may be a web application, and where it can be looked at. */
-export interface Application {
-  id: string;
-  name: string;
-  host: string;
-  destination: string;
-  /** The id of its tunnel. */
-  tunnel: string;
-  state: string;
-  /** Behind Jupyter's login; holds no secret. */
-  url: string;
-}
-
-export interface ApplicationList {
-  apps: Application[];
-  /** Whether this server offers each application an origin of its own. */
-  views: { origin: boolean };
-}
 
 /** What went wrong, in words for a person. */
 export class TunnelError extends Error {

@@ -4,8 +4,8 @@ import { Token } from '@lumino/coreutils';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal } from '@lumino/signaling';
 
-import { OpenedTunnel, TunnelRequest, TunnelStatus } from './api';
-import { Application, TunnelError } from './restapi';
+import { Application, OpenedTunnel, TunnelRequest, TunnelStatus } from './api';
+import { TunnelError } from './restapi';
 
 /** The tunnels of this Jupyter server, kept up to date. */
 export interface ITunnelManager extends IDisposable {

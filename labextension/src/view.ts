@@ -18,8 +18,8 @@ import {
 import { UUID } from '@lumino/coreutils';
 import { Widget } from '@lumino/widgets';
 
+import { Application } from './api';
 import { browserIcon, tunnelIcon } from './icons';
-import { Application } from './restapi';
 
 export type View = 'origin' | 'path';
 

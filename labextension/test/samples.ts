@@ -1,7 +1,6 @@
 /** Statuses as the server sends them. */
 
-import { ForwardStatus, TunnelStatus } from '../src/api';
-import { Application } from '../src/restapi';
+import { Application, ForwardStatus, TunnelStatus } from '../src/api';
 
 export function forward(change: Partial<ForwardStatus> = {}): ForwardStatus {
   return {

@@ -2,8 +2,13 @@
 
 import { Signal } from '@lumino/signaling';
 
-import { OpenedTunnel, TunnelRequest, TunnelStatus } from '../src/api';
-import { Application, TunnelError } from '../src/restapi';
+import {
+  Application,
+  OpenedTunnel,
+  TunnelRequest,
+  TunnelStatus
+} from '../src/api';
+import { TunnelError } from '../src/restapi';
 import { ITunnelManager } from '../src/tokens';
 
 export class ListedTunnels implements ITunnelManager {
