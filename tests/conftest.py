@@ -25,6 +25,11 @@ hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the browser tests leave their screenshots in a folder (docs/images has those of docs)."""
+    parser.addoption("--pictures", help="folder for the screenshots that the browser tests make")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left() -> Iterator[None]:
     """No process that the tests started outlives them."""

@@ -1,0 +1,114 @@
+"""A remote Bokeh application in JupyterLab: plot, websocket, its own cookie, in both views."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import FrameLocator, Page, expect
+
+from tests.support.bokeh_app import bokeh_app
+from tests.support.ports import ReservedPort, unused_port
+from tests.ui.lab import Lab, Scene, scene
+
+
+def _works(frame: FrameLocator | Page) -> None:
+    """The plot is drawn, the server's patches arrive, and a click reaches the server."""
+    expect(frame.locator(".bk-Figure canvas").first).to_be_visible(timeout=30_000)
+    points = frame.get_by_text(re.compile(r"^\d+ points$"))
+    seen = points.inner_text()
+    expect(points).not_to_have_text(seen)
+    frame.get_by_role("button", name="press").click()
+    expect(frame.get_by_text("pressed 1 times")).to_be_visible()
+
+
+def test_in_a_tab_at_an_address_of_its_own(lab: Lab, lab_scene: Scene) -> None:
+    lab.add(f"ssh -NL 0:localhost:{lab_scene.bokeh.port} gpu01", "plot")
+    frame = lab.show_application("plot")
+    _works(frame)
+    address = frame.locator("html").evaluate("() => location.href")
+    assert re.fullmatch(rf"http://a[a-z2-7]{{20}}\.localhost:{lab.server.port}/app", address)
+
+
+def test_its_own_cookie_works_in_the_frame(lab: Lab, lab_scene: Scene) -> None:
+    lab.add(f"gpu01:{lab_scene.bokeh.port}", "plot")
+    frame = lab.show_application("plot")
+    visit = frame.get_by_text(re.compile(r"^visit \d+$"))
+    first = int(visit.inner_text(timeout=30_000).split()[1])
+    lab.page.get_by_role("button", name="Reload this application").click()
+    expect(visit).not_to_have_text(f"visit {first}")
+    assert int(visit.inner_text().split()[1]) > first
+
+
+def test_over_a_private_socket_in_a_tab_of_the_browser(lab: Lab, lab_scene: Scene) -> None:
+    lab.add(f"ssh -NL private:localhost:{lab_scene.bokeh.port} gpu01", "plot")
+    with lab.page.context.expect_page() as opened:
+        lab.row("plot").get_by_role("button", name="Open plot in the browser").click()
+    _works(opened.value)
+    assert opened.value.evaluate("() => window.opener") is None
+    opened.value.close()
+
+
+def test_the_tab_comes_back_after_a_reload_of_the_page(lab: Lab, lab_scene: Scene) -> None:
+    lab.add(f"gpu01:{lab_scene.bokeh.port}", "plot")
+    _works(lab.show_application("plot"))
+    lab.page.goto(f"{lab.url}lab")
+    _works(lab.page.frame_locator('iframe[title="plot"]'))
+
+
+def test_a_lost_connection_is_explained_and_the_page_comes_back(lab: Lab, lab_scene: Scene) -> None:
+    lab.add(f"ssh -NL 0:localhost:{lab_scene.bokeh.port} gpu01", "plot")
+    lab_scene.sshd.kill()
+    lab.expect_state("plot", "Reconnecting…")
+    frame = lab.show_application("plot")
+    expect(frame.get_by_role("heading")).to_contain_text("“plot” is not reachable now")
+    expect(frame.locator("main")).to_contain_text("gpu01")
+    lab_scene.sshd.start()
+    _works(frame)
+
+
+def test_a_refused_destination_is_explained_in_the_page(lab: Lab) -> None:
+    with unused_port() as nowhere:
+        lab.add(f"ssh -NL 0:localhost:{nowhere} gpu01", "nowhere")
+        frame = lab.show_application("nowhere")
+        expect(frame.locator("main")).to_contain_text(f"localhost:{nowhere}")
+        expect(frame.locator("main")).to_contain_text("refused")
+        expect(lab.row("nowhere").get_by_role("alert")).to_contain_text("refused")
+
+
+def test_a_closed_tunnel_shows_nothing_any_more(lab: Lab, lab_scene: Scene) -> None:
+    lab.add(f"gpu01:{lab_scene.bokeh.port}", "plot")
+    frame = lab.show_application("plot")
+    _works(frame)
+    address = frame.locator("html").evaluate("() => location.href")
+    lab.row("plot").get_by_role("button", name="Close plot").click()
+    lab.dialog.get_by_role("button", name="Close").click()
+    expect(lab.row("plot")).to_be_hidden()
+    answer = lab.page.request.get(address)
+    assert answer.status == 404
+
+
+@pytest.fixture(scope="module")
+def secure_scene() -> Iterator[Scene]:
+    """JupyterLab over self-signed HTTPS, where only the path view is possible."""
+    with scene(https=True) as running:
+        yield running
+
+
+def test_the_path_view_says_which_prefix_it_needs_and_works_with_it(
+    page: Page, secure_scene: Scene
+) -> None:
+    lab = Lab(page, secure_scene.server).open()
+    with ReservedPort() as port:
+        with bokeh_app(port=port.number):
+            lab.add(f"ssh -NL private:localhost:{port.number} gpu01", "plot")
+            frame = lab.show_application("plot")
+            expect(frame.get_by_role("heading")).to_contain_text("does not serve this path")
+            wanted = frame.locator("pre").inner_text()
+        prefix = wanted.rpartition(" ")[2]
+        assert wanted == f"bokeh serve app.py --prefix {prefix}"
+        with bokeh_app(port=port.number, prefix=prefix):
+            page.get_by_role("button", name="Reload this application").click()
+            _works(frame)
+            where = frame.locator("html").evaluate("() => [location.pathname, self.origin]")
+            assert where == [f"{prefix}/app", "null"]
+    secure_scene.clear()

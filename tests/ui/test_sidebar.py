@@ -1,0 +1,234 @@
+"""The sidebar and the other places where tunnels are shown, by pointer and by keyboard."""
+
+import re
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.ports import unused_port
+from tests.ui.lab import SIDEBAR, Lab, Scene
+
+_AXE = Path(__file__).parents[2] / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def _line(scene: Scene) -> str:
+    return f"ssh -NfL 0:localhost:{scene.bokeh.port} gpu01"
+
+
+def _page_of(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/app", timeout=20) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def _is_reset(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as stream:
+        with pytest.raises(ConnectionResetError):
+            stream.recv(1)
+
+
+def test_a_pasted_line_becomes_a_row_with_state_and_address(lab: Lab, lab_scene: Scene) -> None:
+    expect(lab.sidebar).to_contain_text("No tunnels yet.")
+    row = lab.add(_line(lab_scene), "plot")
+    lab.expect_state("plot", "Open")
+    expect(row).to_contain_text(f"localhost:{lab_scene.bokeh.port}")
+    expect(lab.sidebar.get_by_role("list", name="Tunnels to gpu01")).to_be_visible()
+    assert "remote plot" in _page_of(lab.port("plot"))
+    lab.sidebar.get_by_role("button", name="Refresh SSH Tunnels").click()
+    expect(row.locator(".jp-RemoteTunnel-traffic")).to_contain_text(
+        re.compile(r"1 stream.*↓ [1-9].*↑ [1-9]")
+    )
+
+
+def test_the_address_is_copied(lab: Lab, lab_scene: Scene) -> None:
+    row = lab.add(_line(lab_scene), "plot")
+    row.get_by_role("button", name="Copy the address").click()
+    expect(lab.page.get_by_text(f"Copied: 127.0.0.1:{lab.port('plot')}")).to_be_visible()
+    copied = lab.page.evaluate("navigator.clipboard.readText()")
+    assert copied == f"127.0.0.1:{lab.port('plot')}"
+
+
+def test_restart_keeps_the_port_and_close_gives_it_up(lab: Lab, lab_scene: Scene) -> None:
+    row = lab.add(_line(lab_scene), "plot")
+    port = lab.port("plot")
+    row.get_by_role("button", name="Restart plot").click()
+    lab.expect_state("plot", "Open")
+    assert lab.port("plot") == port
+    assert "remote plot" in _page_of(port)
+    row.get_by_role("button", name="Close plot").click()
+    expect(row).to_be_hidden()
+    expect(lab.sidebar).to_contain_text("No tunnels yet.")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_a_row_with_open_streams_asks_before_it_closes(lab: Lab, lab_scene: Scene) -> None:
+    row = lab.add(_line(lab_scene), "plot")
+    with socket.create_connection(("127.0.0.1", lab.port("plot")), timeout=10) as stream:
+        stream.sendall(b"GET /app HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert stream.recv(4) == b"HTTP"
+        lab.sidebar.get_by_role("button", name="Refresh SSH Tunnels").click()
+        expect(row.locator(".jp-RemoteTunnel-traffic")).to_contain_text("1 of 1 stream")
+        row.get_by_role("button", name="Close plot").click()
+        expect(lab.dialog).to_contain_text("Close the tunnel plot?")
+        expect(lab.dialog).to_contain_text("1 stream is open")
+        lab.dialog.get_by_role("button", name="Cancel").click()
+        expect(row).to_be_visible()
+
+
+def test_sshd_goes_and_comes_back_and_the_same_port_serves(lab: Lab, lab_scene: Scene) -> None:
+    lab.add(_line(lab_scene), "plot")
+    port = lab.port("plot")
+    lab_scene.sshd.kill()
+    lab.expect_state("plot", "Reconnecting…")
+    expect(lab.row("plot").get_by_role("alert")).to_contain_text("gpu01")
+    lab_scene.sshd.start()
+    lab.expect_state("plot", "Open")
+    expect(lab.row("plot").get_by_role("alert")).to_be_hidden()
+    assert lab.port("plot") == port
+    assert "remote plot" in _page_of(port)
+
+
+def test_the_reason_of_a_refused_destination_reaches_the_row(lab: Lab) -> None:
+    with unused_port() as nowhere:
+        row = lab.add(f"ssh -NL 0:localhost:{nowhere} gpu01", "nowhere")
+        _is_reset(lab.port("nowhere"))
+        expect(row.get_by_role("alert")).to_contain_text(f"localhost:{nowhere}")
+        expect(row.get_by_role("alert")).to_contain_text("refused")
+        lab.expect_state("nowhere", "Open")
+
+
+def test_a_wrong_line_comes_back_with_what_was_typed(lab: Lab, lab_scene: Scene) -> None:
+    lab.sidebar.get_by_role("button", name="Add SSH Tunnel").click()
+    wrong = "ssh -L 5006:localhost:99999 gpu01; rm -rf /"
+    lab.fill(wrong, "plot")
+    lab.dialog.get_by_role("button", name="Open").click()
+    expect(lab.dialog.get_by_role("alert")).to_contain_text(";")
+    command = lab.dialog.get_by_label("A command of ssh")
+    expect(command).to_have_value(wrong)
+    command.fill(_line(lab_scene))
+    lab.dialog.get_by_role("button", name="Open").click()
+    lab.expect_state("plot", "Open")
+
+
+def test_a_host_that_is_not_there_is_explained(lab: Lab) -> None:
+    lab.sidebar.get_by_role("button", name="Add SSH Tunnel").click()
+    lab.fill("ssh -L 0:localhost:80 stranger.invalid", "stranger")
+    lab.dialog.get_by_role("button", name="Open").click()
+    expect(lab.page.get_by_role("alert").first).to_contain_text("stranger.invalid")
+
+
+def test_the_fields_open_an_application_without_a_port(lab: Lab, lab_scene: Scene) -> None:
+    lab.sidebar.get_by_role("button", name="Add SSH Tunnel").click()
+    lab.dialog.get_by_label("Fill in the parts").check()
+    lab.dialog.get_by_label("Remote host").fill("gpu01")
+    lab.dialog.get_by_label("Port on the remote host").fill(str(lab_scene.bokeh.port))
+    lab.dialog.get_by_label("Name").fill("plot")
+    lab.dialog.get_by_role("button", name="Open").click()
+    lab.expect_state("plot", "Open")
+    expect(lab.row("plot")).to_contain_text("inside Jupyter")
+    lab.row("plot").get_by_role("button", name="Copy the link of plot").click()
+    expect(lab.page.get_by_text("Copied: ")).to_be_visible()
+    link = lab.page.evaluate("navigator.clipboard.readText()")
+    assert re.fullmatch(rf"{re.escape(lab.url)}remote-tunnel/open/[0-9a-f]{{12}}", link)
+
+
+def test_everything_works_with_the_keyboard(lab: Lab, lab_scene: Scene) -> None:
+    keyboard = lab.page.keyboard
+    _tab_to(lab.page, "Add SSH Tunnel")
+    keyboard.press("Enter")
+    expect(lab.dialog.get_by_label("A command of ssh")).to_be_focused()
+    keyboard.type(_line(lab_scene))
+    keyboard.press("Tab")
+    keyboard.type("plot")
+    keyboard.press("Enter")
+    lab.expect_state("plot", "Open")
+    _tab_to(lab.page, "Restart plot")
+    keyboard.press("Enter")
+    lab.expect_state("plot", "Open")
+    _tab_to(lab.page, "Copy the address")
+    keyboard.press("Enter")
+    expect(lab.page.get_by_text("Copied: ")).to_be_visible()
+    _tab_to(lab.page, "Close plot")
+    keyboard.press("Enter")
+    expect(lab.row("plot")).to_be_hidden()
+
+
+def _tab_to(page: Page, name: str) -> None:
+    """Press Tab, from the sidebar's start, until a button of that name has the focus."""
+    page.locator(SIDEBAR).evaluate("node => { node.tabIndex = -1; node.focus(); }")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(
+            "() => { const at = document.activeElement;"
+            " return at.getAttribute('aria-label') ?? at.title ?? ''; }"
+        )
+        if name in focused:
+            return
+    raise AssertionError(f"Tab does not lead to {name}")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing_to_complain_of(lab: Lab, lab_scene: Scene, dark: bool) -> None:
+    lab.is_dark(dark)
+    lab.add(_line(lab_scene), "plot")
+    with unused_port() as nowhere:
+        row = lab.add(f"ssh -NL 0:localhost:{nowhere} gpu01", "nowhere")
+        _is_reset(lab.port("nowhere"))
+        expect(row.get_by_role("alert")).to_be_visible()
+    assert _complaints(lab.page, SIDEBAR) == []
+    lab.sidebar.get_by_role("button", name="Add SSH Tunnel").click()
+    assert _complaints(lab.page, ".jp-RemoteTunnel-form") == []
+    lab.dialog.get_by_label("Fill in the parts").check()
+    assert _complaints(lab.page, ".jp-RemoteTunnel-form") == []
+    lab.dialog.get_by_role("button", name="Cancel").click()
+
+
+def _complaints(page: Page, selector: str) -> list[str]:
+    page.evaluate(_AXE.read_text())
+    found = page.evaluate("selector => axe.run(selector)", selector)
+    return [
+        f"{violation['id']}: {node['html']} {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+def test_status_bar_running_panel_and_palette(lab: Lab, lab_scene: Scene) -> None:
+    lab.add(_line(lab_scene), "plot")
+    status = lab.page.locator(".jp-RemoteTunnel-status")
+    expect(status).to_contain_text("1 SSH tunnel")
+    lab_scene.sshd.kill()
+    expect(status).to_contain_text("1 reconnecting", timeout=20_000)
+    lab_scene.sshd.start()
+    expect(status).not_to_contain_text("reconnecting", timeout=20_000)
+
+    lab.page.get_by_role("tab", name="Running Terminals and Kernels").click()
+    expect(lab.sidebar).to_be_hidden()
+    running = lab.page.locator("#jp-running-sessions")
+    expect(running).to_contain_text("SSH tunnels")
+    expect(running.get_by_text("plot", exact=True)).to_be_visible()
+    status.get_by_role("button").click()
+    expect(lab.sidebar).to_be_visible()
+
+    lab.run_command("Close SSH Tunnel")
+    expect(lab.row("plot")).to_be_hidden()
+    expect(status).to_be_hidden()
+
+
+def test_events_arrive_within_a_second(lab: Lab, lab_scene: Scene) -> None:
+    other = lab.page.context.new_page()
+    try:
+        second = Lab(other, lab_scene.server)
+        other.goto(f"{second.url}lab/workspaces/second")
+        other.get_by_role("tab", name="SSH Tunnels").click()
+        lab.add(_line(lab_scene), "plot")
+        expect(second.row("plot")).to_be_visible(timeout=1000)
+        lab.row("plot").get_by_role("button", name="Close plot").click()
+        expect(lab.row("plot")).to_be_hidden()
+        expect(second.row("plot")).to_be_hidden(timeout=1000)
+    finally:
+        other.close()
