@@ -193,7 +193,7 @@ class TestErrors:
     def test_a_busy_port(self, user: User, config: list[str]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as busy:
             port = busy.getsockname()[1]
-            words = ["open", *config, "-L", f"{port}:localhost:5006", "gpu01"]
+            words: list[str] = ["open", *config, "-L", f"{port}:localhost:5006", "gpu01"]
             complaint = user.tunnel(*words, status=1).stderr
             assert f"{port}" in complaint
             assert str(os.getpid()) in complaint, "it says who holds the port"
@@ -233,7 +233,7 @@ class TestErrors:
 
     def test_an_unknown_host_key(self, user: User, ssh_bed: SshBed) -> None:
         stranger = ssh_bed.host("stranger", known=False)
-        words = ["open", "-F", ssh_bed.config_file, "-L", "0:localhost:1", "stranger"]
+        words = ["open", "-F", str(ssh_bed.config_file), "-L", "0:localhost:1", "stranger"]
         complaint = user.tunnel(*words, status=1).stderr
         assert stranger.fingerprint in complaint
 

@@ -71,7 +71,8 @@ async def _check_application(
 
 
 class _Messages:
-    """Bokeh's messages: three texts each, a header, metadata, the content."""
+    """Bokeh's messages: a header, metadata and the content as texts, then perhaps buffers, each a
+    text and its bytes."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -84,10 +85,11 @@ class _Messages:
         """The content of the next message of that kind."""
         while True:
             header = json.loads(await self._socket.receive_str())
-            if "num_buffers" in header:
-                raise Fatal(f"A {header['msgtype']} came with binary data, which is not asked for.")
             await self._socket.receive_str()
             content = json.loads(await self._socket.receive_str())
+            for _ in range(header.get("num_buffers", 0)):
+                await self._socket.receive_str()
+                await self._socket.receive_bytes()
             if header["msgtype"] == kind:
                 return content
 

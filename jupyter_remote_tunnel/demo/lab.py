@@ -68,6 +68,7 @@ def _config(folder: Path, token: str, target: Target) -> dict[str, Any]:
             "jpserver_extensions": {"jupyter_remote_tunnel": True, "jupyterlab": True},
         },
         "IdentityProvider": {"token": token},
+        "LabApp": {"news_url": None, "extension_manager": "readonly"},
         "TunnelManager": {
             "ssh_config": str(target.ssh_config),
             "tunnels": [

@@ -24,6 +24,7 @@ from .child import Child
 from .host import ALIAS, DemoHost, commands_environ
 
 _KERNEL_FILE = "kernel-demo.json"
+_ANNOUNCED_SECONDS = 10.0
 _OPEN_SECONDS = 30.0
 
 
@@ -84,9 +85,9 @@ async def _scene(report: Report) -> AsyncIterator[Scene]:
         lab_folder = folder / "lab"
         lab.write(lab_folder, token, lab.Target(ALIAS, host.ssh_config, port, _KERNEL_FILE))
         jupyter = await stack.enter_async_context(_jupyterlab(folder, lab_folder))
-        base_url = _server_url(lab_folder, jupyter.pid)
+        base_url = jupyter.match[1]
         report(f"JupyterLab runs at {base_url}")
-        socket = _engine_socket(lab_folder)
+        socket = await _engine_socket(lab_folder)
         tunnels = await _open_tunnels(socket)
         for tunnel in tunnels.values():
             report(f"Tunnel “{tunnel.name}” is open: {tunnel.forwards[0].destination}")
@@ -151,27 +152,26 @@ def _jupyterlab(folder: Path, lab_folder: Path) -> Child:
     return Child(
         "JupyterLab",
         [sys.executable, "-m", "jupyterlab"],
-        ready=r"is running at:",
+        ready=r"ServerApp\] (http://[^/\s]+/)",
         environ=lab.environment(lab_folder, os.environ),
         folder=lab_folder,
         log=folder / "lab.log",
     )
 
 
-def _server_url(lab_folder: Path, pid: int) -> str:
-    """Its base URL, from the file that every Jupyter server writes."""
-    file = lab_folder / "runtime" / f"jpserver-{pid}.json"
-    return str(json.loads(file.read_text())["url"])
-
-
-def _engine_socket(lab_folder: Path) -> str:
-    """The control socket of the engine that JupyterLab's server announced."""
-    for path in (lab_folder / "runtime").glob("remote-tunnel-*.json"):
-        return str(json.loads(path.read_text())["socket"])
-    raise Fatal(
-        "JupyterLab runs without the extension jupyter_remote_tunnel.",
-        hint="`jupyter server extension list` says whether it is installed.",
-    )
+async def _engine_socket(lab_folder: Path) -> str:
+    """The control socket that JupyterLab's server announces, once it serves."""
+    try:
+        async with asyncio.timeout(_ANNOUNCED_SECONDS):
+            while True:
+                for path in (lab_folder / "runtime").glob("remote-tunnel-*.json"):
+                    return str(json.loads(path.read_text())["socket"])
+                await asyncio.sleep(0.02)  # a file tells nobody that it is there
+    except TimeoutError:
+        raise Fatal(
+            "JupyterLab runs without the extension jupyter_remote_tunnel.",
+            hint="`jupyter server extension list` says whether it is installed.",
+        ) from None
 
 
 async def _open_tunnels(socket: str) -> dict[str, TunnelStatus]:
