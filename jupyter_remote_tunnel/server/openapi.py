@@ -1,0 +1,142 @@
+"""The description of the REST interface (OpenAPI 3.1), made from the routes and their dataclasses.
+
+`scripts/generate_api.py` writes it to `docs/openapi.json`; tests hold it against a running server.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from .._version import __version__
+from ..model.status import ErrorStatus
+from .handlers import STATUS_OF, Handler, Operation
+from .routes import MAX_DRAIN, PREFIX, ROUTES
+
+_REF = "#/components/schemas/{name}"
+# What any request can meet, those about a tunnel or a host, and those with a body.
+_ALWAYS = {400, 403, 503}
+_TUNNEL = {404, 409, 501, 502, 504}
+_BODY = {413}
+
+
+def describe() -> dict[str, Any]:
+    """The whole description, as plain JSON."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "jupyter_remote_tunnel",
+            "version": __version__,
+            "license": {"name": "BSD-3-Clause"},
+            "description": "SSH tunnels of a Jupyter server. Every request needs Jupyter's login.",
+        },
+        "servers": [{"url": "/" + PREFIX.rstrip("/"), "description": "below Jupyter's base_url"}],
+        "security": [{"token": []}],
+        "paths": {f"/{path}": _path(path, handler) for path, handler in ROUTES.items()},
+        "components": {
+            "schemas": _schemas(),
+            "responses": {
+                str(status): _failure(status) for status in sorted(_ALWAYS | _TUNNEL | _BODY)
+            },
+            "securitySchemes": {
+                "token": {"type": "apiKey", "in": "header", "name": "Authorization"}
+            },
+        },
+    }
+
+
+def operations(handler: type[Handler]) -> Iterator[tuple[str, Operation]]:
+    """(method in lower case, operation) of a route."""
+    for method in ("get", "post", "delete"):
+        found = getattr(getattr(handler, method), "operation", None)
+        if found is not None:
+            yield method, found
+
+
+def _path(path: str, handler: type[Handler]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        method: _operation(path, handler, method, found) for method, found in operations(handler)
+    }
+    if "{tunnel}" in path:
+        described["parameters"] = [
+            _parameter("path", "tunnel", "Its id or name.", {"type": "string", "minLength": 1})
+        ]
+    return described
+
+
+def _operation(path: str, handler: type[Handler], method: str, found: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": f"{method}{handler.__name__}",
+        "summary": found.summary,
+        "description": f"Needs the permission to {found.action} on the resource remote_tunnel.",
+        "responses": _responses(path, found),
+    }
+    if found.body is not None:
+        described["requestBody"] = {"required": True, "content": _content(found.body)}
+    if method == "delete":
+        seconds = {"type": "number", "minimum": 0, "maximum": MAX_DRAIN, "default": 0}
+        text = "Seconds that open streams have to end by themselves."
+        described["parameters"] = [_parameter("query", "drain", text, seconds)]
+    return described
+
+
+def _responses(path: str, found: Operation) -> dict[str, Any]:
+    failures = set(_ALWAYS)
+    if "{tunnel}" in path or found.creates:
+        failures |= _TUNNEL
+    if found.body is not None:
+        failures |= _BODY
+    responses = {"200": {"description": "Done.", "content": _content(found.result)}}
+    if found.creates:
+        responses["201"] = {"description": "Something new.", "content": _content(found.result)}
+    refs = {str(status): {"$ref": f"#/components/responses/{status}"} for status in failures}
+    return responses | dict(sorted(refs.items()))
+
+
+def _failure(status: int) -> dict[str, Any]:
+    codes = sorted(code for code, number in STATUS_OF.items() if number == status)
+    text = HTTPStatus(status).phrase + (f": {', '.join(codes)}." if codes else ".")
+    return {"description": text, "content": _content(ErrorStatus)}
+
+
+def _content(kind: type[Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REF.format(name=kind.__name__)}}}
+
+
+def _parameter(place: str, name: str, text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    required = place == "path"
+    return {"in": place, "name": name, "required": required, "description": text, "schema": schema}
+
+
+def _schemas() -> dict[str, Any]:
+    found = [operation for handler in ROUTES.values() for _, operation in operations(handler)]
+    asked = _components([operation.body for operation in found if operation.body is not None])
+    given = _components([*(operation.result for operation in found), ErrorStatus])
+    # An answer is always complete; of a request, what has a default can be left out.
+    for schema in given.values():
+        schema["required"] = list(schema["properties"])
+        for field in schema["properties"].values():
+            field.pop("default", None)
+    schemas = {**given, **asked}
+    # The engine removes this file when the tunnel closes: for the engine's other clients only.
+    del schemas["TunnelRequest"]["properties"]["connection_file"]
+    return dict(sorted(schemas.items()))
+
+
+def _components(kinds: list[type[Any]]) -> dict[str, Any]:
+    _, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    for schema in components.values():
+        schema["additionalProperties"] = False
+        if "description" in schema:
+            schema["description"] = _prose(schema["description"])
+        if not schema["required"]:
+            del schema["required"]
+    return components
+
+
+def _prose(docstring: str) -> str:
+    """A docstring with one line a paragraph."""
+    return re.sub(r"(?<!\n)\n(?!\n|:|-| )", " ", inspect.cleandoc(docstring))
