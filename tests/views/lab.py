@@ -88,7 +88,7 @@ def lab(
     with tempfile.TemporaryDirectory(prefix="jrt-views-") as folder:
         file = Path(folder) / "upstreams.json"
         file.write_text("{}")
-        extensions = {"tests.views.extension": True}
+        extensions = {"tests.views.extension": True, "jupyter_remote_tunnel": False}
         traits = {"ServerApp": {"jpserver_extensions": extensions, **server_app}}
         env = {"PYTHONPATH": str(_ROOT), UPSTREAMS: str(file)}
         with jupyter(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from . import cookies
 from .upstream import Upstream
@@ -156,10 +156,15 @@ def for_browser(headers: Iterable[Header], upstream: Upstream, manner: Manner) -
 
 def location(value: str, upstream: Upstream) -> str:
     """A redirect to the application's own address without scheme and host, any other as it is."""
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return value
     if parts.scheme not in ("", "http") or parts.netloc.lower() != upstream.authority.lower():
         return value
-    return "/" + value.split("//", 1)[1].partition("/")[2]
+    # A path that begins with two slashes would be read as a host.
+    path = f"/.{parts.path}" if parts.path.startswith("//") else parts.path or "/"
+    return urlunsplit(("", "", path, parts.query, parts.fragment))
 
 
 def target(uri: str, token: str) -> str:

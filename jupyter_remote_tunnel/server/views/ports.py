@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 
 import psutil
-from tornado.netutil import bind_sockets
 from tornado.tcpserver import TCPServer
 
 _WILDCARDS = {"127.0.0.1": "0.0.0.0", "::1": "::"}  # noqa: S104
@@ -40,7 +39,7 @@ class Loopback:
             return False
         try:
             for address in missing:
-                self._server().add_sockets(bind_sockets(port, address))
+                self._server().add_sockets([_listen(address, port)])
         except OSError:
             return False
         return True
@@ -53,6 +52,13 @@ def _listening(port: int) -> set[str]:
         for connection in psutil.Process().net_connections(kind="tcp")
         if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
     }
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listening = socket.create_server((address, port), family=family, backlog=128)
+    listening.setblocking(False)
+    return listening
 
 
 def _covers(ours: set[str], address: str) -> bool:

@@ -1,0 +1,111 @@
+"""Tickets, sessions and capabilities, and when each of them ends. Only the clock is a fake."""
+
+import asyncio
+
+import pytest
+
+from jupyter_remote_tunnel.server.views.grants import Grant, Grants
+
+LAB = "http://localhost:8888"
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def grants(clock: Clock) -> Grants:
+    return Grants(clock)
+
+
+def grant(login: str = "ann", app_id: str = "app", label: str = "a1") -> Grant:
+    return Grant(login, app_id, LAB, label)
+
+
+def session(grants: Grants, login: str = "ann", app_id: str = "app") -> str:
+    value = grants.enter(grants.ticket(grant(login, app_id)), "a1", [], framed=False)
+    assert value is not None
+    return value
+
+
+def test_a_ticket_ends_after_30_seconds(grants: Grants, clock: Clock) -> None:
+    ticket = grants.ticket(grant())
+    clock.now = 30.0
+    assert grants.enter(ticket, "a1", [], framed=False) is None
+
+
+def test_a_session_ends_after_30_days(grants: Grants, clock: Clock) -> None:
+    value = session(grants)
+    clock.now = 29 * 86400.0
+    assert grants.session([value], "a1") is not None
+    clock.now = 30 * 86400.0
+    assert grants.session([value], "a1") is None
+
+
+def test_a_session_counts_on_its_own_host_only(grants: Grants) -> None:
+    value = session(grants)
+    assert grants.session([value], "a2") is None
+    found = grants.session(["forged", value], "a1")
+    assert found is not None
+    assert found.app_id == "app"
+
+
+def test_a_session_that_the_browser_holds_goes_on_if_it_opens_the_same(grants: Grants) -> None:
+    held = session(grants)
+    assert grants.enter(grants.ticket(grant()), "a1", ["forged", held], framed=False) == held
+    for other in (grant("bob"), grant(app_id="other")):
+        assert grants.enter(grants.ticket(other), "a1", [held], framed=False) != held
+    assert grants.enter(grants.ticket(grant()), "a1", [held], framed=True) != held
+
+
+def test_a_capability_is_one_for_a_login_and_an_application(grants: Grants) -> None:
+    mine = grants.capability("ann", "app", LAB)
+    assert len(mine) == 32
+    assert grants.capability("ann", "app", LAB) == mine
+    assert (
+        len({mine, grants.capability("bob", "app", LAB), grants.capability("ann", "b", LAB)}) == 3
+    )
+    grants.revoke_login("ann")
+    assert grants.capable(mine) is None
+    assert grants.capability("ann", "app", LAB) != mine
+
+
+def test_revoking_ends_the_right_ones(grants: Grants) -> None:
+    mine, hers = session(grants), session(grants, "bob")
+    ticket = grants.ticket(grant())
+    grants.revoke_login("ann")
+    assert grants.session([mine], "a1") is None
+    assert grants.enter(ticket, "a1", [], framed=False) is None
+    assert grants.session([hers], "a1") is not None
+    grants.revoke_app("app")
+    assert grants.session([hers], "a1") is None
+
+
+async def test_close_ends_and_awaits_what_is_under_way(grants: Grants) -> None:
+    ended = asyncio.Event()
+
+    async def serve() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.set()
+
+    found = grants.session([session(grants)], "a1")
+    assert found is not None
+    task = asyncio.get_running_loop().create_task(serve(), name="request")
+    found.carry(task)
+    await asyncio.sleep(0)
+    await grants.close()
+    assert ended.is_set()
+    assert not found.live

@@ -1,0 +1,136 @@
+"""What passes between browser and application, decided without any I/O: the corners.
+
+What a real server and a real client see is in `test_origin` and `test_path`.
+"""
+
+import pytest
+
+from jupyter_remote_tunnel.model.address import Address, TcpAddress, UnixAddress
+from jupyter_remote_tunnel.server.views import cookies, headers
+from jupyter_remote_tunnel.server.views.headers import Manner
+from jupyter_remote_tunnel.server.views.upstream import Upstream
+
+OWN = "http://a.localhost:8888"
+
+
+def upstream(destination: Address) -> Upstream:
+    return Upstream("app", "name", "gpu01", destination, None, "open")
+
+
+APP = upstream(TcpAddress("localhost", 5006))
+ORIGIN = Manner(OWN, "/", "own", "gate", "secret", ())
+PATH = Manner("http://localhost:8888", "/app/x/", "none", "", "secret", ())
+
+
+@pytest.mark.parametrize(
+    ("destination", "authority"),
+    [
+        (TcpAddress("localhost", 5006), "localhost:5006"),
+        (TcpAddress("node7", 80), "node7"),
+        (TcpAddress("::1", 5006), "[::1]:5006"),
+        (TcpAddress("::1", 80), "[::1]"),
+        (UnixAddress("/run/app.sock"), "localhost"),
+    ],
+)
+def test_what_the_application_expects_as_host(destination: Address, authority: str) -> None:
+    assert upstream(destination).authority == authority
+    sent = dict(headers.for_remote([("Host", "x"), ("Origin", OWN)], upstream(destination), ORIGIN))
+    assert sent == {"Host": authority, "Origin": f"http://{authority}"}
+
+
+@pytest.mark.parametrize(
+    ("manner", "referer", "sent"),
+    [
+        (ORIGIN, f"{OWN}/a?b", "http://localhost:5006/a?b"),
+        (ORIGIN, "http://a.localhost:88881/a", None),
+        (ORIGIN, "http://localhost:8888/lab", None),
+        (PATH, "http://localhost:8888/app/x/a", "http://localhost:5006/app/x/a"),
+        (PATH, "http://localhost:8888/lab/tree/x.ipynb", None),
+    ],
+)
+def test_referer(manner: Manner, referer: str, sent: str | None) -> None:
+    assert dict(headers.for_remote([("Referer", referer)], APP, manner)).get("Referer") == sent
+
+
+@pytest.mark.parametrize(
+    ("value", "manner", "sent"),
+    [
+        ("Bearer own", ORIGIN, "Bearer own"),
+        ("token secret", ORIGIN, None),
+        ("Bearer own", PATH, None),
+    ],
+)
+def test_authorization(value: str, manner: Manner, sent: str | None) -> None:
+    passed = dict(headers.for_remote([("Authorization", value)], APP, manner))
+    assert passed.get("Authorization") == sent
+
+
+@pytest.mark.parametrize(
+    ("uri", "target"),
+    [
+        ("/a%2Fb?x=1", "/a%2Fb?x=1"),
+        ("/?token=secret", "/"),
+        ("/?a=1&token=secret&b=2", "/?a=1&b=2"),
+        ("/?token=own", "/?token=own"),
+        ("/?mytoken=secret", "/?mytoken=secret"),
+        ("/\xe9", "/%E9"),
+        ("/a#b", "/a%23b"),
+    ],
+)
+def test_target(uri: str, target: str) -> None:
+    assert headers.target(uri, "secret") == target
+
+
+def test_header_values_keep_their_bytes() -> None:
+    as_tornado_reads_it = "grüße".encode().decode("latin1")
+    sent = dict(headers.for_remote([("X-Text", as_tornado_reads_it)], APP, ORIGIN))
+    assert sent["X-Text"].encode() == "grüße".encode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "browser_gets"),
+    [
+        ("http://localhost:5006/a", "/a"),
+        ("http://localhost:5006?x", "/?x"),
+        ("http://localhost:5006", "/"),
+        ("//localhost:5006//evil.example/", "/.//evil.example/"),
+        ("//evil.example/", "//evil.example/"),
+        ("https://localhost:5006/", "https://localhost:5006/"),
+        ("http://[::1", "http://[::1"),
+        ("", ""),
+    ],
+)
+def test_location(sent: str, browser_gets: str) -> None:
+    assert headers.location(sent, APP) == browser_gets
+
+
+@pytest.mark.parametrize(
+    "name", ["_xsrf", "_XSRF", "username-localhost-8888", "jupyterhub-session-id", "gate"]
+)
+def test_reserved_cookies_pass_neither_way(name: str) -> None:
+    assert cookies.for_remote(f"a=1; {name}=2;b=3", ORIGIN.reserved) == "a=1; b=3"
+    assert cookies.for_browser(f" {name} = 2; Path=/", ORIGIN.reserved, framed=False) is None
+    assert cookies.for_browser(f"{name}", ORIGIN.reserved, framed=False) is None
+
+
+@pytest.mark.parametrize(
+    ("set_cookie", "browser_gets"),
+    [
+        ("a=1", "a=1; SameSite=None; Secure; Partitioned"),
+        ("a=1; PARTITIONED;secure ;SameSite=None", "a=1; SameSite=None; Secure; Partitioned"),
+        (
+            "a=1; Max-Age=0; HttpOnly",
+            "a=1; Max-Age=0; HttpOnly; SameSite=None; Secure; Partitioned",
+        ),
+        ("a=1; domain=", None),
+        ("a=1;Domain = .localhost", None),
+    ],
+)
+def test_cookies_in_a_frame(set_cookie: str, browser_gets: str | None) -> None:
+    assert cookies.for_browser(set_cookie, ORIGIN.reserved, framed=True) == browser_gets
+
+
+def test_headers_that_connection_names_stay_on_their_hop() -> None:
+    hop = [("Connection", "close, X-Hop"), ("X-Hop", "1"), ("TE", "trailers"), ("X-End", "2")]
+    assert dict(headers.for_remote(hop, APP, ORIGIN)) == {"Host": "localhost:5006", "X-End": "2"}
+    assert dict(headers.for_browser(hop, APP, ORIGIN)) == {"X-End": "2"}
