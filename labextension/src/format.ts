@@ -4,6 +4,9 @@ import { TranslationBundle } from '@jupyterlab/translation';
 
 import { Application, ForwardStatus, State, TunnelStatus } from './api';
 
+// Between a number and its unit no line ends.
+export const NBSP = '\u00a0';
+
 /** A host as it was typed, and its tunnels. */
 export interface HostGroup {
   host: string;
@@ -43,7 +46,7 @@ export function byteCount(bytes: number): string {
     unit += 1;
   }
   const digits = unit > 0 && value < 9.95 ? 1 : 0;
-  return `${value.toFixed(digits)} ${units[unit]}`;
+  return `${value.toFixed(digits)}${NBSP}${units[unit]}`;
 }
 
 /** Streams, bytes and round trip on one line. */
@@ -54,12 +57,13 @@ export function traffic(
 ): string {
   const { open, total } = forward.streams;
   const parts = [
-    trans._n('%2 of %1 stream', '%2 of %1 streams', total, open),
-    `↓ ${byteCount(forward.bytes.in)}`,
-    `↑ ${byteCount(forward.bytes.out)}`
+    trans._n('%2 of %1 stream open', '%2 of %1 streams open', total, open),
+    `↓${NBSP}${byteCount(forward.bytes.in)}`,
+    `↑${NBSP}${byteCount(forward.bytes.out)}`
   ];
   if (tunnel.rtt_ms !== null && tunnel.state === 'open') {
-    parts.push(trans.__('%1 ms', Math.max(1, Math.round(tunnel.rtt_ms))));
+    const milliseconds = Math.max(1, Math.round(tunnel.rtt_ms));
+    parts.push(trans.__('%1 ms', milliseconds).replace(' ', NBSP));
   }
   return parts.join(' · ');
 }
@@ -88,12 +92,15 @@ export function destination(
   return forward.destination ?? trans.__('anywhere (SOCKS)');
 }
 
-/** The application at the far end of a forward, if it may be one. */
+/** The application at the far end of a forward, if it may be one and the tunnel may reach it. */
 export function applicationOf(
   tunnel: TunnelStatus,
   forward: ForwardStatus,
   applications: readonly Application[]
 ): Application | undefined {
+  if (tunnel.state === 'failed') {
+    return undefined;
+  }
   return applications.find(
     app => app.tunnel === tunnel.id && app.destination === forward.destination
   );

@@ -30,6 +30,7 @@ import {
   groupByHost,
   isPrivate,
   localAddress,
+  NBSP,
   stateLabel,
   traffic
 } from './format';
@@ -254,8 +255,9 @@ function Forward(
   const application = applicationOf(tunnel, forward, manager.applications);
   return (
     <li className="jp-RemoteTunnel-forward" title={forward.spec}>
-      <div className="jp-RemoteTunnel-addresses">
-        <Addresses forward={forward} trans={trans} />
+      <Addresses forward={forward} trans={trans} />
+      <div className="jp-RemoteTunnel-traffic">
+        {traffic(forward, tunnel, trans)}
         <span className="jp-RemoteTunnel-actions">
           {application && (
             <>
@@ -295,9 +297,6 @@ function Forward(
           )}
         </span>
       </div>
-      <div className="jp-RemoteTunnel-traffic">
-        {traffic(forward, tunnel, trans)}
-      </div>
       {forward.error && <Explanation error={forward.error} />}
     </li>
   );
@@ -313,7 +312,7 @@ function Addresses(props: {
   const leads = destination(forward, trans);
   const isRemote = forward.kind === 'remote';
   return (
-    <span className="jp-RemoteTunnel-address">
+    <div className="jp-RemoteTunnel-address">
       {isRemote ? leads : listens}
       <span
         role="img"
@@ -321,10 +320,10 @@ function Addresses(props: {
           isRemote ? trans.__('is reached from') : trans.__('leads to')
         }
       >
-        {isRemote ? ' ← ' : ' → '}
+        {isRemote ? ` ←${NBSP}` : ` →${NBSP}`}
       </span>
       {isRemote ? listens : leads}
-    </span>
+    </div>
   );
 }
 

