@@ -5,6 +5,7 @@ looks for it in every engine of the user.
 """
 
 import contextlib
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,9 @@ from ..engine.messages import Client
 from ..model.errors import BadInput, Fatal
 from ..model.status import TunnelStatus
 from ..model.text import plain
+
+# What a kernel's environment may lack, where the package came with --no-deps.
+_ENGINE_NEEDS = ("asyncssh", "msgspec")
 
 
 class Engines:
@@ -65,9 +69,7 @@ class Engines:
         except Fatal as error:
             if not start or error.code != "engine_unavailable":
                 raise
-            from ..engine.background import start_background  # seldom needed
-
-            engine = await start_background()
+            engine = await _start()
         return await self._client(engine)
 
     async def tunnels(self) -> list[tuple[EngineClient, TunnelStatus]]:
@@ -111,3 +113,21 @@ class Engines:
             client = await EngineClient.connect(engine.socket, self._role)
             self._clients[engine.socket] = client
         return client
+
+
+async def _start() -> Announcement:
+    """Start a background engine.
+
+    :raises Fatal: it does not start, or this Python has not what it needs.
+    """
+    from ..engine.background import start_background  # seldom needed
+
+    missing = [name for name in _ENGINE_NEEDS if find_spec(name) is None]
+    if missing:
+        raise Fatal(
+            f"No engine for tunnels is running, and this Python cannot start one: it has no"
+            f" {' and no '.join(missing)}.",
+            code="engine_unavailable",
+            hint="Start JupyterLab with this extension, or run `jupyter tunnel open` beside it.",
+        )
+    return await start_background()

@@ -165,13 +165,13 @@ def parser(prog: str) -> argparse.ArgumentParser:
 
 
 def _add(commands: Any, verb: str, command: Command, prog: str) -> None:
-    usage = f"{prog} {command.words} [OPTIONS] {command.ssh_words}" if command.ssh_words else None
+    usage = f"{prog} {command.words} [OPTIONS] {command.ssh_words}".replace("%", "%%")
     example = f"Example: {prog} {command.words} {command.example}" if command.example else None
     own = commands.add_parser(
         verb,
         help=command.help,
         description=command.help,
-        usage=usage,
+        usage=usage if command.ssh_words else None,
         epilog=example,
         allow_abbrev=False,
     )

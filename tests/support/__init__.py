@@ -13,6 +13,7 @@
 ``http``            a client of Jupyter's REST API, by token or by cookie and XSRF
 ``hostile_app``     a web application that tries to get at the Jupyter that shows it
 ``user``           a person at a shell: `jupyter tunnel`, folders and an engine of their own
+``bare_env``       a virtual environment that has hardly anything
 ``other_uid``       a command or a Python snippet as another user of this machine
 ``leaks``           what is left: processes, listening sockets, files
 ==================  ==============================================================================

@@ -13,7 +13,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,17 +39,23 @@ class Kernel:
 
 
 @contextlib.contextmanager
-def ipykernel(transport: str = "tcp") -> Iterator[Kernel]:
-    """Start a kernel on ``tcp`` (loopback) or ``ipc``; ready when it answered a kernel_info."""
+def ipykernel(
+    transport: str = "tcp", *, env: Mapping[str, str] | None = None
+) -> Iterator[Kernel]:
+    """Start a kernel on ``tcp`` (loopback) or ``ipc``; ready when it answered a kernel_info.
+
+    `env` is added to its environment.
+    """
     folder = Path(tempfile.mkdtemp(prefix="jrt-kernel-"))
     file = folder / "kernel.json"
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", str(file)]
     if transport == "ipc":
         argv += ["--transport", "ipc", "--ip", str(folder / "k")]
-    env = environment({"IPYTHONDIR": str(folder / "ipython"), "HOME": str(folder)})
+    own = {"IPYTHONDIR": str(folder / "ipython"), "HOME": str(folder)}
+    whole = environment({**own, **(env or {})})
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
-        process = stack.enter_context(child(argv, env=env, cwd=folder))
+        process = stack.enter_context(child(argv, env=whole, cwd=folder))
         process.wait_for_line(r"--existing kernel\.json|--existing .*kernel\.json")
         with client(file):
             yield Kernel(process, folder, file)
