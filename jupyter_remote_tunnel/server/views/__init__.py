@@ -4,7 +4,7 @@
     open        `remote-tunnel/open/<id>`, behind Jupyter's login: makes a way in and goes there
     origin      a view on a host name of its own            \\  both are a `handler`: admit, gate,
     path        a sandboxed view under Jupyter's own path   /   relay, or a page
-    relay       HTTP to the application and back; websocket: the same for websockets
+    relay       bodies, passed on; client: HTTP to the applications; websocket: their websockets
     headers     what passes between browser and application; cookies: the two headers of these
     gate        whether a request comes from the application's own pages
     grants      tickets, sessions, capabilities; logins: whose they are, and log-out
@@ -25,13 +25,14 @@ from .open import OpenHandler
 from .origin import OriginHandler, ProbeHandler
 from .path import PathHandler
 from .ports import Loopback
-from .relay import Relay
 from .upstream import Upstream, Upstreams
 
 if TYPE_CHECKING:
     from jupyter_server.auth.identity import IdentityProvider
     from tornado.httputil import HTTPServerRequest
     from tornado.web import Application
+
+    from .client import Client
 
 __all__ = ["Offer", "Upstream", "Upstreams", "Views", "setup"]
 
@@ -58,7 +59,7 @@ class Views:
         self._base_url: str = settings["base_url"]
         # The server is made after its extensions are.
         self.loopback = Loopback(lambda: settings["serverapp"].http_server)
-        self.relay = Relay()
+        self._client: Client | None = None
         self.grants = Grants()
         self.labels = names.Labels(key_file)
 
@@ -66,6 +67,15 @@ class Views:
         """The views for the browser that sent `request` to Jupyter."""
         path = f"{self._base_url}remote-tunnel/app/"
         return {"origin": origin.is_offered(request, self.loopback), "path": path}
+
+    @property
+    def client(self) -> "Client":
+        """The client towards all applications; its import waits for the first request."""
+        if self._client is None:
+            from .client import Client
+
+            self._client = Client()
+        return self._client
 
     @property
     def token(self) -> str:
@@ -85,7 +95,8 @@ class Views:
     async def close(self) -> None:
         """End everything that goes through the views."""
         await self.grants.close()
-        await self.relay.close()
+        if self._client is not None:
+            await self._client.close()
 
 
 def setup(web_app: "Application", upstreams: Upstreams) -> Views:

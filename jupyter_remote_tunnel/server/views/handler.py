@@ -180,18 +180,19 @@ class ViewHandler(JupyterHandler, abc.ABC):
     ) -> None:
         body = self._body if gate.has_body(self.request.headers) else None
         method = self.request.method or "GET"
-        async with await self.views.relay.request(address, method, target, sent, body) as response:
-            location = headers.location(response.headers.get("Location", ""), admitted.upstream)
-            page = self.instead_of(admitted, response.status, location)
+        client = self.views.client
+        async with await client.request(address, method, target, sent, body) as answer:
+            location = headers.location(answer.location, admitted.upstream)
+            page = self.instead_of(admitted, answer.status, location)
             if page is not None:
                 self._compose(page)
                 await self.finish()
                 return
-            received = [(n.decode("latin1"), v.decode("latin1")) for n, v in response.raw_headers]
-            self.set_status(response.status, response.reason)
-            self._add_headers(headers.for_browser(received, admitted.upstream, admitted.manner))
+            self.set_status(answer.status, answer.reason)
+            passed = headers.for_browser(answer.headers, admitted.upstream, admitted.manner)
+            self._add_headers(passed)
             self._connection.stream.set_nodelay(True)
-            await copy(response, self)
+            await copy(answer.chunks(), self)
             await self.finish()
 
     async def _serve_websocket(

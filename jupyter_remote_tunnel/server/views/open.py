@@ -80,12 +80,11 @@ class OpenHandler(JupyterHandler):
         prefix = path.prefix_of(self.base_url, capability)
         asked = [("Host", upstream.authority), ("Accept", "text/html")]
         try:
-            response = await self.views.relay.request(address, "HEAD", prefix, asked)
+            async with await self.views.client.request(address, "HEAD", prefix, asked) as answer:
+                status, location = answer.status, headers.location(answer.location, upstream)
         except Unanswered:
             return pages.unanswered(await self.views.upstreams.refresh(upstream.app_id) or upstream)
-        location = headers.location(response.headers.get("Location", ""), upstream)
-        response.close()
-        if not path.misses_prefix(prefix, prefix, response.status, location):
+        if not path.misses_prefix(prefix, prefix, status, location):
             return prefix
         links = (("Show it at an address of its own", "?view=origin"),) if origin_offered else ()
         return pages.without_prefix(upstream, prefix, links)

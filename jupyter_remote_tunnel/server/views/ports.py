@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import Callable
 
-import psutil
 from tornado.tcpserver import TCPServer
 
 _WILDCARDS = {"127.0.0.1": "0.0.0.0", "::1": "::"}  # noqa: S104
@@ -47,6 +46,8 @@ class Loopback:
 
 def _listening(port: int) -> set[str]:
     """The addresses where this process listens on `port`."""
+    import psutil  # 20 ms, and only an origin view needs it
+
     return {
         connection.laddr.ip
         for connection in psutil.Process().net_connections(kind="tcp")

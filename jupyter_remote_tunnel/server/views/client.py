@@ -1,0 +1,131 @@
+"""The HTTP client towards the applications, over TCP or Unix sockets. The one user of aiohttp.
+
+Only what may be repeated uses a connection again: an application closes an idle one when it likes,
+and whether it had read the request by then nobody knows. aiohttp repeats such a request by itself,
+which a body that is gone would turn into half of one.
+
+(It takes a quarter of a second to import: import this module when the first request is there.)
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from http import HTTPStatus
+from typing import Any, Self
+
+import aiohttp
+from yarl import URL
+
+from ...model.address import Address, UnixAddress
+from .headers import Header
+from .relay import Body, Unanswered
+
+# Seconds. Under the 5 s after which uvicorn and Node close an idle connection.
+_IDLE_SECONDS = 2.0
+_CONNECT_SECONDS = 30.0
+_HEADER_BYTES = 64 * 1024
+
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+# aiohttp would add these where the browser sent none.
+_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_BROKEN = (aiohttp.ClientError, OSError)  # a TimeoutError is an OSError
+
+
+class Answer:
+    """A response whose headers are there; as a context manager it lets go of the connection.
+
+    `headers` are as they came, hop by hop ones included, in Latin-1.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.reason = response.reason or ""
+        self.location = response.headers.get("Location", "")
+        raw = response.raw_headers
+        self.headers = [(name.decode("latin1"), value.decode("latin1")) for name, value in raw]
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body, as it comes and as it is encoded.
+
+        :raises Unanswered: it broke off.
+        """
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except _BROKEN as error:
+            raise Unanswered(type(error).__name__) from error
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._response.release()  # closes the connection unless the body was read to its end
+        await self._response.wait_for_close()
+
+
+class Client:
+    """For each address a pool of connections, which idle holds none."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[tuple[Address, bool], aiohttp.ClientSession] = {}
+
+    async def request(
+        self,
+        address: Address,
+        method: str,
+        target: str,
+        headers: Iterable[Header],
+        body: Body | None = None,
+    ) -> Answer:
+        """Send a request; `target` and `headers` as they are. Redirects are answers like others.
+
+        :raises Unanswered: no answer came.
+        """
+        session = self._session(address, again=body is None and method in _REPEATABLE)
+        url = _url(address, target)
+        try:
+            response = await session.request(
+                method, url, headers=list(headers), data=body, allow_redirects=False
+            )
+        except _BROKEN as error:
+            raise Unanswered(type(error).__name__) from error
+        if response.status < HTTPStatus.OK:
+            # Nobody asked for another protocol; what follows must not pass for a second response.
+            response.close()
+            raise Unanswered(f"status {response.status}")
+        return Answer(response)
+
+    def _session(self, address: Address, *, again: bool) -> aiohttp.ClientSession:
+        session = self._sessions.get((address, again))
+        if session is None:
+            session = self._sessions[address, again] = aiohttp.ClientSession(
+                connector=_connector(address, again=again),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+                skip_auto_headers=_AUTOMATIC,
+                auto_decompress=False,
+                max_line_size=_HEADER_BYTES,
+                max_field_size=_HEADER_BYTES,
+            )
+        return session
+
+    async def close(self) -> None:
+        """Close all connections."""
+        sessions = list(self._sessions.values())
+        self._sessions.clear()
+        for session in sessions:
+            await session.close()
+
+
+def _connector(address: Address, *, again: bool) -> aiohttp.BaseConnector:
+    # A browser opens only so many connections to a host; a limit of ours could only block.
+    options: dict[str, Any] = {"limit": 0}
+    options |= {"keepalive_timeout": _IDLE_SECONDS} if again else {"force_close": True}
+    if isinstance(address, UnixAddress):
+        return aiohttp.UnixConnector(address.path, **options)
+    return aiohttp.TCPConnector(**options)
+
+
+def _url(address: Address, target: str) -> URL:
+    """`encoded`: the path reaches the application byte for byte, `%2F` and `..` included."""
+    host = "localhost" if isinstance(address, UnixAddress) else str(address)
+    return URL(f"http://{host}{target}", encoded=True)
