@@ -11,7 +11,8 @@ from ..model.settings import EngineSettings
 from .connection import Connection
 from .pump import Relay, Tally
 
-_CLOSE_TIMEOUT = 2.0
+LOOK_EVERY = 5.0
+"""Seconds between two looks at clients that are not read."""
 
 
 class Forward(ABC):
@@ -35,6 +36,7 @@ class Forward(ABC):
         self._relays: set[Relay] = set()
         self._relay_ended = asyncio.Event()
         self._connection: Connection | None = None
+        self._look: asyncio.TimerHandle | None = None
         self._closed = False
 
     @property
@@ -97,14 +99,12 @@ class Forward(ABC):
         A channel that the remote host has not opened yet is closed when it is.
         """
         self._closed = True
+        if self._look is not None:
+            self._look.cancel()
         await self._stop_listening()
         for relay in list(self._relays):
             relay.fail(None)
-        try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
-                await self._streams_gone(lambda relay: not relay.opening)
-        except TimeoutError:
-            pass  # the remote host does not confirm: its channels end with the connection
+        await self._streams_gone(lambda relay: not relay.opening)
 
     @abstractmethod
     async def _stop_listening(self) -> None:
@@ -116,7 +116,7 @@ class Forward(ABC):
             await self._relay_ended.wait()
 
     def _new_relay(self) -> Relay:
-        relay = Relay(self._tally, self._ended)
+        relay = Relay(self._tally, self._ended, self._held)
         self._relays.add(relay)
         self._tally.streams_open += 1
         self._tally.streams_total += 1
@@ -130,6 +130,17 @@ class Forward(ABC):
             self.last_error = relay.error
         self._relay_ended.set()
         self._on_change()
+
+    def _held(self) -> None:
+        """A stream waits: look now and then whether its client is still there."""
+        if self._look is None and not self._closed:
+            self._look = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look_after)
+
+    def _look_after(self) -> None:
+        self._look = None
+        still_held = [relay.look_after() for relay in list(self._relays)]
+        if any(still_held):
+            self._held()
 
     def _succeeded(self) -> None:
         if self.last_error is not None:

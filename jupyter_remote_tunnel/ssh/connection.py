@@ -56,7 +56,8 @@ class Connection:
     """An open connection. `host_key` is the fingerprint "SHA256:…" that the host proved to hold.
 
     `lost` is done when the connection is gone, and its result (never an exception) says why:
-    `Transient` when it broke, `Fatal` of code "closed" after `close()`. `flow` is how bytes pass it.
+    `Transient` when it broke, `Fatal` of code "closed" after `close()`. `flow` is how bytes
+    pass it.
     """
 
     def __init__(

@@ -13,6 +13,7 @@ session of asyncssh. It holds the contract of a stream:
 """
 
 import asyncio
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from typing import Any
 import asyncssh
 from typing_extensions import override
 
-from ..model.errors import Fatal, RemoteTunnelError
+from ..model.errors import RemoteTunnelError
 from .connection import Channel
 from .flow import Flow
 
@@ -55,9 +56,20 @@ class Tally:
 
 
 class Relay:
-    """One stream. `on_end` is called once, when nothing of it is left: no socket and no channel."""
+    """One stream.
 
-    def __init__(self, tally: Tally, on_end: "Callable[[Relay], None]") -> None:
+    :param on_end: called once, when nothing of it is left: no socket, and no channel but one that
+        only waits for the remote host to confirm its end.
+    :param on_held: called whenever its local end is made to wait: a reset would go unnoticed while
+        nobody reads, so `look_after` is to be called now and then.
+    """
+
+    def __init__(
+        self,
+        tally: Tally,
+        on_end: "Callable[[Relay], None]",
+        on_held: Callable[[], None] = lambda: None,
+    ) -> None:
         self.local = LocalEnd(self)
         self.remote = RemoteEnd(self)
         self.tally = tally
@@ -67,6 +79,7 @@ class Relay:
         self.flow: Flow | None = None
         self.greeting: Greeting | None = None
         self._on_end = on_end
+        self._on_held = on_held
         self._held = _OPENING
         self._reading = True
         self._early: list[bytes] = []
@@ -127,7 +140,7 @@ class Relay:
         """The channel is there."""
         self.channel = channel
         if self._over:
-            channel.abort()
+            self._abort_channel()
         elif self.transport is not None:
             self._start()
         else:
@@ -182,6 +195,17 @@ class Relay:
         if self._reading and self.transport is not None and not self._local_ended:
             self._reading = False
             self.transport.pause_reading()
+            self._on_held()
+
+    def look_after(self) -> bool:
+        """Find out whether the local end was reset while it is not read; whether it still waits."""
+        if self._reading or self.transport is None or self._local_ended:
+            return False
+        watch = select.poll()
+        watch.register(self.transport.get_extra_info("socket").fileno(), 0)
+        if any(event & select.POLLERR for _, event in watch.poll(0)):
+            self.fail(None)
+        return True
 
     def release(self, why: int) -> None:
         """This reason not to read is gone."""
@@ -240,19 +264,20 @@ class Relay:
             self.channel.close()
 
     def channel_lost(self, error: Exception | None) -> None:
-        """The channel is gone."""
+        """The channel is gone. If the remote host closed it, all it sent was taken before; it may
+        leave out to say that it sends no more.
+        """
         self.channel = None
-        self.deliver()
-        if self._remote_ended and (error is None or self._local_ended):
-            # Nobody will take what the local end might still send, but it gets what it is owed.
+        broken = error is not None or self.flow is None or self.flow.ended
+        if self._over:
+            pass
+        elif broken and not (self._local_ended and self._remote_ended):
+            self.fail(None)  # the connection is gone, and who detaches the forward knows why
+        else:
+            # Nobody takes what the local end might still send, but it gets what it is owed.
+            self.deliver()
             if self.transport is not None:
                 self.transport.close()
-        elif not self._over:
-            self.fail(
-                Fatal("The remote end of the stream was reset.", code="forward_refused")
-                if error is None
-                else None
-            )
         self._tell_end()
 
     def local_lost(self) -> None:
@@ -260,8 +285,8 @@ class Relay:
         self.transport = None
         self._over = True
         self._early.clear()
-        if self.channel is not None and not (self._local_ended and self._remote_ended):
-            self.channel.abort()
+        if not (self._local_ended and self._remote_ended):
+            self._abort_channel()
         self._tell_end()
 
     def fail(self, error: RemoteTunnelError | None) -> None:
@@ -289,8 +314,15 @@ class Relay:
             self._over = True
             self.error = error
         self._early.clear()
+        self._abort_channel()
+
+    def _abort_channel(self) -> None:
+        """Close the channel and drop what it holds. The remote host may take long to confirm it: it
+        first delivers what it has got.
+        """
         if self.channel is not None:
-            self.channel.abort()
+            channel, self.channel = self.channel, None
+            channel.abort()
 
     def _reset_local(self) -> None:
         if self.transport is not None:

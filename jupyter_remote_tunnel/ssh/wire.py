@@ -65,11 +65,13 @@ class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
 
     @override
     def eof_received(self) -> bool:
+        self._flow.ended = True
         self.connection.eof_received()
         return False
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
+        self._flow.ended = True
         self.connection.connection_lost(exc)
 
     @override
@@ -96,6 +98,7 @@ class Outlet(asyncio.Transport):
     @override
     def abort(self) -> None:
         self._flow.flush()
+        self._flow.ended = True
         self._transport.abort()
 
     @override

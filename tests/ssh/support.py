@@ -1,0 +1,143 @@
+"""What the tests of `ssh/` share: connecting to a bed's hosts, opening forwards, plain clients."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from jupyter_remote_tunnel.model.address import UnixAddress, parse_address
+from jupyter_remote_tunnel.model.forward import ForwardSpec
+from jupyter_remote_tunnel.model.settings import EngineSettings
+from jupyter_remote_tunnel.model.spec import OnConflict, SshOptions
+from jupyter_remote_tunnel.ssh.config import resolve
+from jupyter_remote_tunnel.ssh.connection import Connection, open_connection
+from jupyter_remote_tunnel.ssh.forward import Forward, make_forward
+from jupyter_remote_tunnel.ssh.hop import Hop
+from tests.support.sshd import SshBed
+
+PATIENCE = 30.0
+
+
+async def route_to(bed: SshBed, alias: str, options: SshOptions | None = None) -> tuple[Hop, ...]:
+    """The route to a host of the bed, by the bed's configuration."""
+    options = options or SshOptions(config_file=str(bed.config_file))
+    return await resolve(alias, options, EngineSettings(ssh_config=str(bed.config_file)))
+
+
+@contextlib.asynccontextmanager
+async def connect(
+    bed: SshBed, alias: str, options: SshOptions | None = None
+) -> AsyncIterator[Connection]:
+    """The connection to the last hop of a host's route, all hops opened one over the other."""
+    async with contextlib.AsyncExitStack() as stack:
+        via: Connection | None = None
+        for hop in await route_to(bed, alias, options):
+            via = await open_connection(hop, via=via)
+            stack.push_async_callback(via.close)
+        assert via is not None
+        yield via
+
+
+class Forwarding:
+    """Opens forwards over one connection; all are closed at the end."""
+
+    def __init__(self, connection: Connection | None, settings: EngineSettings) -> None:
+        self.connection = connection
+        self.settings = settings
+        self.folder = Path(tempfile.mkdtemp(prefix="jrt-"))
+        self.changes = asyncio.Event()
+        self._forwards: list[Forward] = []
+
+    def make(self, spec: str, *, on_conflict: OnConflict = "fail") -> Forward:
+        """A forward that is not open yet."""
+        forward = make_forward(
+            ForwardSpec.parse(spec),
+            self.settings,
+            private_dir=self.folder,
+            on_conflict=on_conflict,
+            on_change=self.changes.set,
+        )
+        self._forwards.append(forward)
+        return forward
+
+    async def open(self, spec: str, *, on_conflict: OnConflict = "fail") -> Forward:
+        """A forward that listens, attached to the connection if there is one."""
+        forward = self.make(spec, on_conflict=on_conflict)
+        await forward.listen()
+        if self.connection is not None:
+            await forward.attach(self.connection)
+        return forward
+
+    async def until(self, ask: Callable[[], bool], patience: float = PATIENCE) -> None:
+        """Wait until `ask()` is true; asked again whenever a forward reports a change."""
+        async with asyncio.timeout(patience):
+            while not ask():
+                self.changes.clear()
+                await self.changes.wait()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for forward in self._forwards:
+            await forward.close()
+        shutil.rmtree(self.folder)
+
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def dial(bound: str | None) -> Stream:
+    """Connect to where a forward listens."""
+    assert bound is not None
+    address = parse_address(bound)
+    if isinstance(address, UnixAddress):
+        return await asyncio.open_unix_connection(address.path)
+    return await asyncio.open_connection(address.host, address.port)
+
+
+@contextlib.asynccontextmanager
+async def dialled(bound: str | None) -> AsyncIterator[Stream]:
+    """`dial`, and the connection closed at the end, whatever became of it; what was not sent by then
+    is not.
+    """
+    reader, writer = await dial(bound)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def ask(bound: str | None, question: bytes) -> bytes:
+    """Send a question and its end, and return all of the answer."""
+    async with asyncio.timeout(PATIENCE), dialled(bound) as (reader, writer):
+        writer.write(question)
+        writer.write_eof()
+        return await reader.read()
+
+
+def descriptors() -> int:
+    """How many file descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def open_channels(connection: Connection) -> int:
+    """How many channels the connection holds, as asyncssh counts them."""
+    return len(connection._ssh._channels)
+
+
+def task_names() -> set[str]:
+    """Names of the tasks that run, without the test's own."""
+    mine = asyncio.current_task()
+    return {task.get_name() for task in asyncio.all_tasks() if task is not mine}

@@ -1,0 +1,387 @@
+"""-L over a real sshd: the contract of a stream, and a listener that outlives its connections."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+
+from jupyter_remote_tunnel.model.errors import Fatal, Transient
+from jupyter_remote_tunnel.model.settings import EngineSettings
+from jupyter_remote_tunnel.ssh import base_forward
+from jupyter_remote_tunnel.ssh.connection import CHANNEL_WINDOW, Connection
+from tests.ssh.support import (
+    PATIENCE,
+    Forwarding,
+    ask,
+    connect,
+    descriptors,
+    dial,
+    dialled,
+    open_channels,
+    task_names,
+)
+from tests.support.echo import digest, pattern, serve
+from tests.support.sshd import SshBed, Sshd
+
+MANY = 64 << 20
+
+
+async def test_a_stream_goes_both_ways_and_is_counted(forwarding: Forwarding) -> None:
+    with serve("echo") as echo:
+        forward = await forwarding.open(f"-L 0:localhost:{echo.port}")
+        assert await ask(forward.bound, b"hello") == b"hello"
+        await forwarding.until(lambda: forward.streams_open == 0)
+        assert (forward.streams_total, forward.bytes_in, forward.bytes_out) == (1, 5, 5)
+        assert forward.last_error is None
+
+
+async def test_both_loopback_addresses_listen_on_one_port(forwarding: Forwarding) -> None:
+    with serve("echo") as echo:
+        forward = await forwarding.open(f"-L 0:localhost:{echo.port}")
+        assert forward.bound is not None
+        host, _, port = forward.bound.rpartition(":")
+        assert host == "127.0.0.1"
+        assert await ask(f"[::1]:{port}", b"six") == b"six"
+
+
+@pytest.mark.parametrize(
+    ("listens", "unix"), [("0", True), ("private", False), ("private/x-1", True)]
+)
+async def test_sockets_on_either_side(forwarding: Forwarding, listens: str, unix: bool) -> None:
+    with serve("echo", unix=unix) as echo:
+        to = echo.path if unix else f"localhost:{echo.port}"
+        forward = await forwarding.open(f"-L {listens}:{to}")
+        assert await ask(forward.bound, b"hello") == b"hello"
+
+
+async def test_a_private_socket_is_ours_alone_and_gone_at_the_end(forwarding: Forwarding) -> None:
+    forward = await forwarding.open("-L private/app:localhost:1")
+    path = Path(forward.bound or "")
+    assert path == forwarding.folder / "app"
+    assert path.stat().st_mode & 0o777 == 0o600
+    await forward.close()
+    assert not path.exists()
+
+
+async def test_upload_arrives_whole(forwarding: Forwarding) -> None:
+    with serve("sink") as sink:
+        forward = await forwarding.open(f"-L 0:localhost:{sink.port}")
+        answer = await ask(forward.bound, pattern(MANY))
+        assert answer.decode() == digest(pattern(MANY))
+        await forwarding.until(lambda: forward.streams_open == 0)
+        assert forward.bytes_out == MANY
+
+
+async def test_download_arrives_whole(forwarding: Forwarding) -> None:
+    with serve("source", size=MANY) as source:
+        forward = await forwarding.open(f"-L 0:localhost:{source.port}")
+        assert digest(await ask(forward.bound, b"")) == digest(pattern(MANY))
+        await forwarding.until(lambda: forward.streams_open == 0)
+        assert forward.bytes_in == MANY
+
+
+@pytest.mark.parametrize("hops", [2, 3])
+async def test_streams_through_jump_hosts(ssh_bed: SshBed, hops: int) -> None:
+    ssh_bed.host("hop1")
+    for number in range(2, hops + 1):
+        ssh_bed.host(f"hop{number}", client=[f"ProxyJump hop{number - 1}"])
+    with serve("sink") as sink, serve("source", size=MANY // 4) as source:
+        async with (
+            connect(ssh_bed, f"hop{hops}") as connection,
+            Forwarding(connection, EngineSettings()) as forwarding,
+        ):
+            up = await forwarding.open(f"-L 0:localhost:{sink.port}")
+            down = await forwarding.open(f"-L 0:localhost:{source.port}")
+            sent, got = await asyncio.gather(
+                ask(up.bound, pattern(MANY // 4)), ask(down.bound, b"")
+            )
+            assert sent.decode() == digest(got) == digest(pattern(MANY // 4))
+
+
+async def test_the_client_ends_first_and_still_gets_the_reply(forwarding: Forwarding) -> None:
+    with serve("reply") as server:
+        forward = await forwarding.open(f"-L 0:localhost:{server.port}")
+        assert await ask(forward.bound, b"x" * 1000) == b"got 1000 bytes"
+
+
+async def test_the_server_ends_first_and_still_gets_the_rest(forwarding: Forwarding) -> None:
+    with serve("half_close") as server:
+        forward = await forwarding.open(f"-L 0:localhost:{server.port}")
+        async with dialled(forward.bound) as (reader, writer):
+            assert await reader.read() == b"hello"
+            writer.write(b"x" * 1000)
+            await writer.drain()
+            await asyncio.to_thread(server.wait_for, lambda s: s.received == 1000)
+        await forwarding.until(lambda: forward.streams_open == 0)
+
+
+async def test_what_the_client_sends_before_the_channel_is_open_is_kept(
+    forwarding: Forwarding,
+) -> None:
+    """The stream waits for its connection: all that is sent meanwhile arrives, in order."""
+    connection, forwarding.connection = forwarding.connection, None
+    assert connection is not None
+    with serve("sink") as sink:
+        forward = await forwarding.open(f"-L 0:localhost:{sink.port}")
+        async with dialled(forward.bound) as (reader, writer):
+            data = pattern(1 << 20)
+            writer.write(data)
+            writer.write_eof()
+            await forwarding.until(lambda: forward.streams_open == 1)
+            await forward.attach(connection)
+            assert (await reader.read()).decode() == digest(data)
+
+
+async def test_a_reader_that_stops_holds_the_sender_back(
+    forwarding: Forwarding, connection: Connection
+) -> None:
+    """Remote → local: what waits here is bounded by the window, and nothing is lost."""
+    size = 64 << 20
+    with serve("source", size=size) as source:
+        forward = await forwarding.open(f"-L 0:localhost:{source.port}")
+        async with dialled(forward.bound) as (reader, _):
+            await reader.readexactly(1)
+            # Others go on, and while they do the stopped one takes no more than its window.
+            for _ in range(20):
+                await connection.rtt()
+            kernel = 16 << 20  # sockets' own buffers grow; they are not ours
+            assert forward.bytes_in <= CHANNEL_WINDOW + kernel < size
+            rest = await reader.read()
+        assert digest(pattern(1) + rest) == digest(pattern(size))
+
+
+async def test_a_server_that_does_not_read_holds_the_client_back(
+    forwarding: Forwarding, connection: Connection
+) -> None:
+    """Local → remote: the client cannot push more than the buffers on the way hold."""
+    with serve("silent") as server:
+        forward = await forwarding.open(f"-L 0:localhost:{server.port}")
+        async with dialled(forward.bound) as (_, writer):
+            writer.write(pattern(MANY))
+            for _ in range(20):
+                await connection.rtt()
+            before = forward.bytes_out
+            await connection.exec(["true"])
+            assert forward.bytes_out == before < MANY
+            channel = next(iter(connection._ssh._channels.values()))
+            assert channel.get_write_buffer_size() < 1 << 20
+
+
+async def test_a_client_that_resets_while_it_is_not_read_is_noticed(
+    forwarding: Forwarding, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_forward, "LOOK_EVERY", 0.02)
+    with serve("silent") as server:
+        forward = await forwarding.open(f"-L 0:localhost:{server.port}")
+        async with dialled(forward.bound) as (_, writer):
+            writer.write(pattern(MANY))
+            for _ in range(20):
+                await connection.rtt()
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, linger
+            )
+            writer.transport.abort()
+        await forwarding.until(lambda: forward.streams_open == 0)
+
+
+async def test_a_refused_destination_resets_the_client_and_keeps_the_reason(
+    forwarding: Forwarding,
+) -> None:
+    with serve("echo") as echo:
+        port = echo.port
+    forward = await forwarding.open(f"-L 0:localhost:{port}")
+    with pytest.raises(ConnectionResetError):
+        await ask(forward.bound, b"hello")
+    await forwarding.until(lambda: forward.streams_open == 0)
+    error = forward.last_error
+    assert isinstance(error, Fatal)
+    assert error.code == "forward_refused"
+    assert error.hop == "gpu01"
+    assert f"localhost:{port}" in error.message
+    assert "Connection refused" in error.message
+
+
+async def test_a_success_clears_the_last_error(forwarding: Forwarding) -> None:
+    with serve("echo") as echo:
+        port = echo.port
+    forward = await forwarding.open(f"-L 0:localhost:{port}")
+    with pytest.raises(ConnectionResetError):
+        await ask(forward.bound, b"hello")
+    with serve("echo", port=port):
+        assert await ask(forward.bound, b"hello") == b"hello"
+        assert forward.last_error is None
+
+
+async def test_a_socket_that_is_not_there_and_one_that_is_forbidden_read_the_same(
+    forwarding: Forwarding,
+) -> None:
+    forward = await forwarding.open("-L private:/nowhere/socket")
+    assert await ask(forward.bound, b"hello") == b""
+    await forwarding.until(lambda: forward.last_error is not None)
+    assert forward.last_error is not None
+    assert "/nowhere/socket" in forward.last_error.message
+    assert "AllowStreamLocalForwarding" in forward.last_error.hint
+    assert "nothing listens" in forward.last_error.hint
+
+
+async def test_a_server_that_forbids_forwards_is_named(ssh_bed: SshBed) -> None:
+    ssh_bed.host("gpu01", server=["AllowTcpForwarding no"])
+    async with (
+        connect(ssh_bed, "gpu01") as connection,
+        Forwarding(connection, EngineSettings()) as forwarding,
+    ):
+        forward = await forwarding.open("-L 0:localhost:5006")
+        with pytest.raises(ConnectionResetError):
+            await ask(forward.bound, b"hello")
+        await forwarding.until(lambda: forward.last_error is not None)
+        assert forward.last_error is not None
+        assert "does not allow" in forward.last_error.message
+        assert "AllowTcpForwarding" in forward.last_error.hint
+
+
+async def test_a_destination_that_resets_ends_the_stream(forwarding: Forwarding) -> None:
+    with serve("reset") as server:
+        forward = await forwarding.open(f"-L 0:localhost:{server.port}")
+        async with dialled(forward.bound) as (reader, writer):
+            writer.write(b"once")
+            assert await reader.read() == b"once"
+            writer.close()
+        await forwarding.until(lambda: forward.streams_open == 0)
+
+
+async def test_clients_that_abort_while_their_channel_opens_leave_nothing(
+    forwarding: Forwarding, connection: Connection
+) -> None:
+    with serve("echo") as echo:
+        forward = await forwarding.open(f"-L 0:localhost:{echo.port}")
+        assert await ask(forward.bound, b"warm") == b"warm"
+        await forwarding.until(lambda: forward.streams_open == 0)
+        before = descriptors(), open_channels(connection), task_names()
+        for number in range(500):
+            reset_client(forward.bound, early=b"x" * (number % 3))
+            if number % 50 == 0:
+                assert await ask(forward.bound, b"still") == b"still"
+        await forwarding.until(lambda: forward.streams_total >= 510 and not forward.streams_open)
+        await connection.rtt()
+        assert (descriptors(), open_channels(connection), task_names()) == before
+
+
+def reset_client(bound: str | None, early: bytes) -> None:
+    """Connect, perhaps send something, and reset, all before anybody can have reacted."""
+    assert bound is not None
+    host, _, port = bound.rpartition(":")
+    client = socket.create_connection((host, int(port)))
+    client.sendall(early)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+async def test_a_stream_survives_until_the_connection_is_back(
+    forwarding: Forwarding, connection: Connection, ssh_bed: SshBed, sshd: Sshd
+) -> None:
+    with serve("echo") as echo:
+        forward = await forwarding.open(f"-L 0:localhost:{echo.port}")
+        bound = forward.bound
+        async with dialled(bound) as (reader, writer):
+            writer.write(b"hello")
+            assert await reader.readexactly(5) == b"hello"
+            sshd.kill()
+            reason = await connection.lost
+            assert isinstance(reason, Transient)
+            forward.detach(reason)
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+        waiting = asyncio.get_running_loop().create_task(ask(bound, b"again"), name="waits")
+        await forwarding.until(lambda: forward.streams_open == 1)
+        sshd.start()
+        async with connect(ssh_bed, "gpu01") as second:
+            await forward.attach(second)
+            assert await waiting == b"again"
+            assert forward.bound == bound
+
+
+async def test_a_stream_does_not_wait_for_ever(ssh_bed: SshBed) -> None:
+    async with Forwarding(None, EngineSettings(stream_wait=0.1)) as forwarding:
+        forward = await forwarding.open("-L 0:localhost:1")
+        forward.detach(Transient("The connection to gpu01 was lost.", code="connection_lost"))
+        with pytest.raises(ConnectionResetError):
+            await ask(forward.bound, b"")
+        await forwarding.until(lambda: forward.streams_open == 0)
+        assert forward.last_error is not None
+        assert "The connection to gpu01 was lost." in forward.last_error.message
+
+
+async def test_too_many_streams_are_refused(connection: Connection) -> None:
+    async with Forwarding(connection, EngineSettings(max_streams=2)) as forwarding:
+        with serve("echo") as echo:
+            forward = await forwarding.open(f"-L 0:localhost:{echo.port}")
+            async with dialled(forward.bound), dialled(forward.bound):
+                await asyncio.to_thread(echo.wait_for, lambda server: server.live == 2)
+                await connection.rtt()
+                with pytest.raises(ConnectionResetError):
+                    await ask(forward.bound, b"third")
+                assert forward.last_error is not None
+                assert forward.last_error.code == "too_many"
+
+
+async def test_close_resets_streams_and_frees_the_port(
+    forwarding: Forwarding, connection: Connection
+) -> None:
+    with serve("echo") as echo:
+        forward = await forwarding.open(f"-L 0:localhost:{echo.port}")
+        async with dialled(forward.bound) as (reader, writer):
+            writer.write(b"x")
+            await reader.readexactly(1)
+            await forward.close()
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+        with pytest.raises(ConnectionRefusedError):
+            await dial(forward.bound)
+        assert forward.streams_open == 0
+        await connection.rtt()
+        assert open_channels(connection) == 0
+        await forward.close()
+
+
+async def test_drain_lets_running_streams_end(forwarding: Forwarding) -> None:
+    with serve("echo") as echo:
+        forward = await forwarding.open(f"-L 0:localhost:{echo.port}")
+        async with dialled(forward.bound) as (reader, writer):
+            writer.write(b"x")
+            await reader.readexactly(1)
+            draining = asyncio.get_running_loop().create_task(forward.drain(PATIENCE), name="drain")
+            await asyncio.sleep(0)
+            with pytest.raises(ConnectionRefusedError):
+                await dial(forward.bound)
+            writer.write(b"more")
+            assert await reader.readexactly(4) == b"more"
+            writer.write_eof()
+            assert await reader.read() == b""
+            writer.close()
+            await draining
+
+
+async def test_drain_ends_after_its_time(forwarding: Forwarding) -> None:
+    with serve("echo") as echo:
+        forward = await forwarding.open(f"-L 0:localhost:{echo.port}")
+        async with dialled(forward.bound) as (reader, writer):
+            writer.write(b"x")
+            await reader.readexactly(1)
+            await forward.drain(0.05)
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+
+
+async def test_closing_while_a_stream_waits_for_its_connection() -> None:
+    async with Forwarding(None, EngineSettings()) as forwarding:
+        forward = await forwarding.open("-L 0:localhost:1")
+        async with dialled(forward.bound) as (reader, _):
+            await forwarding.until(lambda: forward.streams_open == 1)
+            await forward.close()
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        assert forward.streams_open == 0
