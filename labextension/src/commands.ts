@@ -157,17 +157,12 @@ function addApplicationCommands(options: CommandOptions): void {
   commands.addCommand(CommandIDs.openInTab, {
     label: trans.__('Open Remote Application…'),
     icon: tabIcon,
+    isVisible: () => options.hasTabs,
+    isEnabled: args => options.hasTabs && ('app' in args || hasApplications()),
     execute: async args => {
       const application = await pickApplication(options, args);
-      if (!application) {
-        return;
-      }
-      if (options.hasTabs) {
+      if (application) {
         await openTab(options, application);
-      } else {
-        await commands.execute(CommandIDs.openInBrowser, {
-          app: application.id
-        });
       }
     }
   });
@@ -230,10 +225,14 @@ async function addTunnel(
 
 async function closeTunnels(
   options: CommandOptions,
-  tunnels: readonly TunnelStatus[]
+  chosen: readonly TunnelStatus[]
 ): Promise<void> {
   const { manager, trans } = options;
   const policy = options.confirmClose();
+  // Nothing tells of streams that come and go.
+  await manager.refresh();
+  const ids = new Set(chosen.map(({ id }) => id));
+  const tunnels = manager.tunnels.filter(({ id }) => ids.has(id));
   const inUse = tunnels.some(tunnel =>
     tunnel.forwards.some(forward => forward.streams.open > 0)
   );
