@@ -327,7 +327,7 @@ function Addresses(props: {
   );
 }
 
-/** A button that runs a command. */
+/** A button that runs a command, where the command makes sense. */
 function Action(
   props: Context & {
     command: string;
@@ -335,8 +335,11 @@ function Action(
     icon: LabIcon;
     label: string;
   }
-): JSX.Element {
+): JSX.Element | null {
   const { args, command, commands, icon, label } = props;
+  if (!commands.isVisible(command, args)) {
+    return null;
+  }
   return (
     <button
       className="jp-RemoteTunnel-action"
