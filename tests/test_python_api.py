@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from bokeh.client import pull_session
-from bokeh.models import Div
+from bokeh.models.widgets import Div
 
 import jupyter_remote_tunnel
 from jupyter_remote_tunnel.engine.discovery import find_engine

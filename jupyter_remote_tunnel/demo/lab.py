@@ -68,7 +68,10 @@ def _config(folder: Path, token: str, target: Target) -> dict[str, Any]:
             "jpserver_extensions": {"jupyter_remote_tunnel": True, "jupyterlab": True},
         },
         "IdentityProvider": {"token": token},
+        # Nothing looks around on this machine or in the network: it starts faster, and npm, which
+        # is asked for language servers, would leave files in the home directory.
         "LabApp": {"news_url": None, "extension_manager": "readonly"},
+        "LanguageServerManager": {"autodetect": False},
         "TunnelManager": {
             "ssh_config": str(target.ssh_config),
             "tunnels": [
@@ -102,10 +105,12 @@ a Bokeh application and a kernel. Open the application from the sidebar, or go o
         (
             "code",
             """\
+import asyncio
 from bokeh.client import pull_session
 
 url = %tunnel url mine
-session = pull_session(url=f"{url}/plot")
+# Bokeh's client runs an event loop of its own, as a cell already does: so on a thread.
+session = await asyncio.to_thread(pull_session, url=f"{url}/plot")
 session.document.title""",
         ),
         ("markdown", "A kernel that runs on the host, for `jupyter console --existing`:"),

@@ -1,0 +1,126 @@
+"""The demo from its start to its end, which leaves nothing; also where its start fails half-way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_remote_tunnel.demo.lab import environment
+from tests.support.leaks import no_new_processes
+from tests.support.process import Child, child
+from tests.support.user import User
+
+
+@pytest.fixture
+def nothing_left_of_it(user: User) -> Iterator[None]:
+    """The demo leaves no process and, of all that it wrote, no file."""
+    before = _files(user.folder)
+    with no_new_processes():
+        yield
+    assert _files(user.folder) == before
+
+
+def _files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def start(user: User, *words: str, env: dict[str, str] | None = None) -> Any:
+    command = [sys.executable, "-m", "jupyter_remote_tunnel.cli", "demo", *words]
+    return child(command, env={**user.environment, **(env or {})}, cwd=user.folder)
+
+
+def url_of(demo: Child) -> str:
+    return demo.wait_for_line(r"^\s+(http://localhost:\S+)")[1]
+
+
+@pytest.mark.usefixtures("nothing_left_of_it")
+def test_check_takes_less_than_thirty_seconds(user: User) -> None:
+    with start(user, "--check") as demo:
+        assert demo.wait() == 0
+        lines = demo.output.splitlines()
+    assert any("first patch" in line for line in lines)
+    assert float(lines[-1].split()[0]) < 30
+
+
+@pytest.mark.usefixtures("nothing_left_of_it")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_shows_a_tunnel_and_an_application_until_it_is_told_to_end(
+    user: User, number: int
+) -> None:
+    with start(user) as demo:
+        url = urllib.parse.urlsplit(url_of(demo))
+        (token,) = urllib.parse.parse_qs(url.query)["token"]
+
+        def ask(path: str) -> Any:
+            address = f"http://{url.netloc}/remote-tunnel/api/{path}"
+            request = urllib.request.Request(address, headers={"Authorization": f"token {token}"})
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+
+        tunnels = {tunnel["name"]: tunnel for tunnel in ask("tunnels")["tunnels"]}
+        assert {tunnel["state"] for tunnel in tunnels.values()} == {"open"}
+        assert {tunnel["kind"] for tunnel in tunnels.values()} == {"application", "forward"}
+        assert "remote plot" in {app["name"] for app in ask("apps")["apps"]}
+        demo.send_signal(number)
+        assert demo.wait() == 0
+
+
+@pytest.mark.usefixtures("nothing_left_of_it")
+def test_its_notebook_runs(user: User) -> None:
+    with start(user) as demo:
+        url_of(demo)
+        (folder,) = (user.folder / "tmp").iterdir()
+        lab = folder / "lab"
+        (notebook,) = (lab / "notebooks").glob("*.ipynb")
+        announcement = next((lab / "runtime").glob("remote-tunnel-*.json"))
+        subprocess.run(
+            ["jupyter", "execute", "--inplace", notebook],
+            env={
+                **environment(lab, user.environment),
+                "JUPYTER_REMOTE_TUNNEL": str(announcement),  # as a kernel of that server has it
+            },
+            check=True,
+        )
+        cells = json.loads(notebook.read_text())["cells"]
+        shown = json.dumps([cell.get("outputs") for cell in cells])
+        for expected in ("demo-host", "Remote signal", "kernel-jrt-"):
+            assert expected in shown
+        demo.send_signal(signal.SIGTERM)
+        assert demo.wait() == 0
+
+
+@pytest.mark.usefixtures("nothing_left_of_it")
+def test_ended_while_it_starts(user: User) -> None:
+    with start(user) as demo:
+        demo.wait_for_line("SSH host")
+        demo.send_signal(signal.SIGTERM)
+        assert demo.wait() == 1
+
+
+@pytest.mark.usefixtures("nothing_left_of_it")
+def test_a_part_that_does_not_start_is_named(user: User, tmp_path: Path) -> None:
+    (tmp_path / "jupyterlab.py").write_text("raise SystemExit('broken on purpose')")
+    with start(user, env={"PYTHONPATH": str(tmp_path)}) as demo:
+        assert demo.wait() == 1
+        assert "JupyterLab ended before it was ready" in demo.output
+        assert "broken on purpose" in demo.output
+        assert "Traceback" not in demo.output
+
+
+def test_only_the_key_of_the_run_is_accepted(user: User) -> None:
+    with start(user) as demo:
+        port = demo.wait_for_line(r"127\.0\.0\.1:(\d+)")[1]
+        words = ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes"]
+        words += ["-o", f"UserKnownHostsFile={os.devnull}", "-p", port, "demo@127.0.0.1", "true"]
+        done = subprocess.run(["ssh", *words], capture_output=True, text=True)
+        assert "Permission denied" in done.stderr
+        demo.send_signal(signal.SIGTERM)
+        demo.wait()
