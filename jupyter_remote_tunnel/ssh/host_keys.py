@@ -217,19 +217,17 @@ class HostKeyJudge:
         """Why the host was not trusted; `cause` is what asyncssh says, for what was not judged
         here."""
         hop, key = self._hop, self._refused
+        if key is None and "revoked" in cause:
+            places = ", ".join(entry.place for entry in self._known.revoked)
+            return self._error("host_key_revoked", f"is revoked ({places}).", _ASK)
         if key is None:
             return Fatal(
                 f"The host certificate of {hop.place} is not valid: {plain(cause)}",
-                code="host_key_revoked" if "revoked" in cause else "host_key_unknown",
+                code="host_key_unknown",
                 hint="Ask who runs the host.",
                 hop=hop.place,
             )
         shown = f"{_type_name(key)} key {key.get_fingerprint()}"
-        for known in self._known.revoked:
-            if known.key == key:
-                return self._error(
-                    "host_key_revoked", f"shows the {shown}, which {known.place} revokes.", _ASK
-                )
         if self._authority:
             return self._error(
                 "host_key_unknown",

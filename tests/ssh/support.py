@@ -107,7 +107,7 @@ async def dial(bound: str | None) -> Stream:
 
 @contextlib.asynccontextmanager
 async def dialled(bound: str | None) -> AsyncIterator[Stream]:
-    """`dial`, and the connection closed at the end, whatever became of it; what was not sent by then
+    """`dial`, and the connection closed at the end, whatever became of it; what was not sent then
     is not.
     """
     reader, writer = await dial(bound)
@@ -135,6 +135,13 @@ def descriptors() -> int:
 def open_channels(connection: Connection) -> int:
     """How many channels the connection holds, as asyncssh counts them."""
     return len(connection._ssh._channels)
+
+
+async def no_channels(connection: Connection) -> None:
+    """Wait until the connection holds no channel."""
+    async with asyncio.timeout(PATIENCE):
+        while open_channels(connection):
+            await connection.rtt()
 
 
 def task_names() -> set[str]:

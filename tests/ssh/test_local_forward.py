@@ -20,7 +20,7 @@ from tests.ssh.support import (
     descriptors,
     dial,
     dialled,
-    open_channels,
+    no_channels,
     task_names,
 )
 from tests.support.echo import digest, pattern, serve
@@ -181,9 +181,7 @@ async def test_a_client_that_resets_while_it_is_not_read_is_noticed(
             for _ in range(20):
                 await connection.rtt()
             linger = struct.pack("ii", 1, 0)
-            writer.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, linger
-            )
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             writer.transport.abort()
         await forwarding.until(lambda: forward.streams_open == 0)
 
@@ -260,14 +258,15 @@ async def test_clients_that_abort_while_their_channel_opens_leave_nothing(
         forward = await forwarding.open(f"-L 0:localhost:{echo.port}")
         assert await ask(forward.bound, b"warm") == b"warm"
         await forwarding.until(lambda: forward.streams_open == 0)
-        before = descriptors(), open_channels(connection), task_names()
+        await no_channels(connection)
+        before = descriptors(), task_names()
         for number in range(500):
             reset_client(forward.bound, early=b"x" * (number % 3))
             if number % 50 == 0:
                 assert await ask(forward.bound, b"still") == b"still"
         await forwarding.until(lambda: forward.streams_total >= 510 and not forward.streams_open)
-        await connection.rtt()
-        assert (descriptors(), open_channels(connection), task_names()) == before
+        await no_channels(connection)
+        assert (descriptors(), task_names()) == before
 
 
 def reset_client(bound: str | None, early: bytes) -> None:
@@ -342,8 +341,7 @@ async def test_close_resets_streams_and_frees_the_port(
         with pytest.raises(ConnectionRefusedError):
             await dial(forward.bound)
         assert forward.streams_open == 0
-        await connection.rtt()
-        assert open_channels(connection) == 0
+        await no_channels(connection)
         await forward.close()
 
 

@@ -1,0 +1,387 @@
+"""Connecting to real sshds: logging in, refusing, losing, and short commands."""
+
+import asyncio
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from jupyter_remote_tunnel.model.errors import Fatal, NeedsUser, RemoteTunnelError, Transient
+from jupyter_remote_tunnel.model.spec import SshOptions
+from jupyter_remote_tunnel.ssh.connection import Connection, open_connection
+from tests.ssh.support import connect, descriptors, no_channels, route_to, task_names
+from tests.support.netns import Namespace
+from tests.support.relay import Relay
+from tests.support.sshd import SshBed, Sshd, make_key
+
+
+async def failing(bed: SshBed, alias: str, options: SshOptions | None = None) -> RemoteTunnelError:
+    """The error with which connecting fails; nothing may be left of the attempt."""
+    before = descriptors(), task_names()
+    with pytest.raises(RemoteTunnelError) as caught:
+        async with connect(bed, alias, options):
+            pass
+    assert (descriptors(), task_names()) == before
+    return caught.value
+
+
+async def test_the_host_key_is_told(connection: Connection, sshd: Sshd) -> None:
+    assert connection.host_key == sshd.fingerprint
+
+
+async def test_aes_gcm_comes_first(connection: Connection) -> None:
+    for direction in ("send_cipher", "recv_cipher"):
+        assert connection._ssh.get_extra_info(direction) == "aes128-gcm@openssh.com"
+
+
+@pytest.mark.parametrize(
+    ("client", "cipher"),
+    [
+        (["Ciphers aes256-ctr,aes128-ctr"], "aes256-ctr"),
+        (["Ciphers chacha20-poly1305@openssh.com", "MACs hmac-sha2-256"], "chacha20-poly1305@op"),
+        (["Compression yes"], "aes128-gcm@openssh.com"),
+    ],
+)
+async def test_configured_algorithms_are_used(
+    ssh_bed: SshBed, client: list[str], cipher: str
+) -> None:
+    ssh_bed.host("gpu01", client=client)
+    async with connect(ssh_bed, "gpu01") as connection:
+        assert connection._ssh.get_extra_info("send_cipher").startswith(cipher)
+        compression = connection._ssh.get_extra_info("send_compression")
+        assert (compression != "none") == ("Compression yes" in client)
+        assert (await connection.exec(["cat"], b"data" * 50_000)).stdout == b"data" * 50_000
+
+
+async def test_algorithms_without_anything_in_common(ssh_bed: SshBed) -> None:
+    ssh_bed.host("gpu01", server=["Ciphers aes128-ctr"], client=["Ciphers aes256-ctr"])
+    error = await failing(ssh_bed, "gpu01")
+    assert (error.code, error.hop) == ("unsupported", "gpu01")
+    assert "aes128-ctr" in error.message
+
+
+async def test_a_command_gets_its_words_and_input_as_they_are(connection: Connection) -> None:
+    done = await connection.exec(["printf", "%s|", "a b", "$HOME", "; exit 3"])
+    assert (done.stdout, done.status) == (b"a b|$HOME|; exit 3|", 0)
+    done = await connection.exec(["sh", "-c", "cat >&2; exit 7"], b"to stderr")
+    assert (done.stdout, done.stderr, done.status) == (b"", b"to stderr", 7)
+    assert (await connection.exec(["sh", "-c", "kill -9 $$"])).status == 128
+
+
+async def test_a_command_that_says_too_much(connection: Connection) -> None:
+    with pytest.raises(Fatal, match="more than 1 MiB") as caught:
+        await connection.exec(["cat", "/dev/zero"])
+    assert caught.value.code == "too_many"
+    await no_channels(connection)
+
+
+async def test_a_host_without_commands(ssh_bed: SshBed) -> None:
+    ssh_bed.host("gpu01", server=["MaxSessions 0"])
+    async with connect(ssh_bed, "gpu01") as connection:
+        with pytest.raises(Fatal, match="runs no command") as caught:
+            await connection.exec(["true"])
+        assert caught.value.code == "forward_refused"
+
+
+async def test_read_file(connection: Connection, tmp_path: Path) -> None:
+    file = tmp_path / "a b'c"
+    file.write_bytes(b"\0data")
+    assert await connection.read_file(str(file)) == b"\0data"
+    with pytest.raises(Fatal, match="No such file") as caught:
+        await connection.read_file(str(tmp_path / "missing"))
+    assert caught.value.code == "not_found"
+    file.write_bytes(bytes((1 << 20) + 1))
+    with pytest.raises(Fatal, match="more than 1 MiB"):
+        await connection.read_file(str(file))
+
+
+async def test_close_is_told_and_idempotent(connection: Connection) -> None:
+    await connection.close()
+    await connection.close()
+    assert connection.lost.result().code == "closed"
+    with pytest.raises(Fatal, match="was closed"):
+        await connection.rtt()
+    with pytest.raises(Fatal, match="was closed"):
+        await connection.exec(["true"])
+
+
+async def test_a_killed_sshd_is_a_lost_connection(connection: Connection, sshd: Sshd) -> None:
+    sshd.kill()
+    error = await connection.lost
+    assert isinstance(error, Transient)
+    assert (error.code, error.hop) == ("connection_lost", "gpu01")
+
+
+async def test_losing_a_jump_host_loses_what_went_through_it(ssh_bed: SshBed) -> None:
+    gateway = ssh_bed.host("gw")
+    ssh_bed.host("gpu01", client=["ProxyJump gw"])
+    async with connect(ssh_bed, "gpu01") as connection:
+        gateway.kill()
+        assert isinstance(await connection.lost, Transient)
+
+
+async def test_a_silent_line_is_noticed_after_interval_times_count(ssh_bed: SshBed) -> None:
+    sshd = ssh_bed.host("gpu01", client=["ServerAliveInterval 1", "ServerAliveCountMax 2"])
+    async with connect(ssh_bed, "gpu01") as connection:
+        loop = asyncio.get_running_loop()
+        with sshd.paused():
+            paused = loop.time()
+            error = await connection.lost
+            assert 1.5 < loop.time() - paused < 6
+        assert isinstance(error, Transient)
+        assert "not responding" in error.message
+
+
+async def test_the_round_trip_is_that_of_the_line(ssh_bed: SshBed) -> None:
+    sshd = ssh_bed.host("gpu01", start=False)
+    sshd.start()
+    with Relay("127.0.0.1", sshd.port) as wire:
+        options = SshOptions(
+            port=wire.port,
+            options=(f"HostKeyAlias=[127.0.0.1]:{sshd.port}",),
+            config_file=str(ssh_bed.config_file),
+        )
+        async with connect(ssh_bed, "gpu01", options) as connection:
+            assert await connection.rtt() < 0.03
+            wire.delay = 0.1
+            assert 0.2 <= await connection.rtt() < 0.4
+
+
+async def test_an_unknown_host_key_is_refused_with_its_fingerprint(ssh_bed: SshBed) -> None:
+    sshd = ssh_bed.host("gpu01", known=False)
+    error = await failing(ssh_bed, "gpu01")
+    assert isinstance(error, Fatal)
+    assert (error.code, error.hop) == ("host_key_unknown", "gpu01")
+    assert sshd.fingerprint in error.message
+    assert "ssh gpu01" in error.hint
+
+
+async def test_a_changed_host_key_is_refused_with_both_fingerprints(ssh_bed: SshBed) -> None:
+    sshd = ssh_bed.host("gpu01", start=False)
+    before = sshd.fingerprint
+    for file in (sshd.host_key, sshd.host_key.with_suffix(".pub")):
+        file.unlink()
+    make_key(sshd.host_key)
+    sshd.start()
+    error = await failing(ssh_bed, "gpu01")
+    assert (error.code, error.hop) == ("host_key_changed", "gpu01")
+    assert sshd.fingerprint in error.message
+    assert before in error.message
+    assert f"{ssh_bed.known_hosts} line 1" in error.message
+    assert "ssh-keygen" in error.hint
+
+
+async def test_a_changed_key_of_another_type_is_changed_too(ssh_bed: SshBed) -> None:
+    sshd = ssh_bed.host("gpu01", start=False)
+    sshd.host_key.unlink()
+    make_key(sshd.host_key, kind="ecdsa")
+    sshd.start()
+    assert (await failing(ssh_bed, "gpu01")).code == "host_key_changed"
+
+
+async def test_a_revoked_host_key(ssh_bed: SshBed) -> None:
+    sshd = ssh_bed.host("gpu01")
+    with ssh_bed.known_hosts.open("a") as file:
+        file.write(f"@revoked * {' '.join(sshd.known_hosts_line.split()[1:])}\n")
+    error = await failing(ssh_bed, "gpu01")
+    assert error.code == "host_key_revoked"
+    assert "line 2" in error.message
+
+
+async def test_an_unknown_jump_host_is_named_with_its_place(ssh_bed: SshBed) -> None:
+    ssh_bed.host("gw", known=False)
+    ssh_bed.host("gpu01", client=["ProxyJump gw"])
+    error = await failing(ssh_bed, "gpu01")
+    assert (error.code, error.hop) == ("host_key_unknown", "gw (hop 1 of 2)")
+
+
+async def test_a_key_that_the_host_does_not_take(ssh_bed: SshBed) -> None:
+    sshd = ssh_bed.host("gpu01")
+    sshd.authorized_keys.write_text("")
+    error = await failing(ssh_bed, "gpu01")
+    assert isinstance(error, Fatal)
+    assert (error.code, error.hop) == ("auth_failed", "gpu01")
+    assert "1 tried" in error.message
+
+
+@pytest.mark.parametrize(
+    ("server", "what"),
+    [
+        (["PasswordAuthentication yes"], "a password"),
+        (["KbdInteractiveAuthentication yes", "UsePAM yes"], "a password or code"),
+    ],
+)
+async def test_a_host_that_would_ask_needs_the_user(
+    ssh_bed: SshBed, server: list[str], what: str
+) -> None:
+    sshd = ssh_bed.host("gpu01", server=[*server, "PermitRootLogin yes"])
+    sshd.authorized_keys.write_text("")
+    error = await failing(ssh_bed, "gpu01")
+    assert isinstance(error, NeedsUser)
+    assert what in error.message
+    assert "ssh-copy-id" in error.hint
+
+
+async def test_a_second_factor_needs_the_user(ssh_bed: SshBed) -> None:
+    ssh_bed.host(
+        "gpu01",
+        server=["AuthenticationMethods publickey,password", "PasswordAuthentication yes",
+                "PermitRootLogin yes"],
+    )  # fmt: skip
+    assert isinstance(await failing(ssh_bed, "gpu01"), NeedsUser)
+
+
+async def test_a_key_with_a_passphrase_needs_the_user_or_an_agent(ssh_bed: SshBed) -> None:
+    sshd = ssh_bed.host("gpu01")
+    locked = make_key(ssh_bed.folder / "locked", passphrase="secret")
+    shutil.copy(f"{locked}.pub", sshd.authorized_keys)
+    options = SshOptions(config_file=str(ssh_bed.config_file), identities=(str(locked),))
+    error = await failing(ssh_bed, "gpu01", options)
+    assert isinstance(error, NeedsUser)
+    assert f"{locked} has a passphrase" in error.message
+    assert f"ssh-add {locked}" in error.hint
+
+
+@pytest.mark.parametrize("public_file", [True, False])
+async def test_the_agent_signs_for_a_file_that_cannot_be_read(
+    ssh_bed: SshBed, public_file: bool
+) -> None:
+    """With IdentitiesOnly the agent's keys count where the configuration names them: known by the
+    file's public half, which an OpenSSH key shows without its passphrase.
+    """
+    sshd = ssh_bed.host("gpu01")
+    named = make_key(ssh_bed.folder / "named")
+    shutil.copy(f"{named}.pub", sshd.authorized_keys)
+    with ssh_bed.agent(ssh_bed.user_key, named) as agent:
+        again = make_key_with_passphrase(named)
+        if not public_file:
+            Path(f"{again}.pub").unlink()
+        options = SshOptions(
+            config_file=str(ssh_bed.config_file),
+            identities=(str(again),),
+            agent_socket=str(agent),
+        )
+        async with connect(ssh_bed, "gpu01", options) as connection:
+            assert (await connection.exec(["true"])).status == 0
+
+
+def make_key_with_passphrase(key: Path) -> Path:
+    """The same key under a passphrase."""
+    import subprocess
+
+    subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", key], check=True)
+    return key
+
+
+async def test_an_agent_that_is_gone_is_told(ssh_bed: SshBed) -> None:
+    sshd = ssh_bed.host("gpu01")
+    sshd.authorized_keys.write_text("")
+    options = SshOptions(config_file=str(ssh_bed.config_file), agent_socket="/nowhere/agent")
+    assert "the agent at /nowhere/agent" in (await failing(ssh_bed, "gpu01", options)).message
+
+
+async def test_nobody_listens(ssh_bed: SshBed) -> None:
+    sshd = ssh_bed.host("gpu01", start=False)
+    error = await failing(ssh_bed, "gpu01")
+    assert isinstance(error, Transient)
+    assert error.code == "connect_failed"
+    assert f"127.0.0.1:{sshd.port}" in error.message
+
+
+async def test_nobody_listens_behind_the_jump_host(ssh_bed: SshBed) -> None:
+    ssh_bed.host("gw")
+    ssh_bed.host("gpu01", client=["ProxyJump gw"], start=False)
+    error = await failing(ssh_bed, "gpu01")
+    assert isinstance(error, Transient)
+    assert error.hop == "gpu01 (hop 2 of 2)"
+    assert "gw (hop 1 of 2) could not connect" in error.message
+
+
+async def test_a_jump_host_that_forbids_to_go_on(ssh_bed: SshBed) -> None:
+    ssh_bed.host("gw", server=["PermitOpen none"])
+    ssh_bed.host("gpu01", client=["ProxyJump gw"])
+    error = await failing(ssh_bed, "gpu01")
+    assert (error.code, error.hop) == ("forward_refused", "gw (hop 1 of 2)")
+
+
+async def test_a_host_name_that_does_not_exist(ssh_bed: SshBed) -> None:
+    ssh_bed.host("gpu01", client=["HostName no-such-host.invalid"])
+    options = SshOptions(
+        config_file=str(ssh_bed.config_file), options=("HostName=no-such-host.invalid",)
+    )
+    error = await failing(ssh_bed, "gpu01", options)
+    assert (error.code, type(error)) == ("host_unresolved", Transient)
+
+
+async def test_a_black_hole_ends_after_the_timeout(ssh_bed: SshBed) -> None:
+    with Namespace() as namespace:
+        ssh_bed.host("gpu01", namespace=namespace, client=["ConnectTimeout 1"])
+        namespace.link_down()
+        error = await failing(ssh_bed, "gpu01")
+        assert isinstance(error, Transient)
+        assert error.code in ("connect_timeout", "network_unreachable")
+
+
+async def test_a_server_that_says_nothing_ends_after_the_timeout(ssh_bed: SshBed) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        ssh_bed.host("gpu01", start=False)
+        options = SshOptions(
+            port=mute.getsockname()[1],
+            config_file=str(ssh_bed.config_file),
+            options=("ConnectTimeout=1",),
+        )
+        error = await failing(ssh_bed, "gpu01", options)
+        assert (error.code, error.hop) == ("connect_timeout", "gpu01")
+
+
+async def test_what_is_not_an_ssh_server(ssh_bed: SshBed) -> None:
+    async def web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-1.5-old\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(web, "127.0.0.1", 0) as server:
+        ssh_bed.host("gpu01", start=False)
+        options = SshOptions(
+            port=server.sockets[0].getsockname()[1], config_file=str(ssh_bed.config_file)
+        )
+        error = await failing(ssh_bed, "gpu01", options)
+    assert error.code == "unsupported"
+    assert "not an SSH 2 server" in error.message
+
+
+async def test_a_cancelled_attempt_leaves_nothing(ssh_bed: SshBed) -> None:
+    ssh_bed.host("gw")
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        ssh_bed.host("gpu01", client=["ProxyJump gw"], start=False)
+        options = SshOptions(port=mute.getsockname()[1], config_file=str(ssh_bed.config_file))
+        first, last = await route_to(ssh_bed, "gpu01", options)
+        gate = await open_connection(first, via=None)
+        before = descriptors(), task_names()
+        for pause in (0.0, 0.02, 0.2):
+            attempt = asyncio.get_running_loop().create_task(open_connection(last, via=gate))
+            await asyncio.sleep(pause)
+            attempt.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
+        await no_channels(gate)
+        assert (descriptors(), task_names()) == before
+        await gate.close()
+
+
+async def test_a_proxy_command_of_the_users_configuration(ssh_bed: SshBed) -> None:
+    gateway = ssh_bed.host("gw")
+    jump = f"ssh -F {ssh_bed.config_file} -W %h:%p gw"
+    ssh_bed.host("gpu01", client=[f"ProxyCommand {jump}"])
+    async with connect(ssh_bed, "gpu01") as connection:
+        assert (await connection.exec(["echo", "hi"])).stdout == b"hi\n"
+        gateway.kill()
+        assert isinstance(await connection.lost, Transient)
+
+
+async def test_a_proxy_command_that_fails(ssh_bed: SshBed) -> None:
+    ssh_bed.host("gpu01", client=["ProxyCommand false"])
+    error = await failing(ssh_bed, "gpu01")
+    assert isinstance(error, Transient)
+    assert error.hop == "gpu01"
