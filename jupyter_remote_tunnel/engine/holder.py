@@ -186,6 +186,13 @@ class Holder:
             self._undo.close()
             self._change(Phase.CLOSED)
 
+    def abandon(self) -> None:
+        """Take away the socket, the directory and the announcement when this process ends without
+        `close`, as at an exit that nobody awaits (`atexit`). The engine ends by its life line.
+        """
+        if self._announcement.holder_pid == os.getpid():  # not in a fork of ours
+            self._undo.close()
+
     async def __aenter__(self) -> Self:
         await self.open()
         return self

@@ -7,6 +7,7 @@ engines the tunnels that are known are shown as reconnecting.
 """
 
 import asyncio
+import atexit
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -64,6 +65,8 @@ class HeldEngine:
         finally:
             self._holder = holder
             self._signal()
+        # Without a terminal, Ctrl-C ends Jupyter with no stop hook.
+        atexit.register(holder.abandon)
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._follow(holder), name="client of the engine")
 
@@ -75,6 +78,7 @@ class HeldEngine:
             await asyncio.wait([task])
         if self._holder is not None:
             await self._holder.close()
+            atexit.unregister(self._holder.abandon)
 
     @property
     def announcement_file(self) -> str:
