@@ -9,11 +9,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 from aiohttp import web
 
+_T = TypeVar("_T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -48,6 +51,26 @@ async def serve(path: Path, handler: Handler = echo) -> AsyncIterator[list[web.B
         yield seen
     finally:
         await runner.cleanup()
+
+
+@contextlib.contextmanager
+def serve_in_thread(path: Path, handler: Handler) -> Iterator[list[web.BaseRequest]]:
+    """The same for tests that are not asynchronous, such as those with Playwright."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="application")
+    thread.start()
+    stack = contextlib.AsyncExitStack()
+
+    def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+
+    try:
+        yield run(stack.enter_async_context(serve(path, handler)))
+    finally:
+        run(stack.aclose())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 @contextlib.asynccontextmanager
