@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .commands.grammar import Parsed, parse
+from .engine.peer import require_unix
 from .model.errors import BadInput, RemoteTunnelError
 
 if TYPE_CHECKING:
@@ -62,7 +63,10 @@ def _until_signal(work: Coroutine[Any, Any, None]) -> int:
     """Run what lasts until it ends, or is told to by Ctrl-C, SIGTERM or a closed terminal.
 
     `work` is cancelled then, once; if it ends by that cancellation it was not ready yet.
+
+    :raises Fatal: `unsupported`, on Windows.
     """
+    require_unix()
 
     async def supervised() -> int:
         loop = asyncio.get_running_loop()

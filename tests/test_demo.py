@@ -15,7 +15,7 @@ import pytest
 
 from jupyter_remote_tunnel.demo.lab import environment
 from tests.support.leaks import no_new_processes
-from tests.support.process import Child, child
+from tests.support.process import Child, child, program
 from tests.support.user import User
 
 
@@ -48,6 +48,15 @@ def test_check_takes_less_than_thirty_seconds(user: User) -> None:
         lines = demo.output.splitlines()
     assert any("first patch" in line for line in lines)
     assert float(lines[-1].split()[0]) < 30
+
+
+@pytest.mark.usefixtures("nothing_left_of_it")
+def test_openssh_is_not_needed(user: User, tmp_path: Path) -> None:
+    for name in ("cat", "env", "sh", "tail", "uname"):
+        (tmp_path / name).symlink_to(program(name))
+    path = f"{Path(sys.executable).parent}:{tmp_path}"
+    with start(user, "--check", env={"PATH": path}) as demo:
+        assert demo.wait() == 0, demo.output
 
 
 @pytest.mark.usefixtures("nothing_left_of_it")

@@ -5,7 +5,7 @@ a person should read. `open --foreground` and `demo` live in a process of their 
 """
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -203,7 +203,7 @@ async def kernels_connect(engines: Engines, parsed: Parsed) -> Answer:
     return Answer(kernel.as_dict(), lines)
 
 
-def host_request(words: list[str]) -> TunnelRequest:
+def host_request(words: Sequence[str]) -> TunnelRequest:
     """A host with the options of ssh that lead to it, and nothing to forward.
 
     :raises BadInput: it is not that.

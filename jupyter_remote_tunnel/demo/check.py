@@ -19,7 +19,6 @@ from ..kernels import connect
 from ..model.errors import Fatal
 from ..model.status import TunnelStatus
 from . import lab
-from .host import ALIAS
 
 _SECONDS = 15.0
 _PULL = {"msgid": "1", "msgtype": "PULL-DOC-REQ"}
@@ -30,6 +29,9 @@ class Running(Protocol):
 
     @property
     def socket(self) -> str: ...
+
+    @property
+    def words(self) -> tuple[str, ...]: ...
 
     @property
     def tunnels(self) -> dict[str, TunnelStatus]: ...
@@ -46,7 +48,7 @@ async def check_scene(scene: Running, report: Callable[[str], None]) -> None:
             await _check_application(session, url, report)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Fatal(f"{url} does not answer as it should: {error or 'too late'}.") from None
-    await _check_kernel(scene.socket, report)
+    await _check_kernel(scene, report)
 
 
 async def _check_application(
@@ -94,10 +96,10 @@ class _Messages:
                 return content
 
 
-async def _check_kernel(socket: str, report: Callable[[str], None]) -> None:
-    client = await EngineClient.connect(socket, "shell")
+async def _check_kernel(scene: Running, report: Callable[[str], None]) -> None:
+    client = await EngineClient.connect(scene.socket, "shell")
     try:
-        kernel = await connect(client, host_request([ALIAS]), "kernel-demo.json")
+        kernel = await connect(client, host_request(scene.words), lab.KERNEL_FILE)
         report("The kernel on the host answers on its five channels")
         await client.close_tunnel(kernel.tunnel.id)
     finally:

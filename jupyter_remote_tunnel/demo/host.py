@@ -8,6 +8,7 @@ ssh_config with the alias `demo-host` into the folder that it is given.
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Mapping
@@ -22,7 +23,8 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class DemoHost:
-    """The SSH server. `ssh_config` is the file that knows it as `demo-host`.
+    """The SSH server. `ssh_config` is the file that knows it as `demo-host`, and `words` are what
+    one types to reach it: that alias, or options where no OpenSSH is there to read the file.
 
     :param folder: a private directory; keys and configuration are written there.
     :param environ: what commands on the host are given besides HOME.
@@ -33,6 +35,8 @@ class DemoHost:
         self.home = folder / "home"
         self.environ = {**environ, "HOME": str(self.home)}
         self.ssh_config = folder / "config"
+        self._identity = folder / "id_ed25519"
+        self._known_hosts = folder / "known_hosts"
         self.port = 0
         self._commands: set[asyncio.subprocess.Process] = set()
         self._connections: set[asyncssh.SSHServerConnection] = set()
@@ -74,11 +78,25 @@ class DemoHost:
             connection.close()
             await connection.wait_closed()
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of ssh that lead to this host, its name last."""
+        if shutil.which("ssh") is not None:
+            return (ALIAS,)
+        options = (
+            "HostName=127.0.0.1",
+            f"HostKeyAlias={ALIAS}",
+            f"UserKnownHostsFile={self._known_hosts}",
+            "GlobalKnownHostsFile=none",
+            "IdentitiesOnly=yes",
+            "IdentityAgent=none",
+        )
+        login = ("-p", str(self.port), "-l", "demo", "-i", str(self._identity))
+        return (*login, *(word for option in options for word in ("-o", option)), ALIAS)
+
     def _write_files(self, host_key: asyncssh.SSHKey, user_key: asyncssh.SSHKey) -> None:
-        identity = self.folder / "id_ed25519"
-        _write(identity, user_key.export_private_key().decode())
-        known_hosts = self.folder / "known_hosts"
-        _write(known_hosts, f"{ALIAS} {host_key.export_public_key().decode()}")
+        _write(self._identity, user_key.export_private_key().decode())
+        _write(self._known_hosts, f"{ALIAS} {host_key.export_public_key().decode()}")
         _write(
             self.ssh_config,
             f"""\
@@ -87,10 +105,10 @@ Host {ALIAS}
     Port {self.port}
     User demo
     HostKeyAlias {ALIAS}
-    IdentityFile "{identity}"
+    IdentityFile "{self._identity}"
     IdentitiesOnly yes
     IdentityAgent none
-    UserKnownHostsFile "{known_hosts}"
+    UserKnownHostsFile "{self._known_hosts}"
     GlobalKnownHostsFile none
     StrictHostKeyChecking yes
 """,

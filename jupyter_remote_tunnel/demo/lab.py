@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,18 +12,19 @@ from typing import Any
 NOTEBOOK = "Remote tunnels.ipynb"
 APPLICATION = "remote plot"
 PORT = "port to the plot"
+KERNEL_FILE = "kernel-demo.json"
 
 _NEWS = {"fetchNews": "false", "checkForUpdates": False}
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the demo's host offers. `kernel_file` is the bare name of a connection file there."""
+    """What the demo's host offers. `words` lead to it, as typed behind ssh; on it stands a
+    kernel's connection file `KERNEL_FILE`."""
 
-    alias: str
+    words: tuple[str, ...]
     ssh_config: Path
     bokeh_port: int
-    kernel_file: str
 
 
 def environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -76,12 +78,14 @@ def _config(folder: Path, token: str, target: Target) -> dict[str, Any]:
             "ssh_config": str(target.ssh_config),
             "tunnels": [
                 {
-                    "host": target.alias,
-                    "forwards": [f"-L private:{destination}"],
+                    "command": shlex.join(["-L", f"private:{destination}", *target.words]),
                     "name": APPLICATION,
                     "kind": "application",
                 },
-                {"host": target.alias, "forwards": [f"-L 0:{destination}"], "name": PORT},
+                {
+                    "command": shlex.join(["-L", f"0:{destination}", *target.words]),
+                    "name": PORT,
+                },
             ],
         },
     }
@@ -89,18 +93,19 @@ def _config(folder: Path, token: str, target: Target) -> dict[str, Any]:
 
 def notebook(target: Target) -> dict[str, Any]:
     """A notebook that shows `%tunnel`, as nbformat's JSON."""
+    host = shlex.join(target.words)
     cells = [
         (
             "markdown",
             f"""\
 # Remote machines in this Jupyter
 
-The sidebar shows the host `{target.alias}`: an SSH server that runs for this demo alone. On it run
-a Bokeh application and a kernel. Open the application from the sidebar, or go on here.""",
+The sidebar shows the host `{target.words[-1]}`: an SSH server that runs for this demo alone. On it
+run a Bokeh application and a kernel. Open the application from the sidebar, or go on here.""",
         ),
         ("code", "%load_ext jupyter_remote_tunnel\n%tunnel list"),
         ("markdown", "A tunnel of your own; port 0 is any free port on this side:"),
-        ("code", f"%tunnel open -L 0:localhost:{target.bokeh_port} --name mine {target.alias}"),
+        ("code", f"%tunnel open -L 0:localhost:{target.bokeh_port} --name mine {host}"),
         ("markdown", "What code in this kernel can connect to:"),
         (
             "code",
@@ -114,7 +119,7 @@ session = await asyncio.to_thread(pull_session, url=f"{url}/plot")
 session.document.title""",
         ),
         ("markdown", "A kernel that runs on the host, for `jupyter console --existing`:"),
-        ("code", f"%tunnel kernels connect {target.alias} {target.kernel_file}"),
+        ("code", f"%tunnel kernels connect {host} {KERNEL_FILE}"),
         ("code", "%tunnel close mine"),
     ]
     return {

@@ -23,17 +23,18 @@ from . import lab
 from .child import Child
 from .host import ALIAS, DemoHost, commands_environ
 
-_KERNEL_FILE = "kernel-demo.json"
 _ANNOUNCED_SECONDS = 10.0
 _OPEN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Scene:
-    """The running demo. `url` opens its JupyterLab; `socket` is its engine's control socket."""
+    """The running demo. `url` opens its JupyterLab; `socket` is its engine's control socket;
+    `words` lead to its host."""
 
     url: str
     socket: str
+    words: tuple[str, ...]
     tunnels: dict[str, TunnelStatus]
 
 
@@ -83,7 +84,7 @@ async def _scene(report: Report) -> AsyncIterator[Scene]:
         report(f"On it run a Bokeh application on port {port}, and a kernel")
         token = secrets.token_hex(24)
         lab_folder = folder / "lab"
-        lab.write(lab_folder, token, lab.Target(ALIAS, host.ssh_config, port, _KERNEL_FILE))
+        lab.write(lab_folder, token, lab.Target(host.words, host.ssh_config, port))
         jupyter = await stack.enter_async_context(_jupyterlab(folder, lab_folder))
         base_url = jupyter.match[1]
         report(f"JupyterLab runs at {base_url}")
@@ -92,7 +93,7 @@ async def _scene(report: Report) -> AsyncIterator[Scene]:
         for tunnel in tunnels.values():
             report(f"Tunnel “{tunnel.name}” is open: {tunnel.forwards[0].destination}")
         path = f"{base_url}lab/tree/{quote(lab.NOTEBOOK)}?{urlencode({'token': token})}"
-        yield Scene(path, socket, tunnels)
+        yield Scene(path, socket, host.words, tunnels)
 
 
 @contextlib.contextmanager
@@ -137,7 +138,7 @@ def _bokeh(folder: Path, host: DemoHost) -> Child:
 
 def _kernel(folder: Path, host: DemoHost, runtime: Path) -> Child:
     sockets = runtime / "kernel-demo-ipc"
-    connection = [f"-f={runtime / _KERNEL_FILE}", "--transport=ipc", f"--ip={sockets}"]
+    connection = [f"-f={runtime / lab.KERNEL_FILE}", "--transport=ipc", f"--ip={sockets}"]
     return Child(
         "The kernel",
         [sys.executable, "-m", "ipykernel_launcher", *connection],

@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,19 @@ def test_the_local_file_is_private_and_goes_with_the_tunnel(
     engine.close_tunnel(found.tunnel.id)
     assert not path.exists()
     assert not any(socket.exists() for socket in sockets)
+
+
+def test_jupyter_console_uses_it(engine: SyncEngine, kernel: Kernel, user: User) -> None:
+    found = attach(engine, kernel.connection_file)
+    console = subprocess.run(
+        ["jupyter", "console", "--simple-prompt", "--existing", Path(found.connection_file).name],
+        input="print(6 * 7)\nexit(keep_kernel=True)\n",
+        env=user.environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert "42" in console.stdout, console.stderr
 
 
 def test_connecting_again_finds_the_same_tunnel(engine: SyncEngine, kernel: Kernel) -> None:
