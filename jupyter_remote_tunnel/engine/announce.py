@@ -81,7 +81,10 @@ class Announcement:
         :raises OSError: it cannot be read, or another user could have written it.
         :raises ValueError: it is no announcement.
         """
-        data = json.loads(read_private(path))
+        try:
+            data = json.loads(read_private(path))
+        except RecursionError as error:
+            raise ValueError(str(error)) from None
         if not isinstance(data, dict):
             raise ValueError(f"{path} holds no announcement")  # noqa: TRY004
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}

@@ -20,6 +20,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import Callable
 from typing import Annotated, Any, Protocol
 
 import msgspec
@@ -83,7 +84,7 @@ class ControlServer:
         self._listener = listener
         self._sessions = Tasks()
         self._lasting = Tasks()
-        self._count = 0
+        self._admitted: set[Session] = set()
 
     async def serve(self) -> None:
         """Accept clients until this is cancelled."""
@@ -102,14 +103,29 @@ class ControlServer:
             log.warning("A client of another user was refused")
             connection.close()
             return
-        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=MAX_LINE)
-        full = self._count >= CLIENTS
-        session = Session(self._service, reader, writer, self._lasting, full=full)
-        self._count += 1
+        try:
+            reader, writer = await asyncio.open_unix_connection(sock=connection, limit=MAX_LINE)
+        except BaseException:
+            connection.close()
+            raise
+        session = Session(self._service, reader, writer, self._lasting, self._admit)
         try:
             await session.run()
         finally:
-            self._count -= 1
+            self._admitted.discard(session)
+
+    def _admit(self, session: "Session") -> None:
+        """Count a session in, once it has said who it is.
+
+        :raises Fatal: there are too many. The holder always has a place.
+        """
+        if len(self._admitted) >= CLIENTS and session.client != "holder":
+            raise Fatal(
+                f"The engine has {CLIENTS} clients already.",
+                code="too_many",
+                hint="Close some of them: notebooks, terminals, Jupyter servers.",
+            )
+        self._admitted.add(session)
 
     async def close(self) -> None:
         """End every session and what they asked for."""
@@ -128,15 +144,14 @@ class Session:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         lasting: Tasks,
-        *,
-        full: bool,
+        admit: "Callable[[Session], None]",
     ) -> None:
-        """:param full: refuse it, unless it is the holder."""
+        """:param admit: called when `client` is known; raises if there is no place for it."""
         self._service = service
         self._reader = reader
         self._writer = writer
         self._lasting = lasting
-        self._full = full
+        self._admit = admit
         self._own = Tasks()
         # Lines, and whether they answer a request.
         self._outgoing: Latest[tuple[bytes, bool]] = Latest()
@@ -158,8 +173,10 @@ class Session:
             pass  # it has gone, or (TimeoutError) never said who it is
         finally:
             self._service.unsubscribe(self)
-            await self._own.close()
             self._writer.transport.abort()
+            await self._own.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
 
     def event(self, name: str, data: dict[str, Any], key: str) -> None:
         """Send an event. A newer one of the same `key` replaces one not yet sent."""
@@ -175,14 +192,9 @@ class Session:
         if request.method != "hello":
             raise BadInput("The first request of a client is hello.")
         hello = read(Hello, request.params, "hello")
-        if self._full and hello.client != "holder":
-            raise Fatal(
-                f"The engine has {CLIENTS} clients already.",
-                code="too_many",
-                hint="Close some of them: notebooks, terminals, Jupyter servers.",
-            )
-        welcome = await self._service.call("hello", hello, hello.client)
         self.client = hello.client
+        self._admit(self)
+        welcome = await self._service.call("hello", hello, hello.client)
         self._writer.write(encode({"id": request.id, "result": welcome}))
         await self._writer.drain()
 

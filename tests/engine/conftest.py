@@ -101,16 +101,17 @@ class Held:
         return psutil.Process(pid)
 
 
-@pytest.fixture
-async def held(folders: Folders) -> AsyncIterator[Held]:
-    """An open holder in this process; it pings often, so that silence shows soon."""
+@contextlib.asynccontextmanager
+async def holding(**options: Any) -> AsyncIterator[Held]:
+    """An open holder in this process; `options` as of `Holder`."""
     news: list[News] = []
-    holder = Holder(
-        EngineSettings(),
-        kind="foreground",
-        on_news=news.append,
-        ping_every=0.1,
-        silent_after=1.0,
-    )
+    holder = Holder(EngineSettings(), **{"kind": "foreground", "on_news": news.append, **options})
     async with holder:
         yield Held(holder, news)
+
+
+@pytest.fixture
+async def held(folders: Folders) -> AsyncIterator[Held]:
+    """An open holder in this process."""
+    async with holding() as made:
+        yield made

@@ -18,7 +18,7 @@ from jupyter_remote_tunnel.model.errors import Fatal, Transient
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import TunnelRequest
 from jupyter_remote_tunnel.model.status import TunnelStatus
-from tests.engine.conftest import Folders, Held, StartHolder
+from tests.engine.conftest import Folders, Held, StartHolder, holding
 from tests.support.leaks import assert_gone, listening
 from tests.support.process import descendants, wait_until
 from tests.support.sshd import SshBed, Sshd
@@ -238,26 +238,31 @@ async def test_an_engine_that_is_told_to_end_is_replaced(held: Held) -> None:
     await client.close()
 
 
-async def test_a_silent_engine_is_ended_and_replaced(held: Held) -> None:
-    await held.holder.start()
-    first = held.engine
-    first.suspend()
-    await until(held.holder, Phase.LISTENING)
-    assert_gone([first])
-    assert "silent for 1 s" in str(held.news[-1].error)
-    client = await connect(held.holder)
-    await client.close()
+async def test_a_silent_engine_is_ended_and_replaced(folders: Folders) -> None:
+    async with holding(ping_every=0.1, silent_after=1.0) as held:
+        await held.holder.start()
+        first = held.engine
+        first.suspend()
+        await until(held.holder, Phase.LISTENING)
+        assert_gone([first])
+        assert "silent for 1 s" in str(held.news[-1].error)
+        client = await connect(held.holder)
+        assert client.welcome.pid != first.pid
+        await client.close()
 
 
-async def test_an_engine_is_not_blamed_for_a_holder_that_stood_still(held: Held) -> None:
-    await held.holder.start()
-    first = held.engine
-    time.sleep(2.5)  # noqa: ASYNC251  # a cell, or a busy server: twice as long as silence may be
-    await asyncio.sleep(0.3)  # some pings
-    client = await connect(held.holder)
-    assert client.welcome.pid == first.pid
-    assert errors(held) == []
-    await client.close()
+async def test_an_engine_is_not_blamed_for_a_holder_that_stood_still(folders: Folders) -> None:
+    async with holding(ping_every=0.5, silent_after=2.0) as held:
+        await held.holder.start()
+        first = held.engine
+        time.sleep(5)  # noqa: ASYNC251  # a cell, or a busy server: longer than silence may be
+        client = await connect(held.holder)
+        for _ in range(3):  # meanwhile pings are sent and counted
+            await asyncio.sleep(0.5)
+            await client.ping()
+        assert client.welcome.pid == first.pid
+        assert errors(held) == []
+        await client.close()
 
 
 async def test_three_deaths_are_enough(held: Held) -> None:

@@ -1,0 +1,514 @@
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from jupyter_remote_tunnel._version import __version__
+from jupyter_remote_tunnel.engine import control
+from jupyter_remote_tunnel.engine.client import LOST, EngineClient, Event
+from jupyter_remote_tunnel.engine.control import ControlServer, Subscriber
+from jupyter_remote_tunnel.engine.messages import MAX_LINE, Client
+from jupyter_remote_tunnel.model.errors import Fatal, Transient
+from jupyter_remote_tunnel.tunnels.tasks import Tasks
+from tests.engine.conftest import Held
+from tests.support.other_uid import OTHER_UID, python_as_other_user
+from tests.support.process import wait_until
+
+HELLO = {
+    "id": 0,
+    "method": "hello",
+    "params": {"version": __version__, "client": "shell", "pid": 1},
+}
+OPEN = {"request": {"host": "gpu01", "forwards": ["-D 0"]}}
+
+
+class Wire:
+    """A client that may say anything."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def connect(cls, path: Path, *, hello: bool = True) -> "Wire":
+        wire = cls(*await asyncio.open_unix_connection(path))
+        if hello:
+            assert "result" in await wire.ask(HELLO)
+        return wire
+
+    async def say(self, line: bytes) -> Any:
+        """The next line after `line` was said; None at the end."""
+        self.writer.write(line)
+        return await self.hear()
+
+    async def ask(self, message: Any) -> Any:
+        return await self.say(json.dumps(message).encode() + b"\n")
+
+    async def hear(self) -> Any:
+        async with asyncio.timeout(30):
+            try:
+                line = await self.reader.readline()
+            except ConnectionResetError:
+                return None
+        return json.loads(line) if line else None
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class Answers:
+    """A service: each call waits until `go` is set, and says in `ended` how it ended."""
+
+    def __init__(self) -> None:
+        self.subscribers: list[Subscriber] = []
+        self.go = asyncio.Event()
+        self.begun: asyncio.Queue[str] = asyncio.Queue()
+        self.ended: asyncio.Queue[str] = asyncio.Queue()
+        self.result: dict[str, Any] = {}
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        self.subscribers.append(subscriber)
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        if subscriber in self.subscribers:
+            self.subscribers.remove(subscriber)
+
+    async def call(self, method: str, params: Any, client: Client) -> dict[str, Any]:
+        if method == "hello":
+            return {"version": __version__, "pid": 1, "private_dir": ""}
+        self.begun.put_nowait(method)
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.ended.put_nowait("cancelled")
+            raise
+        if method == "hosts.list":
+            raise ZeroDivisionError("secret")
+        self.ended.put_nowait("done")
+        return self.result
+
+
+@pytest.fixture
+async def answers(short_dir: Path) -> AsyncIterator[Answers]:
+    """It is served at `short_dir`/s."""
+    service, tasks = Answers(), Tasks()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(short_dir / "s"))
+        listener.listen()
+        listener.setblocking(False)
+        server = ControlServer(service, listener)
+        tasks.start(server.serve(), "server")
+        yield service
+        await tasks.close()
+        await server.close()
+
+
+# Nonsense.
+
+NONSENSE = [
+    b"\n",
+    b"GET / HTTP/1.1\r\n",
+    b"\x00\xff\xfe\n",
+    b'{"id": 1, "method": "\xff"}\n',
+    b"{}\n",
+    b"[]\n",
+    b"null\n",
+    b'"hello"\n',
+    b'{"id": 1}\n',
+    b'{"id": 1, "method": 2}\n',
+    b'{"id": null, "method": "ping"}\n',
+    b'{"id": -1, "method": "ping"}\n',
+    b'{"id": 1e400, "method": "ping"}\n',
+    b'{"id": ' + b"9" * 100_000 + b', "method": "ping"}\n',
+    b'{"id": [1], "method": "ping"}\n',
+    b'{"id": 1, "method": "ping", "params": []}\n',
+    b'{"id": 1, "method": "ping", "more": 1}\n',
+    b'{"id": 1, "method": "ping", "params": ' + b'{"a":' * 50_000 + b"\n",
+    b"[" * 500_000 + b"\n",
+    b'{"id": 1, "method": "' + b"m" * 200 + b'"}\n',
+    b"x" * (MAX_LINE + 10) + b"\n",
+    b'{"id": 1, "method": "ping"}\x00\n',
+]
+
+
+@pytest.mark.parametrize("greeted", [True, False])
+@pytest.mark.parametrize("line", NONSENSE, ids=range(len(NONSENSE)))
+async def test_a_line_that_is_no_request_ends_its_session_only(
+    answers: Answers, short_dir: Path, line: bytes, greeted: bool
+) -> None:
+    answers.go.set()
+    good = await Wire.connect(short_dir / "s")
+    wire = await Wire.connect(short_dir / "s", hello=greeted)
+    answer = await wire.say(line)
+    assert answer["id"] is None
+    assert answer["error"]["code"] == "bad_input"
+    assert len(answer["error"]["message"]) < 500
+    assert await wire.hear() is None
+    wire.close()
+    assert (await good.ask({"id": 7, "method": "ping"})) == {"id": 7, "result": {}}
+    good.close()
+
+
+async def test_all_nonsense_is_borne_by_one_engine(held: Held) -> None:
+    await held.holder.start()
+    for line in NONSENSE * 10:
+        wire = await Wire.connect(held.holder.socket_path, hello=False)
+        wire.writer.write(line)
+        wire.close()
+    wire = await Wire.connect(held.holder.socket_path)
+    assert (await wire.ask({"id": 1, "method": "tunnels.list"}))["result"] == {"tunnels": []}
+    wire.close()
+    engine = held.engine
+    await asyncio.to_thread(
+        wait_until, lambda: len(engine.net_connections("unix")) < 10, "the end of the sessions"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "said"),
+    [
+        ("tunnels.burn", {}, "no method 'tunnels.burn'"),
+        ("hello", HELLO["params"], "no method 'hello'"),
+        ("ping", {"loud": True}, "“loud”"),
+        ("tunnels.get", {}, "tunnel"),
+        ("tunnels.get", {"tunnel": 5}, "tunnel"),
+        ("tunnels.open", {"request": {"host": "h", "prots": []}}, "“prots”"),
+        ("tunnels.open", {"request": {"host": "h", "ssh": {"prot": 1}}}, "“prot”"),
+        ("tunnels.open", {"request": {"host": 5}}, "host"),
+        ("tunnels.open", {"request": {"host": "h"}, "source": "elsewhere"}, "source"),
+        ("tunnels.close", {"tunnel": "t", "drain": "long"}, "drain"),
+    ],
+)
+async def test_a_request_that_is_wrong_is_answered_so(
+    answers: Answers, short_dir: Path, method: str, params: dict[str, Any], said: str
+) -> None:
+    answers.go.set()
+    wire = await Wire.connect(short_dir / "s")
+    answer = await wire.ask({"id": 3, "method": method, "params": params})
+    assert answer["id"] == 3
+    assert answer["error"]["code"] == "bad_input"
+    assert said in answer["error"]["message"]
+    assert (await wire.ask({"id": 4, "method": "ping"})) == {"id": 4, "result": {}}
+    wire.close()
+
+
+async def test_the_first_request_is_hello(answers: Answers, short_dir: Path) -> None:
+    wire = await Wire.connect(short_dir / "s", hello=False)
+    answer = await wire.ask({"id": 1, "method": "tunnels.list"})
+    assert "hello" in answer["error"]["message"]
+    assert await wire.hear() is None
+    wire.close()
+
+
+async def test_another_version_is_told_so(held: Held) -> None:
+    wire = await Wire.connect(held.holder.socket_path, hello=False)
+    hello = {**HELLO, "params": {"version": "0.0.9", "client": "shell", "pid": 1}}
+    error = (await wire.ask(hello))["error"]
+    assert "0.0.9" in error["message"]
+    assert __version__ in error["message"]
+    assert "Restart" in error["hint"]
+    assert await wire.hear() is None
+    wire.close()
+
+
+# Other users.
+
+CONNECT = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as client:
+    client.connect(sys.argv[1])
+    client.sendall(b'{"id":1,"method":"ping"}\\n')
+    print(repr(client.recv(100)))
+"""
+
+
+async def test_another_user_cannot_connect(held: Held) -> None:
+    await held.holder.start()
+    path = str(held.holder.socket_path)
+    tried = await asyncio.to_thread(python_as_other_user, CONNECT, path)
+    assert "PermissionError" in tried.stderr
+
+
+async def test_another_user_is_hung_up_on_though_the_folder_lets_them_in(held: Held) -> None:
+    await held.holder.start()
+    path = held.holder.socket_path
+    path.chmod(0o777)
+    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
+        folder.chmod(0o755)
+    tried = await asyncio.to_thread(python_as_other_user, CONNECT, str(path))
+    # It may connect; what it says then meets a closed socket, or its end.
+    ends = ("ConnectionResetError", "BrokenPipeError")
+    assert tried.stdout == "b''\n" or any(end in tried.stderr for end in ends)
+
+
+LISTEN = """
+import os, socket, sys
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(sys.argv[1])
+    os.chmod(sys.argv[1], 0o777)
+    listener.listen()
+    print("ready", flush=True)
+    client = listener.accept()[0]
+    print(repr(client.recv(100)), flush=True)
+"""
+
+
+async def test_a_client_tells_another_users_socket_nothing(short_dir: Path) -> None:
+    short_dir.chmod(0o1777)
+    path = short_dir / "control.sock"
+    listening = asyncio.get_running_loop().create_task(
+        asyncio.to_thread(python_as_other_user, LISTEN, str(path)), name="listener"
+    )
+    await asyncio.to_thread(wait_until, path.is_socket, "the neighbour's socket")
+    with pytest.raises(Fatal, match="not held by a process of yours"):
+        await EngineClient.connect(path, "shell")
+    assert (await listening).stdout == "ready\nb''\n"
+    assert path.stat().st_uid == OTHER_UID
+
+
+# Who asks much, reads slowly or goes away.
+
+
+async def test_a_mistake_of_the_engine_is_logged_and_not_shown(
+    answers: Answers, short_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers.go.set()
+    wire = await Wire.connect(short_dir / "s")
+    with caplog.at_level(logging.ERROR):
+        error = (await wire.ask({"id": 1, "method": "hosts.list"}))["error"]
+    assert error["code"] == "internal"
+    assert "secret" not in str(error)
+    assert "ZeroDivisionError" in caplog.text
+    wire.close()
+
+
+async def test_requests_run_side_by_side_and_not_too_many(
+    answers: Answers, short_dir: Path
+) -> None:
+    wire = await Wire.connect(short_dir / "s")
+    for number in range(control.REQUESTS + 10):
+        wire.writer.write(json.dumps({"id": number, "method": "ping"}).encode() + b"\n")
+    for _ in range(control.REQUESTS):
+        await answers.begun.get()
+    await asyncio.sleep(0.05)
+    assert answers.begun.empty()
+    answers.go.set()
+    heard = {(await wire.hear())["id"] for _ in range(control.REQUESTS + 10)}
+    assert heard == set(range(control.REQUESTS + 10))
+    wire.close()
+
+
+async def test_what_a_client_that_left_had_begun_is_done(answers: Answers, short_dir: Path) -> None:
+    wire = await Wire.connect(short_dir / "s")
+    wire.writer.write(json.dumps({"id": 1, "method": "tunnels.open", "params": OPEN}).encode())
+    wire.writer.write(b"\n")
+    assert await answers.begun.get() == "tunnels.open"
+    wire.close()
+    await asyncio.to_thread(wait_until, lambda: not answers.subscribers, "the session's end")
+    answers.go.set()
+    assert await answers.ended.get() == "done"
+
+
+async def test_what_a_client_that_left_had_asked_is_not_answered(
+    answers: Answers, short_dir: Path
+) -> None:
+    wire = await Wire.connect(short_dir / "s")
+    wire.writer.write(b'{"id": 1, "method": "tunnels.list"}\n')
+    await answers.begun.get()
+    wire.close()
+    assert await answers.ended.get() == "cancelled"
+
+
+async def test_an_answer_that_is_too_long_becomes_an_error(
+    answers: Answers, short_dir: Path
+) -> None:
+    answers.go.set()
+    answers.result = {"data": "x" * MAX_LINE}
+    wire = await Wire.connect(short_dir / "s")
+    error = (await wire.ask({"id": 1, "method": "ping"}))["error"]
+    assert error["code"] == "too_many"
+    answers.result = {}
+    assert await wire.ask({"id": 2, "method": "ping"}) == {"id": 2, "result": {}}
+    wire.close()
+
+
+async def test_a_slow_reader_gets_the_newest_of_each_tunnel(
+    answers: Answers, short_dir: Path
+) -> None:
+    wire = await Wire.connect(short_dir / "s")
+    session = answers.subscribers[0]
+    assert isinstance(session, control.Session)
+    padding = "x" * 1000
+    for round_ in range(5000):  # 15 MB, of which nothing is read meanwhile
+        for tunnel in "abc":
+            data = {"id": tunnel, "round": round_, "padding": padding}
+            session.event("tunnel", data, tunnel)
+        await asyncio.sleep(0)
+        assert len(session._outgoing) <= 3
+    heard: dict[str, int] = {}
+    count = 0
+    while set(heard.values()) != {4999}:
+        event = await wire.hear()
+        assert event["data"]["round"] > heard.get(event["data"]["id"], -1)
+        heard[event["data"]["id"]] = event["data"]["round"]
+        count += 1
+    assert count < 5000
+    wire.close()
+
+
+async def test_a_reader_of_nothing_is_hung_up_on(
+    answers: Answers, short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "UNREAD", 100)
+    wire = await Wire.connect(short_dir / "s")
+    other = await Wire.connect(short_dir / "s")
+    session = answers.subscribers[0]
+    for number in range(5000):
+        session.event("removed", {"tunnel": str(number), "padding": "x" * 1000}, str(number))
+        if number % 100 == 0:
+            await asyncio.sleep(0)
+    await asyncio.to_thread(wait_until, lambda: len(answers.subscribers) == 1, "its end")
+    answers.go.set()
+    assert await other.ask({"id": 2, "method": "ping"}) == {"id": 2, "result": {}}
+    wire.close()
+    other.close()
+
+
+async def test_there_are_not_too_many_clients_but_always_a_holder(
+    answers: Answers, short_dir: Path
+) -> None:
+    wires = [await Wire.connect(short_dir / "s") for _ in range(control.CLIENTS)]
+    with pytest.raises(Fatal, match="64 clients already") as caught:
+        await EngineClient.connect(short_dir / "s", "shell")
+    assert caught.value.code == "too_many"
+    holder = await EngineClient.connect(short_dir / "s", "holder")
+    await holder.close()
+    wires.pop().close()
+    await asyncio.to_thread(
+        wait_until, lambda: len(answers.subscribers) == control.CLIENTS - 1, "a free place"
+    )
+    wires.append(await Wire.connect(short_dir / "s"))
+    for wire in wires:
+        wire.close()
+
+
+async def test_a_client_that_does_not_say_hello_is_hung_up_on(
+    answers: Answers, short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "HELLO_LIMIT", 0.1)
+    wire = await Wire.connect(short_dir / "s", hello=False)
+    assert await wire.hear() is None
+    wire.close()
+
+
+# The client.
+
+
+async def test_events_come_in_order_and_end_with_the_connection(
+    answers: Answers, short_dir: Path
+) -> None:
+    heard: list[Event] = []
+    client = await EngineClient.connect(short_dir / "s", "shell", on_event=heard.append)
+    events = client.events()
+    answers.subscribers[0].event("tunnel", {"id": "a", "state": "open"}, "a")
+    assert await anext(events) == Event("tunnel", {"id": "a", "state": "open"})
+    answers.subscribers[0].event("removed", {"tunnel": "a"}, "a")
+    assert await anext(events) == Event("removed", {"tunnel": "a"})
+    await client.close()
+    assert [event async for event in events] == []
+    assert [event.name for event in heard] == ["tunnel", "removed", LOST.name]
+    assert [event async for event in client.events()] == []
+
+
+async def test_a_call_that_takes_too_long(answers: Answers, short_dir: Path) -> None:
+    client = await EngineClient.connect(short_dir / "s", "shell")
+    with pytest.raises(Fatal, match=r"did not answer ping in 0\.1 s") as caught:
+        await client.call("ping", timeout=0.1)
+    assert caught.value.code == "engine_unavailable"
+    answers.go.set()
+    await client.ping()  # the late answer to the first disturbs nobody
+    await client.close()
+
+
+async def test_a_call_that_waits_when_the_client_closes(answers: Answers, short_dir: Path) -> None:
+    client = await EngineClient.connect(short_dir / "s", "shell")
+    asking = asyncio.get_running_loop().create_task(client.ping(), name="ping")
+    await answers.begun.get()
+    await client.close()
+    for call in (asking, client.ping()):
+        with pytest.raises(Transient) as caught:
+            await call
+        assert caught.value.code == "engine_died"
+
+
+async def test_a_request_that_is_too_long_is_not_sent(answers: Answers, short_dir: Path) -> None:
+    answers.go.set()
+    client = await EngineClient.connect(short_dir / "s", "shell")
+    with pytest.raises(Fatal, match="too long"):
+        await client.call("ping", {"x": "x" * MAX_LINE})
+    await client.ping()
+    await client.close()
+
+
+async def test_nobody_listens(short_dir: Path) -> None:
+    with pytest.raises(Fatal, match="Nobody answers") as caught:
+        await EngineClient.connect(short_dir / "none", "shell")
+    assert caught.value.code == "engine_unavailable"
+
+
+async def test_a_listener_that_never_answers(short_dir: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(short_dir / "s"))
+        listener.listen()
+        with pytest.raises(Fatal, match=r"did not answer within 0\.2 s"):
+            await EngineClient.connect(short_dir / "s", "shell", timeout=0.2)
+
+
+async def test_a_listener_that_is_no_engine(short_dir: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.org ESMTP\r\n")
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_unix_server(talk, short_dir / "s")
+    async with server:
+        with pytest.raises(Fatal, match="did not answer"):
+            await EngineClient.connect(short_dir / "s", "shell", timeout=0.3)
+
+
+def test_importing_what_a_server_or_a_kernel_needs_is_cheap() -> None:
+    script = """
+import sys
+before = set(sys.modules)
+from jupyter_remote_tunnel.engine import background, client, discovery, holder, sync
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(*sorted(new - set(sys.stdlib_module_names)))
+"""
+    shown = subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.split() == ["jupyter_remote_tunnel"]
+
+
+def test_an_engine_is_not_started_by_hand() -> None:
+    tried = subprocess.run(
+        [sys.executable, "-m", "jupyter_remote_tunnel.engine"],
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tried.returncode == 1
+    assert "not by hand" in tried.stderr
+    assert "Traceback" not in tried.stderr
+    assert not psutil.Process().children()
