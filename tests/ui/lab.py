@@ -92,13 +92,12 @@ class Lab:
         return self.sidebar.locator(".jp-RemoteTunnel-tunnel").filter(has=named)
 
     def add(self, command: str, name: str) -> Locator:
-        """Paste a command into the dialog and open it; the row that appears."""
+        """Paste a command into the dialog and open it; its row, once the tunnel is open."""
         self.sidebar.get_by_role("button", name="Add SSH Tunnel").click()
         self.fill(command, name)
         self.dialog.get_by_role("button", name="Open").click()
-        row = self.row(name)
-        expect(row).to_be_visible(timeout=20_000)
-        return row
+        self.expect_state(name, "Open")
+        return self.row(name)
 
     def fill(self, command: str, name: str) -> None:
         """Fill the dialog, and leave it there."""
@@ -114,6 +113,16 @@ class Lab:
         found = ADDRESS.search(self.row(name).locator(".jp-RemoteTunnel-address").inner_text())
         assert found, "no address in the row"
         return int(found[1])
+
+    def close(self, name: str) -> None:
+        """Close a tunnel by its row; if it is in use, confirm that."""
+        row = self.row(name)
+        row.get_by_role("button", name=f"Close {name}").click()
+        confirm = self.dialog.get_by_role("button", name="Close")
+        expect(confirm.or_(self.sidebar.get_by_text("No tunnels yet."))).to_be_visible()
+        if confirm.is_visible():
+            confirm.click()
+        expect(row).to_be_hidden()
 
     def show_application(self, name: str) -> FrameLocator:
         """Click "open in a tab" in the row; what the tab shows."""
@@ -132,10 +141,7 @@ class Lab:
     def is_dark(self, wanted: bool) -> None:
         """Choose JupyterLab's light or dark theme."""
         name = "JupyterLab Dark" if wanted else "JupyterLab Light"
-        self.page.evaluate(
-            "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})",
-            name,
-        )
+        self.run_command(f"Use Theme: {name}")
         expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", name)
 
 

@@ -11,6 +11,10 @@ from tests.support.ports import ReservedPort, unused_port
 from tests.ui.lab import Lab, Scene, scene
 
 
+def _line(scene: Scene) -> str:
+    return f"ssh -NL 0:localhost:{scene.bokeh.port} gpu01"
+
+
 def _works(frame: FrameLocator | Page) -> None:
     """The plot is drawn, the server's patches arrive, and a click reaches the server."""
     expect(frame.locator(".bk-Figure canvas").first).to_be_visible(timeout=30_000)
@@ -22,7 +26,7 @@ def _works(frame: FrameLocator | Page) -> None:
 
 
 def test_in_a_tab_at_an_address_of_its_own(lab: Lab, lab_scene: Scene) -> None:
-    lab.add(f"ssh -NL 0:localhost:{lab_scene.bokeh.port} gpu01", "plot")
+    lab.add(_line(lab_scene), "plot")
     frame = lab.show_application("plot")
     _works(frame)
     address = frame.locator("html").evaluate("() => location.href")
@@ -30,7 +34,7 @@ def test_in_a_tab_at_an_address_of_its_own(lab: Lab, lab_scene: Scene) -> None:
 
 
 def test_its_own_cookie_works_in_the_frame(lab: Lab, lab_scene: Scene) -> None:
-    lab.add(f"gpu01:{lab_scene.bokeh.port}", "plot")
+    lab.add(_line(lab_scene), "plot")
     frame = lab.show_application("plot")
     visit = frame.get_by_text(re.compile(r"^visit \d+$"))
     first = int(visit.inner_text(timeout=30_000).split()[1])
@@ -49,14 +53,14 @@ def test_over_a_private_socket_in_a_tab_of_the_browser(lab: Lab, lab_scene: Scen
 
 
 def test_the_tab_comes_back_after_a_reload_of_the_page(lab: Lab, lab_scene: Scene) -> None:
-    lab.add(f"gpu01:{lab_scene.bokeh.port}", "plot")
+    lab.add(_line(lab_scene), "plot")
     _works(lab.show_application("plot"))
     lab.page.goto(f"{lab.url}lab")
     _works(lab.page.frame_locator('iframe[title="plot"]'))
 
 
 def test_a_lost_connection_is_explained_and_the_page_comes_back(lab: Lab, lab_scene: Scene) -> None:
-    lab.add(f"ssh -NL 0:localhost:{lab_scene.bokeh.port} gpu01", "plot")
+    lab.add(_line(lab_scene), "plot")
     lab_scene.sshd.kill()
     lab.expect_state("plot", "Reconnecting…")
     frame = lab.show_application("plot")
@@ -76,13 +80,11 @@ def test_a_refused_destination_is_explained_in_the_page(lab: Lab) -> None:
 
 
 def test_a_closed_tunnel_shows_nothing_any_more(lab: Lab, lab_scene: Scene) -> None:
-    lab.add(f"gpu01:{lab_scene.bokeh.port}", "plot")
+    lab.add(_line(lab_scene), "plot")
     frame = lab.show_application("plot")
     _works(frame)
     address = frame.locator("html").evaluate("() => location.href")
-    lab.row("plot").get_by_role("button", name="Close plot").click()
-    lab.dialog.get_by_role("button", name="Close").click()
-    expect(lab.row("plot")).to_be_hidden()
+    lab.close("plot")
     answer = lab.page.request.get(address)
     assert answer.status == 404
 

