@@ -43,6 +43,8 @@ class OpenHandler(JupyterHandler):
         # Lab and what it opens are strangers: neither can reach the other's window.
         self.set_header("Cross-Origin-Opener-Policy", "same-origin")
         self.set_header("Cache-Control", "no-store")
+        # Nor does the application learn which notebook is open there.
+        self.set_header("Referrer-Policy", "no-referrer")
         answer = await self._answer(app_id, view)
         if isinstance(answer, Page):
             self._compose(answer)
