@@ -51,9 +51,16 @@ async def start_background(settings: EngineSettings | None = None) -> Announceme
 @contextlib.asynccontextmanager
 async def _alone() -> AsyncIterator[None]:
     """Two shells at once start one background process, not two."""
-    make_folder(runtime_dir())
     path = runtime_dir() / "remote-tunnel-background.lock"
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        make_folder(path.parent)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Fatal(
+            f"The background process for tunnels cannot be started: {error}.",
+            code="engine_unavailable",
+            hint="It needs a runtime directory of Jupyter that can be written.",
+        ) from None
     try:
         await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
         yield

@@ -153,7 +153,7 @@ class Saver:
         self._news.set()
 
     async def _write(self) -> None:
-        while not self._closing:
+        while not self._closing or self._unwritten is not None:
             await self._news.wait()
             self._news.clear()
             tunnels, self._unwritten = self._unwritten, None
