@@ -1,4 +1,4 @@
-"""Fixtures for the views: one Jupyter for a module, a fresh browser profile for each test."""
+"""Fixtures for the views: one Jupyter for all, a fresh browser profile for each test."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.views.lab import Browser, Lab
 from tests.views.lab import lab as run_lab
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def lab() -> Iterator[Lab]:
     """A Jupyter Server with a token, on localhost, with the views alone."""
     with run_lab() as running:

@@ -42,6 +42,20 @@ async def test_an_unknown_one(browser: Browser) -> None:
     assert "&lt;b&gt;nope" in text
 
 
+@pytest.mark.parametrize(
+    ("host", "offered"),
+    [("localhost", True), ("127.0.0.1", True), ("[::1]", False), ("127.0.0.2", False)],
+)
+async def test_an_origin_of_its_own_by_labs_host_name(
+    browser: Browser, host: str, offered: bool
+) -> None:
+    port = browser.lab.server.port
+    headers = {"Host": f"{host}:{port}", "Authorization": f"token {browser.lab.server.token}"}
+    there = url(browser.lab, browser.lab.add("/x"), "?view=origin")
+    async with browser.get(there, headers=headers) as response:
+        assert response.status == (303 if offered else 409)
+
+
 async def test_an_unknown_view(browser: Browser) -> None:
     async with browser.get(url(browser.lab, browser.lab.add("/x"), "?view=magic")) as response:
         assert response.status == 400

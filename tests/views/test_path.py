@@ -179,6 +179,7 @@ async def test_nothing_for_jupyters_origin_reaches_the_browser(
                 "Cross-Origin-Opener-Policy": "same-origin",
                 "Cross-Origin-Resource-Policy": "same-origin",
                 "Service-Worker-Allowed": "/",
+                "X-Own": "1",
                 "Content-Security-Policy": "script-src 'self'",
             }
         )
@@ -190,6 +191,7 @@ async def test_nothing_for_jupyters_origin_reaches_the_browser(
     dropped = "Set-Cookie WWW-Authenticate Service-Worker-Allowed Cross-Origin-Opener-Policy"
     assert not set(dropped.split()) & set(headers)
     assert "Cross-Origin-Resource-Policy" not in headers
+    assert "X-Own" in headers["Access-Control-Expose-Headers"]
     assert headers.getall("Access-Control-Allow-Origin") == ["null"]
     assert headers.getall("Content-Security-Policy") == ["script-src 'self'", SANDBOX]
 

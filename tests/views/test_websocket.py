@@ -10,6 +10,7 @@ from aiohttp import WSMsgType, web
 
 from tests.views.backend import raw, serve
 from tests.views.lab import Browser, Lab
+from tests.views.lab import lab as run_lab
 
 MIB = 1 << 20
 
@@ -191,6 +192,17 @@ async def test_a_browser_that_goes_away_ends_the_websocket(
         ws = await browser.http.ws_connect(view)
         ws._response.close()  # no closing handshake
         await ended.wait()
+
+
+async def test_stopping_the_server_ends_it(socket_path: Path) -> None:
+    with run_lab() as running:
+        async with Browser(running) as browser, serve(socket_path, echo):
+            view = await browser.open(running.add(socket_path))
+            async with browser.http.ws_connect(view) as ws, asyncio.TaskGroup() as group:
+                group.create_task(asyncio.to_thread(running.server.process.end))
+                assert (await ws.receive()).type is WSMsgType.CLOSED
+        assert running.server.process.returncode == 0
+        assert "Task was destroyed" not in running.server.process.output
 
 
 async def test_a_slow_browser_holds_the_application_back(

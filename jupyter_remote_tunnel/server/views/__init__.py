@@ -101,18 +101,18 @@ class Views:
 
 def setup(web_app: "Application", upstreams: Upstreams) -> Views:
     """Register the views on a Jupyter server; the caller awaits `Views.close` when it stops."""
-    key_file = Path(jupyter_data_dir()) / "remote-tunnel" / "label.key"
-    views = Views(upstreams, web_app.settings, key_file)
-    base_url = re.escape(web_app.settings["base_url"])
+    settings = web_app.settings
+    views = Views(upstreams, settings, Path(jupyter_data_dir()) / "remote-tunnel" / "label.key")
     made = {"views": views}
-    here = f"{base_url}remote-tunnel/"
-    logout = logins.logout_handler(web_app.settings["identity_provider"], views.grants.revoke_login)
+    base = re.escape(settings["base_url"])
+    # Jupyter's own handlers come after those of extensions.
+    logout = logins.logout_handler(settings["identity_provider"], views.grants.revoke_login)
     web_app.add_handlers(
         ".*$",
         [
-            (rf"{here}open/([^/]+)", OpenHandler, made),
-            (rf"{here}app/.*", PathHandler, made),
-            (rf"{base_url}logout", logout),
+            (rf"{base}remote-tunnel/open/([^/]+)", OpenHandler, made),
+            (rf"{base}remote-tunnel/app/.*", PathHandler, made),
+            (rf"{base}logout", logout),
         ],
     )
     web_app.add_handlers(names.PROBE_HOSTS, [(r".*", ProbeHandler)])

@@ -76,13 +76,11 @@ def is_forwarded(headers: Mapping[str, str]) -> bool:
 _PROXY_HEADERS = frozenset({"forwarded", "x-real-ip", "x-scheme", "via"})
 
 
-def is_loopback(host: str | None) -> bool:
-    """Whether `host`, an IP address or "localhost", is this machine's loopback."""
-    if host == "localhost":
-        return True
+def is_loopback(address: str | None) -> bool:
+    """Whether `address`, an IP address in text, is of this machine's loopback."""
     try:
-        address = ipaddress.ip_address((host or "").partition("%")[0])
+        parsed = ipaddress.ip_address(address or "")
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_loopback

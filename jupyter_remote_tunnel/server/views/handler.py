@@ -200,7 +200,7 @@ class ViewHandler(JupyterHandler, abc.ABC):
     ) -> None:
         async with websocket.handshake(address, target, sent) as remote:
             received = remote.headers.get_all()
-            answer = list(headers.for_browser(received, admitted.upstream, admitted.manner))
+            answer = headers.for_browser(received, admitted.upstream, admitted.manner)
             if remote.status == HTTPStatus.SWITCHING_PROTOCOLS:
                 self._log_line(remote.status)
                 await websocket.join(self.detach(), remote, answer)

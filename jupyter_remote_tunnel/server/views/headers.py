@@ -57,6 +57,7 @@ _NOT_FOR_SANDBOX = frozenset(
     {
         "access-control-allow-origin",
         "access-control-allow-credentials",
+        "access-control-expose-headers",
         "cross-origin-opener-policy",
         "cross-origin-resource-policy",
         "set-cookie",
@@ -132,26 +133,32 @@ def _referer(value: str, upstream: Upstream, manner: Manner) -> str:
     return ""
 
 
-def for_browser(headers: Iterable[Header], upstream: Upstream, manner: Manner) -> Iterator[Header]:
+def for_browser(headers: Iterable[Header], upstream: Upstream, manner: Manner) -> list[Header]:
     """A response's headers as the browser shall see them."""
     headers = list(headers)
     dropped = HOP_BY_HOP | _named_by_connection(headers) | _NOT_FOR_BROWSER
     if manner.sandboxed:
         dropped |= _NOT_FOR_SANDBOX
+    passed = []
     for name, value in headers:
-        key = name.lower()
-        if key in dropped:
-            continue
-        if key == "set-cookie":
-            framed = manner.jar == "framed"
-            cookie = cookies.for_browser(value, manner.reserved, framed=framed)
-            if cookie is not None:
-                yield name, cookie
-        elif key == "location":
-            yield name, location(value, upstream)
-        else:
-            yield name, value
-    yield from manner.extra
+        if name.lower() not in dropped:
+            altered = _response_value(name.lower(), value, upstream, manner)
+            if altered is not None:
+                passed.append((name, altered))
+    if manner.sandboxed:
+        # Scripts of the same origin may read all of them, and that is what the page is meant to be.
+        passed.append(("Access-Control-Expose-Headers", ", ".join(name for name, _ in passed)))
+    return [*passed, *manner.extra]
+
+
+def _response_value(key: str, value: str, upstream: Upstream, manner: Manner) -> str | None:
+    """The value that goes on, None for none."""
+    match key:
+        case "set-cookie":
+            return cookies.for_browser(value, manner.reserved, framed=manner.jar == "framed")
+        case "location":
+            return location(value, upstream)
+    return value
 
 
 def location(value: str, upstream: Upstream) -> str:

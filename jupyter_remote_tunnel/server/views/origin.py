@@ -22,6 +22,7 @@ from .headers import Manner
 from .pages import Page
 from .ports import Loopback
 
+_LAB_HOSTS = ("localhost", "127.0.0.1")
 _ENTRANCE = re.compile(r"/\.remote-tunnel/([0-9a-f]{32})")
 
 
@@ -46,9 +47,12 @@ def is_local(request: HTTPServerRequest) -> bool:
 
 
 def is_offered(request: HTTPServerRequest, loopback: Loopback) -> bool:
-    """Whether a page that this Jupyter request came from may be sent to an origin view."""
-    host = request.host_name.strip("[]")
-    return is_local(request) and gate.is_loopback(host) and loopback.owns(port_of(request))
+    """Whether a page of Lab under the host name of `request` can have an origin view.
+
+    No other name of the loopback can stand in the policy that says who may frame the view.
+    """
+    named = request.host_name in _LAB_HOSTS
+    return named and is_local(request) and loopback.owns(port_of(request))
 
 
 def cookie_name(port: int) -> str:
@@ -144,4 +148,4 @@ class ProbeHandler(RequestHandler):
 
 def _lab_origins(port: int) -> Iterable[str]:
     suffix = "" if port == 80 else f":{port}"
-    return [f"http://{host}{suffix}" for host in ("localhost", "127.0.0.1", "[::1]")]
+    return [f"http://{host}{suffix}" for host in _LAB_HOSTS]

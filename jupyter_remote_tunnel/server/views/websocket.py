@@ -81,6 +81,8 @@ async def _from_browser(browser: IOStream, writer: asyncio.StreamWriter) -> None
         while True:
             writer.write(await browser.read_bytes(_CHUNK, partial=True))
             await writer.drain()
+            # While there is always more, nothing above has to wait; but others want their turn.
+            await asyncio.sleep(0)
 
 
 async def _from_remote(reader: asyncio.StreamReader, browser: IOStream) -> None:
