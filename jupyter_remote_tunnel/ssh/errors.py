@@ -4,6 +4,7 @@ What can only be told by who held the key or asked the person is made there (`ho
 """
 
 import errno
+import os
 import socket
 
 import asyncssh
@@ -66,8 +67,18 @@ def _system_error(error: OSError, hop: Hop) -> RemoteTunnelError:
             hint="Is sshd running there, and is the port right?",
             hop=hop.place,
         )
-    cause = error.strerror or str(error)
-    return Transient(f"Connecting to {hop.place} at {hop.address} failed: {cause}.", hop=hop.place)
+    return Transient(
+        f"Connecting to {hop.place} at {hop.address} failed: {_cause(error)}.", hop=hop.place
+    )
+
+
+def _cause(error: OSError) -> str:
+    """The system's words for an error. asyncio puts others in their place."""
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return "no answer"
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def _gate_error(error: asyncssh.ChannelOpenError, hop: Hop, via: Hop) -> RemoteTunnelError:
@@ -155,9 +166,8 @@ def channel_error(error: asyncssh.ChannelOpenError, destination: Address, hop: H
 
 def destination_error(error: OSError, destination: Address) -> Fatal:
     """Why this machine could not connect to the destination of a remote forward."""
-    cause = error.strerror or str(error) or type(error).__name__
     return Fatal(
-        f"This machine could not connect to {destination}: {cause}.",
+        f"This machine could not connect to {destination}: {_cause(error)}.",
         code="forward_refused",
         hint=f"Is something listening on {destination} here?",
     )

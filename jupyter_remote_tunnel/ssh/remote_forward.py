@@ -19,6 +19,7 @@ from .pump import LocalEnd
 from .socks_ends import RemoteSocks
 
 _CANCEL_TIMEOUT = 5.0
+_OTHER_LOOPBACK = "127.0.0.2"
 
 
 class RemoteForward(Forward):
@@ -30,6 +31,7 @@ class RemoteForward(Forward):
         super().__init__(spec, settings, on_change)
         self._listener: asyncssh.SSHListener | None = None
         self._port: int | None = None
+        self._probing = False
         self._dials: set[asyncio.Task[None]] = set()
 
     @override
@@ -59,7 +61,26 @@ class RemoteForward(Forward):
         host = {None: "localhost", "*": ""}.get(bind.host, bind.host or "")
         self._listener = await connection.listen_tcp(host, self._port or bind.port, self._accept)
         self._port = self._listener.get_port()
+        if host == "" and await self._only_loopback(connection, self._port):
+            host = "localhost"
         self.bound = str(TcpAddress(host or "*", self._port))
+
+    async def _only_loopback(self, connection: Connection, port: int) -> bool:
+        """Whether sshd listens on loopback only, though all interfaces were asked for: GatewayPorts
+        has it so, and sshd does not tell. The remote host is asked to connect to another address of
+        its loopback: it is refused there.
+        """
+        self._probing = True
+        try:
+            channel = await connection.open_channel(
+                TcpAddress(_OTHER_LOOPBACK, port), asyncssh.SSHTCPSession
+            )
+        except asyncssh.ChannelOpenError as error:
+            return "refused" in error.reason.lower()
+        finally:
+            self._probing = False
+        channel.abort()
+        return False
 
     @override
     def detach(self, reason: RemoteTunnelError) -> None:
@@ -68,11 +89,13 @@ class RemoteForward(Forward):
         for relay in list(self._relays):  # those that were still being connected here, too
             relay.fail(reason)
 
-    async def _accept(self, *_originator: Any) -> Any:
+    async def _accept(self, *originator: Any) -> Any:
         """The session for a channel that the remote host opens.
 
         :raises ChannelOpenError: there is none. Any other exception would end the connection.
         """
+        if self._probing and originator and originator[0].startswith("127."):
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "only a probe")
         relay = self._new_relay()
         refusal = self._too_many()
         if refusal is not None or self._connection is None:
