@@ -56,11 +56,8 @@ async def _alone() -> AsyncIterator[None]:
         make_folder(path.parent)
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Fatal(
-            f"The background process for tunnels cannot be started: {error}.",
-            code="engine_unavailable",
-            hint="It needs a runtime directory of Jupyter that can be written.",
-        ) from None
+        hint = "It needs a runtime directory of Jupyter that can be written."
+        raise _not_started(error, hint) from None
     try:
         await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
         yield
@@ -69,27 +66,33 @@ async def _alone() -> AsyncIterator[None]:
 
 
 async def _start(settings: EngineSettings) -> Announcement:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",
-        "-m",
-        __spec__.name,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    answer, _ = await process.communicate(json.dumps(settings.as_dict()).encode() + b"\n")
     try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            __spec__.name,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        answer, _ = await process.communicate(json.dumps(settings.as_dict()).encode() + b"\n")
         said = json.loads(answer)
+        if "announcement" in said:
+            return Announcement.read(Path(said["announcement"]))
+    except OSError as error:
+        raise _not_started(error, "Try again.") from None
     except ValueError:
-        raise Fatal(
-            "The background process for tunnels did not start.",
-            code="engine_unavailable",
-            hint="Its own words stand above.",
-        ) from None
-    if "error" in said:
-        raise from_dict(said["error"])
-    return Announcement.read(Path(said["announcement"]))
+        raise _not_started("it said nothing", "Its own words stand above.") from None
+    raise from_dict(said["error"])
+
+
+def _not_started(reason: object, hint: str) -> Fatal:
+    return Fatal(
+        f"The background process for tunnels did not start: {reason}.",
+        code="engine_unavailable",
+        hint=hint,
+    )
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ wanted set (same ids, same ports): at once if there are tunnels, else at the nex
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import time
@@ -22,16 +23,19 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..model.errors import Fatal, RemoteTunnelError
 from ..model.settings import EngineSettings
 from .announce import Announcement, Kind
-from .client import Event
 from .private import PrivateDirectory
-from .process import EngineProcess
 from .saved import SavedSet, Saver
 from .start import CONTROL_SOCKET, StartLine
+
+if TYPE_CHECKING:
+    from .client import Event
+
+log = logging.getLogger(__name__)
 
 DEATHS = 3
 DEATHS_WITHIN = 60.0
@@ -208,6 +212,14 @@ class Holder:
     # The life of engines.
 
     async def _supervise(self) -> None:
+        try:
+            await self._keep_running()
+        except Exception as error:
+            log.exception("The holder of the engine failed")
+            self._give_up(Fatal(f"{type(error).__name__} in its holder."))
+
+    async def _keep_running(self) -> None:
+        """Start engine after engine, until too many have ended."""
         deaths: deque[float] = deque(maxlen=DEATHS)
         if self.wanted:
             self._needed.set()
@@ -217,7 +229,12 @@ class Holder:
             reason = await self._one_engine()
             deaths.append(time.monotonic())
             if len(deaths) == DEATHS and deaths[-1] - deaths[0] <= DEATHS_WITHIN:
-                self._give_up(reason)
+                self._give_up(
+                    Fatal(
+                        f"It ended {DEATHS} times within {DEATHS_WITHIN:g} s. The last time:"
+                        f" {reason.message}"
+                    )
+                )
                 return
 
     async def _until_needed(self, reason: RemoteTunnelError | None) -> None:
@@ -239,6 +256,8 @@ class Holder:
 
     async def _one_engine(self) -> RemoteTunnelError:
         """Start an engine and stay with it until it ends; the reason of its end."""
+        from .process import EngineProcess  # with all of the client: a holder's start is cheap
+
         line = StartLine(
             settings=self.settings,
             holder_pid=os.getpid(),
@@ -260,7 +279,7 @@ class Holder:
             await process.end()
             self._announce(None)
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: "Event") -> None:
         # A new engine says first what it has: most often what it was given.
         if event.name != "wanted" or event.data["tunnels"] == self.wanted or self._task is None:
             return
@@ -272,8 +291,7 @@ class Holder:
 
     def _give_up(self, reason: RemoteTunnelError) -> None:
         self._given_up = Fatal(
-            f"The engine of the tunnels ended {DEATHS} times within {DEATHS_WITHIN:g} s and is not"
-            f" started again. The last time: {reason.message}",
+            f"The engine of the tunnels is not started again. {reason.message}",
             code="engine_unavailable",
             hint="The log says more. Restart the Jupyter server when the cause is mended.",
         )
@@ -281,10 +299,14 @@ class Holder:
         self._change(Phase.GIVEN_UP, self._given_up)
 
     def _announce(self, engine_pid: int | None) -> None:
-        """Say in the announcement which process it is; its absence there harms nobody."""
+        """Say in the announcement, if it still stands, which process it is.
+
+        That it does not say so harms nobody.
+        """
         self._announcement = replace(self._announcement, engine_pid=engine_pid)
-        with contextlib.suppress(OSError):
-            self._announcement.write()
+        if self._announcement.path.exists():
+            with contextlib.suppress(OSError):
+                self._announcement.write()
 
     def _change(self, phase: Phase, error: RemoteTunnelError | None = None) -> None:
         self.phase = phase

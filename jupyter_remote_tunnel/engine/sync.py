@@ -9,11 +9,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..model.settings import EngineSettings
 from ..model.spec import TunnelRequest
 from ..model.status import Source, TunnelStatus
 from .client import EngineClient, Output
-from .holder import Holder
 from .messages import Client
 
 Result = TypeVar("Result")
@@ -49,24 +47,12 @@ class SyncEngine:
     After the engine died, the next call connects to the one that took its place.
     """
 
-    def __init__(
-        self,
-        socket_path: str | Path,
-        role: Client = "cell",
-        *,
-        thread: LoopThread | None = None,
-        at_close: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        """Connect, as `EngineClient.connect` does and with its errors.
-
-        :param thread: where to run; ours from now on, a new one if it is None.
-        :param at_close: awaited there when this closes, e.g. the end of a holder of our own.
-        """
+    def __init__(self, socket_path: str | Path, role: Client = "cell") -> None:
+        """Connect, as `EngineClient.connect` does and with its errors."""
         self.socket_path = socket_path
-        self._role = role
+        self._role: Client = role
         self._client: EngineClient | None = None
-        self._at_close = at_close
-        self._thread = thread or LoopThread()
+        self._thread = LoopThread()
         try:
             self._thread.run(self._connected())
         except BaseException:
@@ -129,36 +115,8 @@ class SyncEngine:
         return self.run(lambda client: client.read_file(request, path))
 
     def close(self) -> None:
-        """Hang up, and end what is ours. The tunnels of an engine of others stay open."""
-
-        async def end() -> None:
-            await self._disconnect()
-            if self._at_close is not None:
-                await self._at_close()
-
+        """Hang up. The tunnels stay open."""
         try:
-            self._thread.run(end())
+            self._thread.run(self._disconnect())
         finally:
             self._thread.close()
-
-
-def hold(settings: EngineSettings) -> SyncEngine:
-    """An engine of this process's own, e.g. of a kernel where no other runs; `close` ends it.
-
-    Should this process die in another way, its engine ends and takes everything with it.
-
-    :raises RemoteTunnelError: as `Holder.open` and `EngineClient.connect` do.
-    """
-    thread = LoopThread()
-
-    async def held() -> Holder:
-        holder = Holder(settings, kind="kernel", log=asyncio.subprocess.DEVNULL)
-        await holder.open()
-        return holder
-
-    try:
-        holder = thread.run(held())
-    except BaseException:
-        thread.close()
-        raise
-    return SyncEngine(holder.socket_path, "cell", thread=thread, at_close=holder.close)

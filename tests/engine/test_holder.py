@@ -93,6 +93,19 @@ async def test_close_while_the_engine_starts(folders: Folders) -> None:
     assert descendants(os.getpid()) == []
 
 
+async def test_an_exit_without_close_takes_the_files_away(folders: Folders) -> None:
+    holder = Holder(EngineSettings(), kind="server")
+    await holder.open()
+    await holder.start()
+    engine = holder.announcement.engine_pid
+    assert engine is not None
+    holder.abandon()
+    assert folders.left() == []
+    assert psutil.pid_exists(engine)  # until this process ends
+    await holder.close()
+    assert_gone([psutil.Process(engine)] if psutil.pid_exists(engine) else [])
+
+
 async def test_a_holder_that_was_never_opened_closes(folders: Folders) -> None:
     await Holder(EngineSettings(), kind="server").close()
 
