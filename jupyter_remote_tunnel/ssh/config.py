@@ -119,7 +119,7 @@ async def _ssh_g(command: list[str], host: str, environment: dict[str, str]) -> 
             output, complaint = await process.communicate()
     except TimeoutError:
         raise BadInput(
-            f"ssh took more than {RESOLVE_TIMEOUT:.0f} s to read its configuration for {host}.",
+            f"ssh took more than {RESOLVE_TIMEOUT:g} s to read its configuration for {host}.",
             hint=f"Does a “Match exec” hang? Try: ssh -G {host}",
         ) from None
     finally:
@@ -191,6 +191,7 @@ def make_hop(
         check_host(host, host, 0)
         check_user(user, user, 0)
         proxy_command = expand(proxy_command, tokens, home=False)
+    _require_identities(options, tokens)
     interval = _number(found, "serveraliveinterval", 0)
     return Hop(
         alias=alias,
@@ -218,6 +219,13 @@ def make_hop(
         else settings.keepalive_count,
         connect_timeout=_number(found, "connecttimeout", 0) or settings.connect_timeout,
     )
+
+
+def _require_identities(options: SshOptions, tokens: Tokens) -> None:
+    """Refuse an identity that was typed and is not there: ssh would go on without it."""
+    for typed in options.identities:
+        if not Path(expand(typed, tokens)).exists():
+            raise BadInput(f"The identity file {plain(typed)} does not exist.", hint="Look at -i.")
 
 
 def _first(found: Configuration, key: str) -> str | None:
