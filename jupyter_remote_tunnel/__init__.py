@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
-
     from .context import TunnelContext
 
 __all__ = ["__version__", "load_ipython_extension", "tunnel"]
@@ -32,7 +30,7 @@ def tunnel(command: str, *, name: str | None = None, server: str | None = None) 
     return TunnelContext(command, name=name, server=server)
 
 
-def load_ipython_extension(shell: "InteractiveShell") -> None:
+def load_ipython_extension(shell: Any) -> None:
     """`%load_ext jupyter_remote_tunnel`: the magic `%tunnel`."""
     from .magic import load
 

@@ -10,14 +10,12 @@ import json
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .commands.answers import Answer, Table, complaint
 from .commands.grammar import Parsed, parse
 from .engine.peer import require_unix
 from .model.errors import BadInput, RemoteTunnelError
-
-if TYPE_CHECKING:
-    from .commands.answers import Answer, Table
 
 PROG = "jupyter tunnel"
 DONE, FAILED, BAD_INPUT = 0, 1, 2
@@ -32,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(parse(sys.argv[1:] if argv is None else argv, PROG))
     except RemoteTunnelError as error:
-        _complain(error)
+        print(complaint(error), file=sys.stderr)
         return BAD_INPUT if isinstance(error, BadInput) else FAILED
     except KeyboardInterrupt:
         return FAILED
@@ -51,7 +49,7 @@ def _run(parsed: Parsed) -> int:
     return DONE
 
 
-async def _answer(parsed: Parsed) -> "Answer":
+async def _answer(parsed: Parsed) -> Answer:
     from .commands.actions import run
     from .commands.engines import Engines
 
@@ -82,7 +80,7 @@ def _until_signal(work: Coroutine[Any, Any, None]) -> int:
     return asyncio.run(supervised())
 
 
-def _show(answer: "Answer", parsed: Parsed) -> None:
+def _show(answer: Answer, parsed: Parsed) -> None:
     """Print an answer: one line of JSON with --json, else its table and its lines."""
     if parsed.options["json"]:
         print(json.dumps(answer.data), flush=True)
@@ -93,7 +91,7 @@ def _show(answer: "Answer", parsed: Parsed) -> None:
         print(line, flush=True)
 
 
-def _print_table(table: "Table") -> None:
+def _print_table(table: Table) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table as Grid
@@ -108,13 +106,6 @@ def _print_table(table: "Table") -> None:
     for row in table.rows:
         grid.add_row(*map(Text, row))  # Text, not markup: a remote may name what stands there
     console.print(grid)
-
-
-def _complain(error: RemoteTunnelError) -> None:
-    pointer = error.pointer() if isinstance(error, BadInput) else ""
-    for line in (error.message, pointer, error.hint):
-        if line:
-            print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.display import display
 
 from .commands.actions import run
-from .commands.answers import Answer, Table
+from .commands.answers import Answer, Table, complaint
 from .commands.engines import Engines
 from .commands.grammar import Parsed, parse
 from .engine.sync import LoopThread
@@ -43,7 +43,7 @@ class TunnelMagics(Magics):
             parsed = _understand(line)
             answer = self._on_thread().run(_answer(parsed))
         except RemoteTunnelError as error:
-            raise UsageError(_explain(error)) from None
+            raise UsageError(complaint(error)) from None
         except SystemExit:
             return None  # help was asked for, and is printed
         if parsed.options["json"]:
@@ -83,11 +83,6 @@ def _understand(line: str) -> Parsed:
     return parsed
 
 
-def _explain(error: RemoteTunnelError) -> str:
-    pointer = error.pointer() if isinstance(error, BadInput) else ""
-    return "\n".join(part for part in (error.message, pointer, error.hint) if part)
-
-
 class Shown:
     """An answer as IPython displays it."""
 
@@ -120,15 +115,15 @@ def _cells(row: tuple[str, ...], widths: list[int], table: Table) -> list[str]:
 
 
 def _html_table(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in table.headings)
-    body = "".join(_html_row(row, table) for row in table.rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    head = _html_row("th", table.headings, table)
+    body = "".join(_html_row("td", row, table) for row in table.rows)
+    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
-def _html_row(row: tuple[str, ...], table: Table) -> str:
+def _html_row(tag: str, row: tuple[str, ...], table: Table) -> str:
     sides = ("right" if column in table.numeric else "left" for column in range(len(row)))
     cells = (
-        f'<td style="text-align: {side}">{html.escape(text)}</td>'
+        f'<{tag} style="text-align: {side}">{html.escape(text)}</{tag}>'
         for side, text in zip(sides, row, strict=True)
     )
     return f"<tr>{''.join(cells)}</tr>"

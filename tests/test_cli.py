@@ -101,6 +101,7 @@ def test_the_background_process_ends_with_its_last_tunnel(
         "autossh -M 0 {config} -N -L {port}:{destination} gpu01",
         "ssh {config} gpu01 -fN -L localhost:{port}:{destination}",
         "nohup ssh -q -T -n {config} -L{port}:{destination} gpu01",
+        "--name mine ssh {config} -NfL {port}:{destination} gpu01",
     ],
 )
 def test_a_pasted_line_works(

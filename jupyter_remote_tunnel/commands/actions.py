@@ -5,10 +5,9 @@ a person should read. `open --foreground` and `demo` live in a process of their 
 """
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from ..apps.applications import ApplicationRequest, applications, open_application
 from ..kernels import connect
@@ -16,7 +15,7 @@ from ..model.address import UnixAddress
 from ..model.command_line import command_line, parse_command
 from ..model.errors import BadInput, Fatal
 from ..model.forward import ForwardKind, ForwardSpec
-from ..model.spec import SshOptions, TunnelRequest, TunnelSpec
+from ..model.spec import SshOptions, TunnelRequest, TunnelSpec, check_name
 from ..model.status import TunnelStatus
 from ..model.text import plain
 from .answers import Answer, Table, problem_lines, tunnel_lines, tunnel_table
@@ -39,10 +38,14 @@ def wanted(parsed: Parsed) -> TunnelSpec:
 
     :raises BadInput: it cannot be understood; the error points at the wrong part.
     """
-    options = parsed.options
-    spec = parse_command([*_long_options(options, "name", "on_conflict"), *parsed.words])
+    spec = parse_command(parsed.words)
+    name, on_conflict = parsed.options["name"], parsed.options.get("on_conflict")
     return replace(
-        spec, ssh=_from_here(spec.ssh), forwards=tuple(map(_absolute_sockets, spec.forwards))
+        spec,
+        name=spec.name if name is None else check_name(name),
+        on_conflict=on_conflict or spec.on_conflict,
+        ssh=_from_here(spec.ssh),
+        forwards=tuple(map(_absolute_sockets, spec.forwards)),
     )
 
 
@@ -209,16 +212,10 @@ def host_request(words: Sequence[str]) -> TunnelRequest:
     :raises BadInput: it is not that.
     """
     # ssh's grammar, which wants a forward, is given one.
-    spec = parse_command(["-L", "private:localhost:1", *words])
+    spec = parse_command([*words, "-L", "private:localhost:1"])
     if len(spec.forwards) > 1:
         raise BadInput("Give the host alone, without a port or forwards.")
     return TunnelRequest(host=spec.host, ssh=_from_here(spec.ssh))
-
-
-def _long_options(options: Mapping[str, Any], *names: str) -> list[str]:
-    """Our own options as the words that `model.command_line` reads."""
-    given = [(name, options.get(name)) for name in names]
-    return [f"--{name.replace('_', '-')}={value}" for name, value in given if value is not None]
 
 
 def _from_here(ssh: SshOptions) -> SshOptions:

@@ -4,10 +4,11 @@ All that a remote host can name passes `plain` here, so that the faces need only
 their own markup.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..model.errors import BadInput, RemoteTunnelError
 from ..model.status import ErrorStatus, ForwardStatus, TunnelStatus
 from ..model.text import plain
 
@@ -33,24 +34,29 @@ class Answer:
 
 
 def tunnel_table(tunnels: Iterable[TunnelStatus]) -> Table:
-    """One row for each forward."""
-    rows = [
-        _row(tunnel, forward, number)
-        for tunnel in tunnels
-        for number, forward in enumerate(tunnel.forwards)
-    ]
+    """One row for each forward; one for all the channels of a kernel."""
+    rows = [row for tunnel in tunnels for row in _rows(tunnel)]
     headings = ("Name", "Host", "State", "Here", "", "There", "Streams", "In", "Out")
     return Table(headings, tuple(rows), frozenset({6, 7, 8}))
 
 
-def _row(tunnel: TunnelStatus, forward: ForwardStatus, number: int) -> tuple[str, ...]:
-    about = (tunnel.name, tunnel.host, tunnel.state) if number == 0 else ("", "", "")
-    return (
-        *(plain(text) for text in (*about, *ends(forward))),
-        f"{forward.streams.open}/{forward.streams.total}",
-        size(forward.bytes["in"]),
-        size(forward.bytes["out"]),
-    )
+def _rows(tunnel: TunnelStatus) -> Iterator[tuple[str, ...]]:
+    about = (plain(tunnel.name), plain(tunnel.host), tunnel.state)
+    if tunnel.kind == "kernel":
+        yield (*about, "a kernel’s channels", "→", "the kernel", *_counts(*tunnel.forwards))
+        return
+    for forward in tunnel.forwards:
+        yield (*about, *map(plain, ends(forward)), *_counts(forward))
+        about = ("", "", "")
+
+
+def _counts(*forwards: ForwardStatus) -> tuple[str, str, str]:
+    """Streams and bytes of all of them together."""
+    is_open = sum(forward.streams.open for forward in forwards)
+    total = sum(forward.streams.total for forward in forwards)
+    received = sum(forward.bytes["in"] for forward in forwards)
+    sent = sum(forward.bytes["out"] for forward in forwards)
+    return f"{is_open}/{total}", size(received), size(sent)
 
 
 def problem_lines(tunnels: Iterable[TunnelStatus]) -> tuple[str, ...]:
@@ -98,3 +104,13 @@ def error_lines(error: ErrorStatus | None) -> Sequence[str]:
     if error is None:
         return ()
     return [f"  {plain(text, 500)}" for text in (error.message, error.hint) if text]
+
+
+def complaint(error: RemoteTunnelError) -> str:
+    """An error as a person reads it: what failed, where in what was typed, what to do next."""
+    pointer = error.pointer() if isinstance(error, BadInput) else ""
+    return "\n".join(part for part in (_shown(error.message), pointer, _shown(error.hint)) if part)
+
+
+def _shown(text: str) -> str:
+    return "\n".join(plain(line, 1000) for line in text.splitlines())

@@ -12,6 +12,7 @@ import time
 import webbrowser
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -23,6 +24,7 @@ from . import lab
 from .child import Child
 from .host import ALIAS, DemoHost, commands_environ
 
+_NEEDS = ("bokeh", "ipykernel", "jupyterlab")
 _ANNOUNCED_SECONDS = 10.0
 _OPEN_SECONDS = 30.0
 
@@ -53,6 +55,13 @@ async def demo(*, check: bool, browser: bool) -> None:
 
     :raises RemoteTunnelError: a part did not start, or does not do what it should. Nothing is left.
     """
+    missing = [name for name in _NEEDS if find_spec(name) is None]
+    if missing:
+        raise Fatal(
+            f"The demo needs {', '.join(missing)}.",
+            code="unsupported",
+            hint='pip install "jupyter-remote-tunnel[demo]"',
+        )
     report = Report()
     async with _scene(report) as scene:
         if check:
@@ -98,7 +107,7 @@ async def _scene(report: Report) -> AsyncIterator[Scene]:
 
 @contextlib.contextmanager
 def _private_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="jupyter-tunnel-demo-"))
+    folder = Path(tempfile.mkdtemp(prefix="tunnel-demo-"))
     try:
         yield folder
     finally:

@@ -1,0 +1,85 @@
+"""What the shell and the notebook show of a tunnel."""
+
+import pytest
+
+from jupyter_remote_tunnel.commands.answers import (
+    complaint,
+    ends,
+    problem_lines,
+    size,
+    tunnel_table,
+)
+from jupyter_remote_tunnel.model.errors import BadInput, Fatal
+from jupyter_remote_tunnel.model.status import (
+    ErrorStatus,
+    ForwardStatus,
+    StreamCount,
+    TunnelStatus,
+)
+
+
+def forward(kind: str = "local", error: ErrorStatus | None = None) -> ForwardStatus:
+    return ForwardStatus(
+        kind=kind,  # type: ignore[arg-type]
+        spec="",
+        asked="5006",
+        bound="127.0.0.1:5006",
+        destination=None if kind == "dynamic" else "localhost:80",
+        streams=StreamCount(1, 2),
+        bytes={"in": 1500, "out": 20},
+        error=error,
+    )
+
+
+def tunnel(*forwards: ForwardStatus, kind: str = "forward", name: str = "a") -> TunnelStatus:
+    return TunnelStatus(
+        id="0123456789ab",
+        name=name,
+        kind=kind,  # type: ignore[arg-type]
+        host="gpu01",
+        route=("ann@gpu01:22",),
+        forwards=forwards,
+        state="open",
+        since="2026-01-01T00:00:00Z",
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_940, "99.9 kB"), (99_960, "100 kB"),
+     (999_499, "999 kB"), (999_500, "1.0 MB"), (12_300_000, "12.3 MB"), (5 * 10**15, "5000 TB")],
+)  # fmt: skip
+def test_sizes_have_three_digits(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+def test_a_row_for_each_forward_and_one_for_a_kernel() -> None:
+    table = tunnel_table([tunnel(forward(), forward()), tunnel(*[forward()] * 5, kind="kernel")])
+    names = [row[0] for row in table.rows]
+    assert names == ["a", "", "a"]
+    assert table.rows[2][-3:] == ("5/10", "7.5 kB", "100 B")
+
+
+def test_streams_go_from_the_listener_to_the_destination() -> None:
+    assert ends(forward()) == ("127.0.0.1:5006", "→", "localhost:80")
+    assert ends(forward("remote")) == ("localhost:80", "←", "127.0.0.1:5006")
+    assert ends(forward("dynamic")) == ("127.0.0.1:5006", "→", "any (SOCKS)")
+
+
+def test_an_error_is_shown_once_with_what_to_do() -> None:
+    error = ErrorStatus("forward_refused", "Refused\x1b[31m.", "Start it.")
+    lines = problem_lines([tunnel(forward(error=error), forward(error=error))])
+    assert lines == ("a: Refused [31m.", "  Start it.")
+
+
+def test_names_hold_no_control_characters() -> None:
+    assert tunnel_table([tunnel(forward(), name="x\x1b]0;y\x07\u202e")]).rows[0][0] == "x ]0;y"
+
+
+def test_a_complaint_points_at_the_wrong_part() -> None:
+    error = BadInput("This is wrong.", hint="Do that.", text="-L x:y", start=3, end=4)
+    assert complaint(error).splitlines() == ["This is wrong.", "-L x:y", "   ^", "Do that."]
+
+
+def test_a_complaint_keeps_its_lines_and_drops_escapes() -> None:
+    assert complaint(Fatal("One\x1b[2J.", hint="two\nthree")) == "One [2J.\ntwo\nthree"

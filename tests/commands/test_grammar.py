@@ -1,0 +1,72 @@
+"""The words of the commands: ours are read, ssh's are left together and in order."""
+
+import pytest
+
+from jupyter_remote_tunnel.commands.actions import wanted
+from jupyter_remote_tunnel.commands.grammar import COMMANDS, Command, parse
+from jupyter_remote_tunnel.model.errors import BadInput
+
+PROG = "jupyter tunnel"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ssh -NfL localhost:5006:localhost:5006 user@remote.host",
+        "autossh -M 0 -4 -p 2222 -L 1:a:2 host",
+        "-4 -L 1:a:2 -6 host",
+        "-o ProxyCommand=none -i ~/key -J gw -D 1080 -- host",
+        "-D1080 -vvv -qTnx -p2222 host",
+    ],
+)
+def test_words_of_ssh_stay_as_they_are(words: str) -> None:
+    parsed = parse(["open", "--json", *words.split()], PROG)
+    assert list(parsed.words) == words.split()
+    assert parsed.options["json"] is True
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--name mine ssh -L 1:a:2 h", "ssh -L 1:a:2 --name=mine h", "-L 1:a:2 h --name mine"],
+)
+def test_a_name_may_stand_anywhere(words: str) -> None:
+    spec = wanted(parse(["open", *words.split(), "--on-conflict", "pick"], PROG))
+    assert (spec.name, spec.host, spec.on_conflict) == ("mine", "h", "pick")
+
+
+def test_paths_of_the_caller_are_absolute(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("here")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/agent")
+    line = "-i key -i %d/id -F config -L ./a.sock:./b.sock -R ./c.sock:./d.sock h"
+    spec = wanted(parse(["open", *line.split()], PROG))
+    assert spec.ssh.identities == (str(folder / "key"), "%d/id")
+    assert spec.ssh.config_file == str(folder / "config")
+    assert spec.ssh.agent_socket == "/agent"
+    local, remote = map(str, spec.forwards)
+    assert local == f"-L {folder}/a.sock:./b.sock"
+    assert remote == f"-R ./c.sock:{folder}/d.sock"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "frobnicate", "apps", "kernels", "list gpu01", "close --drain soon", "open --fore x",
+     "open --on-conflict ask h:1", "url", "restart a b"],
+)  # fmt: skip
+def test_what_is_not_understood_is_bad_input(line: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        wanted(parse(line.split(), PROG))
+    assert caught.value.hint or caught.value.text
+
+
+@pytest.mark.parametrize("prog", [PROG, "%tunnel"])
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.words)
+def test_every_command_explains_itself(
+    command: Command, prog: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse([*command.words.split(), "--help"], prog)
+    assert caught.value.code == 0
+    assert f"usage: {prog} {command.words}" in capsys.readouterr().out
