@@ -7,7 +7,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..model.spec import TunnelRequest
 from ..model.status import Source, TunnelStatus
@@ -15,6 +15,27 @@ from .client import EngineClient, Output
 from .messages import Client
 
 Result = TypeVar("Result")
+
+
+class _Job(Generic[Result]):
+    """A coroutine that can be cancelled also before its task has begun."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Result]) -> None:
+        self._coroutine = coroutine
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled = False
+
+    async def run(self) -> Result:
+        self._task = asyncio.current_task()
+        if self._cancelled:
+            self._coroutine.close()
+            raise asyncio.CancelledError
+        return await self._coroutine
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        if self._task is not None:
+            self._task.cancel()
 
 
 class LoopThread:
@@ -27,11 +48,12 @@ class LoopThread:
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Run `coroutine` there and wait for its result; Ctrl-C cancels it."""
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        job = _Job(coroutine)
         try:
-            return future.result()
+            return asyncio.run_coroutine_threadsafe(job.run(), self._loop).result()
         except KeyboardInterrupt:
-            future.cancel()
+            # It may have come before there was a future to cancel.
+            self._loop.call_soon_threadsafe(job.cancel)
             raise
 
     def close(self) -> None:
