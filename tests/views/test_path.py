@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from jupyter_remote_tunnel.server.views.path import policy
 from tests.views.backend import serve
 from tests.views.lab import Browser, Lab, lab
 
@@ -67,6 +68,21 @@ async def test_every_answer_is_sandboxed(
     assert SANDBOX in await policies(view, "OPTIONS", **preflight)
     lab.change(app_id, state="reconnecting")
     assert SANDBOX in await policies(view, Accept="text/html")
+
+
+@pytest.mark.parametrize(
+    ("configured", "ancestors"),
+    [
+        (
+            "frame-ancestors 'self' https://portal.example; report-uri /x",
+            "'self' https://portal.example",
+        ),
+        ("default-src *", None),
+    ],
+)
+def test_who_may_frame_lab_may_frame_it(configured: str, ancestors: str | None) -> None:
+    expected = SANDBOX.partition(";")[0] + (f"; frame-ancestors {ancestors}" if ancestors else "")
+    assert policy({"headers": {"Content-Security-Policy": configured}}) == expected
 
 
 async def test_the_capability_is_the_same_for_a_login_and_of_one_login(

@@ -7,7 +7,9 @@ To scripts, fonts and `fetch` an opaque origin is another site, so answers allow
 The application must have been started for this path, which reaches it in full.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from tornado.web import HTTPError
 from typing_extensions import override
@@ -17,19 +19,20 @@ from .handler import Admitted, Reply, ViewHandler
 from .headers import Header, Manner
 from .pages import Page
 
-SANDBOX = "sandbox allow-scripts allow-forms allow-downloads allow-popups; frame-ancestors 'self'"
-
-_EXTRA: tuple[Header, ...] = (
-    ("Content-Security-Policy", SANDBOX),
-    ("Referrer-Policy", "no-referrer"),
-    ("Access-Control-Allow-Origin", "null"),
-    ("Access-Control-Allow-Credentials", "true"),
-)
+_SANDBOX = "sandbox allow-scripts allow-forms allow-downloads allow-popups"
 
 
 def prefix_of(base_url: str, capability: str) -> str:
     """The path of one application, ends with "/"."""
     return f"{base_url}remote-tunnel/app/{capability}/"
+
+
+def policy(settings: Mapping[str, Any]) -> str:
+    """The CSP of every answer: the sandbox, and who may frame it, which is who may frame Lab."""
+    configured = settings.get("headers", {}).get("Content-Security-Policy")
+    directives = "frame-ancestors 'self'" if configured is None else configured
+    ancestors = [part for part in directives.split(";") if part.split()[:1] == ["frame-ancestors"]]
+    return "; ".join([_SANDBOX, *(part.strip() for part in ancestors)])
 
 
 def misses_prefix(prefix: str, path: str, status: int, location: str) -> bool:
@@ -66,7 +69,7 @@ class PathHandler(ViewHandler):
             jar="none",
             gate_cookie="",
             token=self.views.token,
-            extra=_EXTRA,
+            extra=self.page_headers(),
         )
         return Admitted(grant, upstream, manner)
 
@@ -85,7 +88,12 @@ class PathHandler(ViewHandler):
 
     @override
     def page_headers(self) -> tuple[Header, ...]:
-        return _EXTRA
+        return (
+            ("Content-Security-Policy", policy(self.settings)),
+            ("Referrer-Policy", "no-referrer"),
+            ("Access-Control-Allow-Origin", "null"),
+            ("Access-Control-Allow-Credentials", "true"),
+        )
 
     @property
     def _is_preflight(self) -> bool:
@@ -98,7 +106,7 @@ class PathHandler(ViewHandler):
         return Reply(
             HTTPStatus.NO_CONTENT,
             (
-                *_EXTRA,
+                *self.page_headers(),
                 ("Access-Control-Allow-Methods", asked["Access-Control-Request-Method"]),
                 ("Access-Control-Allow-Headers", asked.get("Access-Control-Request-Headers", "")),
                 ("Access-Control-Max-Age", "600"),

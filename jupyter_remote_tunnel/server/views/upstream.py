@@ -4,11 +4,13 @@
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...model.address import Address, TcpAddress, bracketed
 from ...model.state import State
-from ...model.status import ErrorStatus
+
+if TYPE_CHECKING:
+    from ...model.status import ErrorStatus
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Upstream:
     destination: Address
     bound: Address | None
     state: str
-    error: ErrorStatus | None = None
+    error: "ErrorStatus | None" = None
     host_key: str | None = None
 
     @property

@@ -1,0 +1,150 @@
+"""The origin view: what the application is told, and what the browser is told to keep."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tests.views.backend import serve
+from tests.views.lab import Browser, Lab
+
+FRAME = "SameSite=None; Secure; Partitioned"
+
+
+@pytest.fixture
+async def app_id(lab: Lab, socket_path: Path) -> AsyncIterator[str]:
+    """An application that echoes."""
+    async with serve(socket_path):
+        yield lab.add(socket_path)
+
+
+async def test_what_reaches_the_application(lab: Lab, browser: Browser, app_id: str) -> None:
+    view = await browser.open(app_id)
+    gate = next(iter(browser.cookies(view).items()))
+    cookie = f"{gate[0]}={gate[1]}; own=1; _xsrf=2; username-localhost-8888=3; {gate[0]}=forged"
+    sent = {
+        "Cookie": cookie,
+        "Origin": view.rstrip("/"),
+        "Referer": f"{view}page?x=1",
+        "Authorization": "Bearer own",
+        "Sec-Fetch-Site": "same-origin",
+        "X-Custom": "1",
+        "Connection": "keep-alive, X-Hop",
+        "X-Hop": "1",
+    }
+    async with browser.http.post(f"{view}?token={lab.server.token}&a=1", headers=sent) as response:
+        seen = json.loads(await response.read())
+    headers = dict(seen["headers"])
+    assert seen["path"] == "/?a=1"
+    assert headers["Host"] == "localhost:5006"
+    assert headers["Origin"] == "http://localhost:5006"
+    assert headers["Referer"] == "http://localhost:5006/page?x=1"
+    assert headers["Cookie"] == "own=1"
+    assert headers["Authorization"] == "Bearer own"
+    assert headers["X-Custom"] == "1"
+    assert not {"X-Hop", "Sec-Fetch-Site"} & set(headers)
+
+
+async def test_nothing_of_jupyters_reaches_the_application(
+    lab: Lab, browser: Browser, app_id: str
+) -> None:
+    view = await browser.open(app_id)
+    sent = {
+        "Authorization": f"token {lab.server.token}",
+        "Referer": f"{lab.url}lab/tree/secret.ipynb",
+    }
+    async with browser.get(view, headers=sent) as response:
+        headers = dict(json.loads(await response.read())["headers"])
+    assert not {"Authorization", "Referer", "Cookie"} & set(headers)
+
+
+COOKIES = [
+    "plain=1",
+    "both=1; Path=/x; HttpOnly; SameSite=Lax",
+    "secure=1; Secure; SameSite=Strict",
+    "wide=1; Domain=localhost",
+    "_xsrf=evil; Path=/",
+    "username-localhost-8888=evil",
+    "jupyterhub-session-id=evil",
+    "gate=evil",
+]
+
+
+@pytest.mark.parametrize("framed", [False, True])
+async def test_the_applications_cookies(
+    lab: Lab, browser: Browser, socket_path: Path, framed: bool
+) -> None:
+    async def handler(_: web.Request) -> web.StreamResponse:
+        response = web.Response()
+        for cookie in COOKIES:
+            name = f"remote-tunnel-{lab.server.port}"
+            response.headers.add("Set-Cookie", cookie.replace("gate", name))
+        return response
+
+    async with serve(socket_path, handler):
+        view = await browser.open(lab.add(socket_path), framed=framed)
+        async with browser.get(view) as response:
+            got = response.headers.getall("Set-Cookie")
+    if framed:
+        assert got == [
+            f"plain=1; {FRAME}",
+            f"both=1; Path=/x; HttpOnly; {FRAME}",
+            f"secure=1; {FRAME}",
+        ]
+    else:
+        assert got == COOKIES[:3]
+
+
+async def test_what_reaches_the_browser(lab: Lab, browser: Browser, socket_path: Path) -> None:
+    sent = {
+        "Service-Worker-Allowed": "/",
+        "Clear-Site-Data": "*",
+        "Strict-Transport-Security": "max-age=1",
+        "Alt-Svc": 'h3=":443"',
+        "NEL": "{}",
+        "Report-To": "{}",
+        "Reporting-Endpoints": 'x="/"',
+        "Referrer-Policy": "unsafe-url",
+        "Content-Security-Policy": "script-src 'self'",
+        "X-Custom": "1",
+    }
+
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.Response(headers=sent)
+
+    async with serve(socket_path, handler):
+        view = await browser.open(lab.add(socket_path))
+        async with browser.get(view) as response:
+            headers = response.headers
+    assert not set(list(sent)[:7]) & set(headers)
+    assert headers.getall("Referrer-Policy") == ["no-referrer"]
+    assert headers.getall("Content-Security-Policy") == [
+        "script-src 'self'",
+        f"frame-ancestors 'self' {lab.url.rstrip('/')}",
+    ]
+    assert headers["X-Custom"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("sent", "got"),
+    [
+        ("/next", "/next"),
+        ("next", "next"),
+        ("http://localhost:5006/a?b=http://localhost:5006/", "/a?b=http://localhost:5006/"),
+        ("http://LOCALHOST:5006", "/"),
+        ("//localhost:5006/a", "/a"),
+        ("http://elsewhere.example/a", "http://elsewhere.example/a"),
+    ],
+)
+async def test_redirects(
+    lab: Lab, browser: Browser, socket_path: Path, sent: str, got: str
+) -> None:
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": sent})
+
+    async with serve(socket_path, handler):
+        view = await browser.open(lab.add(socket_path))
+        async with browser.get(view) as response:
+            assert response.headers["Location"] == got
