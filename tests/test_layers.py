@@ -27,7 +27,7 @@ ALLOWED = {
     "__init__": {"context", "magic", "server", "_version"},
 }
 # The engine's process stands on everything below it; its client and holder do not.
-ENGINE_PROCESS = {"service", "__main__"}
+ENGINE_PROCESS = {"service", "control", "__main__"}
 HOME = {
     "asyncssh": {"ssh", "demo"},
     "tornado": {"server"},
