@@ -3,6 +3,7 @@
 # make test       lint, types, front end, Python and browser tests; WORKERS pytest processes, PYTEST_ARGS to narrow
 # make test-long  the tests that take too long for every change
 # make types      the TypeScript types again, after a change in the messages or in a status
+# make pictures   the screenshots of the README again
 # make lint / make format / make clean
 
 SHELL := /bin/bash
@@ -19,7 +20,7 @@ PACKAGE := pyproject.toml jupyter_remote_tunnel/_version.py $(wildcard jupyter-c
 # command:package, as Debian names them
 SYSTEM := sshd:openssh-server ip:iproute2 chromium:chromium nginx:nginx
 
-.PHONY: install demo test test-long test-front-end test-python set-up system-packages lint format types clean
+.PHONY: install demo test test-long test-front-end test-python set-up system-packages pictures lint format types clean
 
 install: $(VENV)/.installed
 
@@ -37,6 +38,9 @@ test-python: set-up
 
 test-long: set-up
 	pytest -m long --timeout 1800 $(PYTEST_ARGS)
+
+pictures: set-up
+	pytest tests/ui/test_pictures.py --pictures docs/images
 
 lint: set-up
 	ruff check .

@@ -15,7 +15,8 @@ _MILLISECONDS = 200
 _POINTS = 200
 
 source = ColumnDataSource({"t": [], "signal": []})
-plot = figure(title="A signal on the remote host", height=320, width=640, x_axis_label="step")
+plot = figure(title="A signal on the remote host", height=320, x_axis_label="step")
+plot.sizing_mode = "stretch_width"
 plot.line("t", "signal", source=source, line_width=2)
 frequency = Slider(title="Frequency", start=0.1, end=3.0, step=0.1, value=1.0)
 _steps = count()
@@ -30,5 +31,5 @@ def step() -> None:
 
 document = curdoc()
 document.title = "Remote signal"
-document.add_root(column(frequency, plot))
+document.add_root(column(frequency, plot, sizing_mode="stretch_width"))
 document.add_periodic_callback(step, _MILLISECONDS)
