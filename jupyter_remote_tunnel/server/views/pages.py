@@ -113,7 +113,8 @@ def without_prefix(upstream: Upstream, prefix: str, links: tuple[tuple[str, str]
         f"“{plain(upstream.name)}” does not serve this path",
         (
             "This view shows an application under a path of the Jupyter server.",
-            "The application must have been started for that path. For a Bokeh application:",
+            "Choose another view in JupyterLab: at an address of its own, or through a port.",
+            "Or start the application for this path. With Bokeh:",
         ),
         code=f"bokeh serve app.py --prefix {prefix.rstrip('/')}",
         links=links,
