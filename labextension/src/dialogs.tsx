@@ -3,6 +3,8 @@
 import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
+import { PromiseDelegate } from '@lumino/coreutils';
+import { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import { TunnelStatus } from './api';
@@ -118,6 +120,13 @@ class TunnelForm extends ReactWidget implements Dialog.IBodyWidget<Fields> {
     return this._fields;
   }
 
+  protected override onUpdateRequest(msg: Message): void {
+    super.onUpdateRequest(msg);
+    // The dialog moves the focus then. Its own promise waits until the page is idle: somebody may
+    // be typing by that time.
+    this.renderPromise = this._shown.promise;
+  }
+
   protected render(): JSX.Element {
     return (
       <>
@@ -128,18 +137,23 @@ class TunnelForm extends ReactWidget implements Dialog.IBodyWidget<Fields> {
           onChange={fields => {
             this._fields = fields;
           }}
+          onShown={() => this._shown.resolve()}
         />
       </>
     );
   }
+
+  private readonly _shown = new PromiseDelegate<void>();
 }
 
 function FormFields(props: {
   initial: Fields;
   trans: TranslationBundle;
   onChange: (fields: Fields) => void;
+  onShown: () => void;
 }): JSX.Element {
-  const { trans } = props;
+  const { trans, onShown } = props;
+  React.useEffect(onShown, []);
   const [fields, setFields] = React.useState(props.initial);
   const set = (change: Partial<Fields>): void => {
     const next = { ...fields, ...change };
