@@ -101,7 +101,9 @@ class Lab:
 
     def fill(self, command: str, name: str) -> None:
         """Fill the dialog, and leave it there."""
-        self.dialog.get_by_label("A command of ssh").fill(command)
+        first = self.dialog.get_by_label("A command of ssh")
+        expect(first).to_be_focused()  # the dialog moves the focus there, at its own time
+        first.fill(command)
         self.dialog.get_by_label("Name").fill(name)
 
     def expect_state(self, name: str, label: str) -> None:
