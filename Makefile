@@ -18,7 +18,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 FRONT_END := $(shell find labextension \( -name node_modules -o -name lib -o -name .yarn \) -prune -o -print)
 PACKAGE := pyproject.toml jupyter_remote_tunnel/_version.py $(wildcard jupyter-config/*/*)
 # command:package, as Debian names them
-SYSTEM := sshd:openssh-server ip:iproute2 chromium:chromium nginx:nginx
+SYSTEM := sshd:openssh-server ip:iproute2 chromium:chromium
 
 .PHONY: install demo test test-long test-front-end test-python set-up system-packages pictures lint format types clean
 
