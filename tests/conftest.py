@@ -65,6 +65,13 @@ def bokeh_app() -> Iterator[BokehApp]:
         yield app
 
 
+@pytest.fixture(scope="session")
+def shared_app() -> Iterator[BokehApp]:
+    """The same for all tests that only look at its page: nobody changes or ends it."""
+    with run_bokeh() as app:
+        yield app
+
+
 @pytest.fixture
 def kernel() -> Iterator[Kernel]:
     """An ipykernel on TCP."""

@@ -16,7 +16,7 @@ import pytest
 
 from jupyter_remote_tunnel.cli import main
 from jupyter_remote_tunnel.model.settings import EngineSettings
-from tests.support.bokeh_app import BokehApp, bokeh_app
+from tests.support.bokeh_app import BokehApp
 from tests.support.leaks import no_new_processes
 from tests.support.ports import unused_port
 from tests.support.process import child, wait_until
@@ -28,12 +28,6 @@ from tests.support.user import User
 def config(ssh_bed: SshBed, sshd: Sshd) -> list[str]:
     """The options of ssh by which `gpu01` is reached."""
     return ["-F", str(ssh_bed.config_file)]
-
-
-@pytest.fixture(scope="module")
-def shared_app() -> Iterator[BokehApp]:
-    with bokeh_app() as app:
-        yield app
 
 
 def status_of(text: str) -> dict[str, Any]:

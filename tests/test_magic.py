@@ -51,8 +51,8 @@ def notebook(user: User) -> Iterator[BlockingKernelClient]:
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_tunnel_from_open_to_close(notebook: BlockingKernelClient, bokeh_app: BokehApp) -> None:
-    opened = Cell(notebook, f"%tunnel open -L 0:{bokeh_app.destination} gpu01 --name plot&co")
+def test_a_tunnel_from_open_to_close(notebook: BlockingKernelClient, shared_app: BokehApp) -> None:
+    opened = Cell(notebook, f"%tunnel open -L 0:{shared_app.destination} gpu01 --name plot&co")
     assert opened.status == "ok", opened.stderr
     assert "-L 0:" in opened.text, "it repeats what was understood"
     listed = Cell(notebook, "%tunnel list")
@@ -81,32 +81,32 @@ def test_a_kernel_from_a_notebook(notebook: BlockingKernelClient, user: User) ->
             assert reply["content"]["status"] == "ok"
 
 
-@pytest.mark.parametrize(
-    ("line", "complaint"),
-    [
-        ("close nope", "nope"),
-        ("open -L 5006:localhost:70000 gpu01", "out of range"),
-        ("open gpu01:5006; rm -rf x", "“;”"),
-        ("frobnicate", "frobnicate"),
-        ("demo", "terminal"),
-        ("open --foreground gpu01:5006", "foreground"),
-        ("open -F /tmp/config gpu01:5006", "-F"),
-    ],
-)
+ERRORS = {
+    "close nope": "nope",
+    "open -L 5006:localhost:70000 gpu01": "out of range",
+    "open gpu01:5006; rm -rf x": "“;”",
+    "frobnicate": "frobnicate",
+    "demo": "terminal",
+    "open --foreground gpu01:5006": "foreground",
+    "open -F /tmp/config gpu01:5006": "-F",
+}
+
+
 @pytest.mark.usefixtures("engine")
-def test_an_error_is_a_sentence(notebook: BlockingKernelClient, line: str, complaint: str) -> None:
-    cell = Cell(notebook, f"%tunnel {line}\nprint('not reached')")
-    assert cell.status == "error"
-    assert complaint in cell.stderr
-    assert "Traceback" not in cell.stderr
-    assert cell.stdout == ""
+def test_an_error_is_a_sentence_and_stops_the_cell(notebook: BlockingKernelClient) -> None:
+    for line, complaint in ERRORS.items():
+        cell = Cell(notebook, f"%tunnel {line}\nprint('not reached')")
+        assert cell.status == "error", line
+        assert complaint in cell.stderr
+        assert "Traceback" not in cell.stderr
+        assert cell.stdout == ""
 
 
-@pytest.mark.parametrize("line", ["", "--help", "open --help"])
-def test_help(notebook: BlockingKernelClient, line: str) -> None:
-    cell = Cell(notebook, f"%tunnel {line}")
-    assert "usage: %tunnel" in cell.stdout
-    assert cell.status == "ok"
+def test_help(notebook: BlockingKernelClient) -> None:
+    for line in ("", "--help", "open --help"):
+        cell = Cell(notebook, f"%tunnel {line}")
+        assert cell.stdout.startswith("usage: %tunnel")
+        assert cell.status == "ok"
 
 
 def run_bare(python: Path, user: User, code: str) -> "subprocess.CompletedProcess[str]":
@@ -130,18 +130,18 @@ def bare_python() -> Iterator[Path]:
 
 @pytest.mark.usefixtures("engine")
 def test_the_standard_library_and_ipython_are_enough(
-    user: User, bare_python: Path, bokeh_app: BokehApp
+    user: User, bare_python: Path, shared_app: BokehApp
 ) -> None:
     code = f"""\
 from urllib.request import urlopen
 %load_ext jupyter_remote_tunnel
-%tunnel open -L 0:{bokeh_app.destination} gpu01 --name bokeh
+%tunnel open -L 0:{shared_app.destination} gpu01 --name bokeh
 url = %tunnel url bokeh
 print('remote plot' in urlopen(url + '/app').read().decode())
 %tunnel list
 %tunnel close bokeh
 import jupyter_remote_tunnel
-with jupyter_remote_tunnel.tunnel("-L 0:{bokeh_app.destination} gpu01") as found:
+with jupyter_remote_tunnel.tunnel("-L 0:{shared_app.destination} gpu01") as found:
     print('remote plot' in urlopen(found.url + '/app').read().decode())
 """
     done = run_bare(bare_python, user, code)

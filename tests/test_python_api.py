@@ -47,11 +47,11 @@ def test_a_session_is_pulled_and_a_change_pushed_back(
     assert engine.list_tunnels() == []
 
 
-def test_address_is_what_connect_takes(engine: SyncEngine, bokeh_app: BokehApp) -> None:
-    with jupyter_remote_tunnel.tunnel(f"-L 0:{bokeh_app.destination} gpu01") as found:
+def test_address_is_what_connect_takes(engine: SyncEngine, shared_app: BokehApp) -> None:
+    with jupyter_remote_tunnel.tunnel(f"-L 0:{shared_app.destination} gpu01") as found:
         assert isinstance(found.address, tuple)
         socket.create_connection(found.address).close()
-    with jupyter_remote_tunnel.tunnel(f"-L private:{bokeh_app.destination} gpu01") as found:
+    with jupyter_remote_tunnel.tunnel(f"-L private:{shared_app.destination} gpu01") as found:
         assert isinstance(found.address, str)
         with socket.socket(socket.AF_UNIX) as stream:
             stream.connect(found.address)
@@ -59,8 +59,8 @@ def test_address_is_what_connect_takes(engine: SyncEngine, bokeh_app: BokehApp) 
             _ = found.url
 
 
-async def test_async(engine: SyncEngine, bokeh_app: BokehApp) -> None:
-    async with jupyter_remote_tunnel.tunnel(f"-L 0:{bokeh_app.destination} gpu01") as found:
+async def test_async(engine: SyncEngine, shared_app: BokehApp) -> None:
+    async with jupyter_remote_tunnel.tunnel(f"-L 0:{shared_app.destination} gpu01") as found:
         assert found.url.startswith("http://127.0.0.1:")
         assert found.status.state == "open"
     with pytest.raises(RuntimeError):
