@@ -6,12 +6,15 @@ The first local forward of a tunnel is the application with the tunnel's id, the
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from ..engine.client import EngineClient
 from ..model.address import parse_address
 from ..model.forward import ForwardKind, ForwardSpec, PrivateSocket
 from ..model.spec import SshOptions, TunnelRequest
 from ..model.status import ForwardStatus, TunnelStatus
+
+if TYPE_CHECKING:
+    from ..engine.client import EngineClient
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def applications(tunnel: TunnelStatus, server_url: str) -> list[Application]:
 
 
 async def open_application(
-    client: EngineClient, wanted: ApplicationRequest
+    client: "EngineClient", wanted: ApplicationRequest
 ) -> tuple[TunnelStatus, bool]:
     """Open a tunnel to an application over a private socket, or find the one that does the same.
 

@@ -112,6 +112,7 @@ class Holder:
         self._log = log
         self._ping_every = ping_every
         self._silent_after = silent_after
+        self._pid = os.getpid()
         self._undo = contextlib.ExitStack()
         self._needed = asyncio.Event()
         self._changed = asyncio.Event()
@@ -194,7 +195,7 @@ class Holder:
         """Take away the socket, the directory and the announcement when this process ends without
         `close`, as at an exit that nobody awaits (`atexit`). The engine ends by its life line.
         """
-        if self._announcement.holder_pid == os.getpid():  # not in a fork of ours
+        if self._pid == os.getpid():  # not in a fork of ours
             self._undo.close()
 
     async def __aenter__(self) -> Self:

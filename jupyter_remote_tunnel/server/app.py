@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_server.extension.application import ExtensionApp
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 
     from ..engine.holder import Holder, News
     from .engine import HeldEngine
-    from .events import EventBus
     from .views import Views
 
 # By which kernels and terminals of this server find its engine.
 _VARIABLE = "JUPYTER_REMOTE_TUNNEL"
+_EVENT_SCHEMA = Path(__file__).with_name("tunnel_event.yaml")
 
 
 class RemoteTunnelApp(ExtensionApp):
@@ -30,25 +31,20 @@ class RemoteTunnelApp(ExtensionApp):
 
     # Jupyter also stops what it could not load, or did not.
     _engine: "HeldEngine | None" = None
-    _events: "EventBus | None" = None
     _views: "Views | None" = None
 
     def initialize_settings(self) -> None:
         """Read the settings; a wrong one is named, and keeps the extension from being loaded."""
-        from .events import SCHEMA_FILE
-
         self.tunnel_manager = TunnelManager(parent=self)
-        self._event_logger.register_event_schema(SCHEMA_FILE)
+        self._event_logger.register_event_schema(_EVENT_SCHEMA)
 
     def initialize_handlers(self) -> None:
         """Register REST and the views of applications."""
         from .engine import HeldEngine
-        from .events import EventBus
         from .routes import PREFIX, ROUTES
         from .views import setup
 
-        self._events = EventBus(self._event_logger)
-        self._engine = HeldEngine(self._make_holder, self._events.tell, self.log)
+        self._engine = HeldEngine(self._make_holder, self._event_logger, self.log)
         self._views = setup(self._server.web_app, self._engine)
         made = {"engine": self._engine, "views": self._views}
         for path, handler in ROUTES.items():
@@ -58,8 +54,6 @@ class RemoteTunnelApp(ExtensionApp):
     async def _start_jupyter_server_extension(self, _: "ServerApp") -> None:
         """Announce the engine, and open what the configuration declares."""
         assert self._engine is not None
-        assert self._events is not None
-        self._events.open()
         try:
             await self._engine.open()
             os.environ[_VARIABLE] = self._engine.announcement_file
@@ -70,9 +64,10 @@ class RemoteTunnelApp(ExtensionApp):
     async def stop_extension(self) -> None:
         """Close every tunnel, end the engine, and leave no socket and no file."""
         os.environ.pop(_VARIABLE, None)
-        for part in (self._views, self._engine, self._events):
-            if part is not None:
-                await part.close()
+        if self._views is not None:
+            await self._views.close()
+        if self._engine is not None:
+            await self._engine.close()
 
     @property
     def _server(self) -> "ServerApp":

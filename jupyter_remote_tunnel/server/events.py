@@ -1,8 +1,7 @@
-"""News of tunnels on Jupyter's event bus."""
+"""News of tunnels on Jupyter's event bus, as `tunnel_event.yaml` describes them."""
 
 import asyncio
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.wire import Latest
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from jupyter_events import EventLogger
 
 SCHEMA = "https://schema.jupyter.org/jupyter_remote_tunnel/tunnel/v1"
-SCHEMA_FILE = Path(__file__).with_name("tunnel_event.yaml")
 
 
 class EventBus:
@@ -23,10 +21,6 @@ class EventBus:
     def __init__(self, logger: "EventLogger") -> None:
         self._logger = logger
         self._news: Latest[Change] = Latest()
-        self._task: asyncio.Task[None] | None = None
-
-    def open(self) -> None:
-        """Begin to emit."""
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._emit(), name="events of tunnels")
 
@@ -37,9 +31,8 @@ class EventBus:
 
     async def close(self) -> None:
         """End. What was not emitted yet stays unsaid."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        self._task.cancel()
+        await asyncio.wait([self._task])
 
     async def _emit(self) -> None:
         while True:

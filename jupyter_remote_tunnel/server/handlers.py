@@ -2,14 +2,15 @@
 
 `operation` makes a handler's method one: behind Jupyter's login and authorizer, with its body
 checked and its errors as {"code", "message", "hint", "hop"}. It notes what it knows, so that the
-OpenAPI description is made from the same words.
+OpenAPI description is made from the same words. Dataclasses are named, not imported: every start of
+a Jupyter server pays for what is imported here.
 """
 
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
@@ -17,8 +18,10 @@ from tornado import web
 
 from ..model.errors import BadInput, Fatal, RemoteTunnelError
 from ..model.text import plain
-from .engine import HeldEngine
-from .views import Views
+
+if TYPE_CHECKING:
+    from .engine import HeldEngine
+    from .views import Views
 
 RESOURCE = "remote_tunnel"
 MAX_BODY = 1 << 20
@@ -26,7 +29,6 @@ MAX_BODY = 1 << 20
 Action = Literal["read", "write", "execute"]
 Asked = Callable[..., Awaitable[dict[str, Any]]]
 Answered = Callable[..., Awaitable[None]]
-T = TypeVar("T")
 
 # What an error's code means over HTTP. All others come from the remote side of SSH: 502.
 STATUS_OF = {
@@ -59,20 +61,20 @@ class Operation:
     """One method of one route, for its description.
 
     :param summary: the first line of the method's docstring.
-    :param body: the dataclass of the request's body, or None.
-    :param result: the dataclass of the answer.
+    :param body: the name of the request's dataclass in `bodies`, or None.
+    :param result: the name of the answer's.
     :param creates: whether it answers 201 when something is new.
     """
 
     summary: str
     action: Action
-    body: type[Any] | None
-    result: type[Any]
+    body: str | None
+    result: str
     creates: bool
 
 
 def operation(
-    action: Action, *, result: type[Any], body: type[Any] | None = None, creates: bool = False
+    action: Action, *, result: str, body: str | None = None, creates: bool = False
 ) -> Callable[[Asked], Answered]:
     """A method of a handler, which gives back the JSON of `result` or raises `RemoteTunnelError`.
 
@@ -104,7 +106,7 @@ class Handler(APIHandler):
 
     auth_resource = RESOURCE
 
-    def initialize(self, engine: HeldEngine, views: Views) -> None:
+    def initialize(self, engine: "HeldEngine", views: "Views") -> None:
         """Called by tornado with what the route was registered with."""
         self.engine = engine
         self.views = views
@@ -135,14 +137,15 @@ class Handler(APIHandler):
         """Answer 201 if something is new, else 200."""
         self.set_status(201 if created else 200)
 
-    def read_body(self, kind: type[T]) -> T:
-        """The request's body as a `kind`.
+    def read_body(self, name: str) -> Any:
+        """The request's body as the dataclass of that name.
 
         :raises BadInput: it is something else.
         """
-        import msgspec  # with its users, only when somebody asks for something
+        import msgspec
 
         from ..engine.checking import read
+        from . import bodies
 
         content = self.request.body
         if len(content) > MAX_BODY:
@@ -151,7 +154,7 @@ class Handler(APIHandler):
             data = msgspec.json.decode(content)
         except (msgspec.DecodeError, RecursionError):
             raise BadInput("The body is not JSON.") from None
-        return read(kind, data, "The body")
+        return read(getattr(bodies, name), data, "The body")
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Any error as JSON, also those of Jupyter and tornado."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from .._version import __version__
-from ..model.status import ErrorStatus
+from . import bodies
 from .handlers import STATUS_OF, Handler, Operation
 from .routes import MAX_DRAIN, PREFIX, ROUTES
 
@@ -99,11 +99,11 @@ def _responses(path: str, found: Operation) -> dict[str, Any]:
 def _failure(status: int) -> dict[str, Any]:
     codes = sorted(code for code, number in STATUS_OF.items() if number == status)
     text = HTTPStatus(status).phrase + (f": {', '.join(codes)}." if codes else ".")
-    return {"description": text, "content": _content(ErrorStatus)}
+    return {"description": text, "content": _content("ErrorStatus")}
 
 
-def _content(kind: type[Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": _REF.format(name=kind.__name__)}}}
+def _content(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REF.format(name=name)}}}
 
 
 def _parameter(place: str, name: str, text: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _parameter(place: str, name: str, text: str, schema: dict[str, Any]) -> dict
 def _schemas() -> dict[str, Any]:
     found = [operation for handler in ROUTES.values() for _, operation in operations(handler)]
     asked = _components([operation.body for operation in found if operation.body is not None])
-    given = _components([*(operation.result for operation in found), ErrorStatus])
+    given = _components([*(operation.result for operation in found), "ErrorStatus"])
     # An answer is always complete; of a request, what has a default can be left out.
     for schema in given.values():
         schema["required"] = list(schema["properties"])
@@ -126,7 +126,8 @@ def _schemas() -> dict[str, Any]:
     return dict(sorted(schemas.items()))
 
 
-def _components(kinds: list[type[Any]]) -> dict[str, Any]:
+def _components(names: list[str]) -> dict[str, Any]:
+    kinds = [getattr(bodies, name) for name in names]
     _, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     for schema in components.values():
         schema["additionalProperties"] = False

@@ -4,68 +4,29 @@ A tunnel is named by its id or its name. What only asks starts no engine: withou
 tunnels.
 """
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from ..apps.applications import (
-    Application,
-    ApplicationRequest,
-    applications,
-    open_application,
-)
-from ..engine.messages import HostList, OneTunnel, OpenedTunnel, TunnelList
-from ..kernels.connect import ConnectedKernel, connect
 from ..model.errors import BadInput
-from ..model.spec import SshOptions, TunnelRequest
-from ..model.status import TunnelStatus
 from .handlers import Handler, operation
+
+if TYPE_CHECKING:
+    from .bodies import ApplicationRequest, KernelRequest, TunnelRequest
 
 PREFIX = "remote-tunnel/api/"
 MAX_DRAIN = 600.0
 
 
-@dataclass(frozen=True)
-class OfferedViews:
-    """How this browser can see applications: on an origin of their own, and below which path."""
-
-    origin: bool
-    path: str
-
-
-@dataclass(frozen=True)
-class ApplicationList:
-    """The applications of all tunnels."""
-
-    apps: tuple[Application, ...]
-    views: OfferedViews
-
-
-@dataclass(frozen=True)
-class KernelRequest:
-    """Connect to the kernel of the connection file `file` (its path or bare name) on `host`."""
-
-    host: str
-    file: str
-    ssh: SshOptions = field(default_factory=SshOptions)
-
-
-@dataclass(frozen=True)
-class KernelList:
-    """The tunnels to remote kernels."""
-
-    kernels: tuple[TunnelStatus, ...]
-
-
 class Tunnels(Handler):
     """`tunnels`"""
 
-    @operation("read", result=TunnelList)
+    @operation("read", result="TunnelList")
     async def get(self) -> dict[str, Any]:
         """List the tunnels."""
         return {"tunnels": await self.all_tunnels()}
 
-    @operation("execute", body=TunnelRequest, result=OpenedTunnel, creates=True)
-    async def post(self, request: TunnelRequest) -> dict[str, Any]:
+    @operation("execute", body="TunnelRequest", result="OpenedTunnel", creates=True)
+    async def post(self, request: "TunnelRequest") -> dict[str, Any]:
         """Open a tunnel, or find the one that does the same."""
         if request.connection_file is not None:
             raise BadInput(
@@ -80,12 +41,12 @@ class Tunnels(Handler):
 class Tunnel(Handler):
     """`tunnels/{tunnel}`"""
 
-    @operation("read", result=OneTunnel)
+    @operation("read", result="OneTunnel")
     async def get(self, tunnel: str) -> dict[str, Any]:
         """Show one tunnel."""
         return await self.ask_about("tunnels.get", tunnel)
 
-    @operation("write", result=OneTunnel)
+    @operation("write", result="OneTunnel")
     async def delete(self, tunnel: str) -> dict[str, Any]:
         """Close a tunnel, or dismiss a failed one; `drain` gives its streams that many seconds."""
         return await self.ask_about("tunnels.close", tunnel, drain=self._drain())
@@ -104,7 +65,7 @@ class Tunnel(Handler):
 class Restart(Handler):
     """`tunnels/{tunnel}/restart`"""
 
-    @operation("write", result=OneTunnel)
+    @operation("write", result="OneTunnel")
     async def post(self, tunnel: str) -> dict[str, Any]:
         """Open the forwards of a tunnel again, and its connection if that is not open."""
         return await self.ask_about("tunnels.restart", tunnel)
@@ -113,7 +74,7 @@ class Restart(Handler):
 class Hosts(Handler):
     """`hosts`"""
 
-    @operation("read", result=HostList)
+    @operation("read", result="HostList")
     async def get(self) -> dict[str, Any]:
         """List the hosts that have tunnels."""
         if self.engine.asleep:
@@ -124,17 +85,22 @@ class Hosts(Handler):
 class Apps(Handler):
     """`apps`"""
 
-    @operation("read", result=ApplicationList)
+    @operation("read", result="ApplicationList")
     async def get(self) -> dict[str, Any]:
         """List the applications of all tunnels."""
+        from ..apps.applications import applications
+        from .bodies import ApplicationList, OfferedViews, TunnelStatus
+
         tunnels = map(TunnelStatus.from_dict, await self.all_tunnels())
         found = [app for tunnel in tunnels for app in applications(tunnel, self.base_url)]
         offer = self.views.offer(self.request)
         return asdict(ApplicationList(tuple(found), OfferedViews(**offer)))
 
-    @operation("execute", body=ApplicationRequest, result=Application, creates=True)
-    async def post(self, wanted: ApplicationRequest) -> dict[str, Any]:
+    @operation("execute", body="ApplicationRequest", result="Application", creates=True)
+    async def post(self, wanted: "ApplicationRequest") -> dict[str, Any]:
         """Open an application over a private socket, or find the one that is open."""
+        from ..apps.applications import applications, open_application
+
         tunnel, created = await open_application(await self.engine.client(), wanted)
         self.set_created(created)
         return asdict(applications(tunnel, self.base_url)[0])
@@ -143,15 +109,18 @@ class Apps(Handler):
 class Kernels(Handler):
     """`kernels`"""
 
-    @operation("read", result=KernelList)
+    @operation("read", result="KernelList")
     async def get(self) -> dict[str, Any]:
         """List the tunnels to remote kernels."""
         tunnels = await self.all_tunnels()
         return {"kernels": [tunnel for tunnel in tunnels if tunnel["kind"] == "kernel"]}
 
-    @operation("execute", body=KernelRequest, result=ConnectedKernel, creates=True)
-    async def post(self, wanted: KernelRequest) -> dict[str, Any]:
+    @operation("execute", body="KernelRequest", result="ConnectedKernel", creates=True)
+    async def post(self, wanted: "KernelRequest") -> dict[str, Any]:
         """Make a remote kernel reachable by a connection file on this machine."""
+        from ..kernels.connect import connect
+        from .bodies import TunnelRequest
+
         host = TunnelRequest(host=wanted.host, ssh=wanted.ssh)
         kernel = await connect(await self.engine.client(), host, wanted.file)
         self.set_created(kernel.created)

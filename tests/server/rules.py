@@ -54,4 +54,4 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     path = server.web_app.settings["base_url"] + "remote-tunnel-rules"
-    server.web_app.add_handlers(".*$", [(path, RulesHandler)])
+    server.web_app.add_handlers(".*$", [(path, RulesHandler)])  # type: ignore[no-untyped-call]

@@ -1,0 +1,52 @@
+"""What every start of a Jupyter Server pays for this extension, tunnels or not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.process import environment
+
+ROOT = Path(__file__).parents[2]
+BUDGET = 0.050
+# They are the engine's, or are needed for the first request or the first application only.
+HEAVY = {"asyncssh", "aiohttp", "cryptography", "msgspec", "psutil", "rich", "IPython"}
+
+
+def _start(folder: Path, extension: str) -> dict[str, Any]:
+    """One start, as `tests.server.start_cost` measures it; bytecode is cached as in an install."""
+    env = environment(
+        {
+            "HOME": str(folder),
+            **{f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")},
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.server.start_cost", extension],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return measured
+
+
+def test_a_start_costs_little_more(tmp_path: Path) -> None:
+    """Processor time, so that a busy machine does not count; the least of some starts."""
+    cost = {}
+    for extension in ("without", "with"):
+        _start(tmp_path, extension)  # writes the bytecode
+        cost[extension] = min(_start(tmp_path, extension)["cpu"] for _ in range(5))
+    assert cost["with"] - cost["without"] <= BUDGET, cost
+
+
+def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
+    without = set(_start(tmp_path, "without")["modules"])
+    more = set(_start(tmp_path, "with")["modules"]) - without
+    assert "jupyter_remote_tunnel.server.app" in more
+    assert not {name.partition(".")[0] for name in more} & HEAVY
