@@ -270,6 +270,13 @@ def _is_prose(text: str) -> None:
     assert "Traceback" not in text
 
 
+def test_looking_starts_no_engine(user: User) -> None:
+    with user.engine(EngineSettings()) as holder:
+        assert json.loads(user.tunnel("list", "--json").stdout) == {"tunnels": []}
+        assert "No host" in user.tunnel("hosts").stdout
+        assert holder.phase == "listening"
+
+
 def test_names_are_shown_as_they_are(user: User, config: list[str]) -> None:
     user.tunnel("open", *config, "-L", "0:localhost:1", "gpu01", "--name", "[red]x[/red]")
     assert "[red]x[/red]" in user.tunnel("list").stdout

@@ -13,7 +13,7 @@ from ..engine.announce import Announcement
 from ..engine.client import EngineClient
 from ..engine.discovery import find_engine, list_engines
 from ..engine.messages import Client
-from ..model.errors import BadInput, Fatal
+from ..model.errors import BadInput, Fatal, Transient
 from ..model.status import TunnelStatus
 from ..model.text import plain
 
@@ -72,13 +72,19 @@ class Engines:
             engine = await _start()
         return await self._client(engine)
 
-    async def tunnels(self) -> list[tuple[EngineClient, TunnelStatus]]:
-        """Every tunnel of every engine (or of the one that `--server` names), with its engine."""
+    async def tunnels(self, *, wake: bool = False) -> list[tuple[EngineClient, TunnelStatus]]:
+        """Every tunnel of every engine (or of the one that `--server` names), with its engine.
+
+        :param wake: ask the engines too whose process does not run. It has no tunnels, unless it
+            died an instant ago, and asking starts it.
+        """
         engines = list_engines() if self._server is None else [self.find()]
         found: list[tuple[EngineClient, TunnelStatus]] = []
         for engine in engines:
+            if engine.engine_pid is None and not wake:
+                continue
             # An engine that ends while we look has no tunnels any more.
-            with contextlib.suppress(Fatal):
+            with contextlib.suppress(Fatal, Transient):
                 client = await self._client(engine)
                 found += [(client, tunnel) for tunnel in await client.list_tunnels()]
         return found
@@ -90,7 +96,7 @@ class Engines:
         :raises BadInput: `ambiguous`, several engines have one of that name.
         """
         everything = await self.tunnels()
-        found = [entry for entry in everything if name in (entry[1].id, entry[1].name)]
+        found = _named(everything, name) or _named(await self.tunnels(wake=True), name)
         if not found:
             names = ", ".join(plain(tunnel.name) for _, tunnel in everything)
             raise Fatal(
@@ -113,6 +119,12 @@ class Engines:
             client = await EngineClient.connect(engine.socket, self._role)
             self._clients[engine.socket] = client
         return client
+
+
+def _named(
+    tunnels: list[tuple[EngineClient, TunnelStatus]], name: str
+) -> list[tuple[EngineClient, TunnelStatus]]:
+    return [entry for entry in tunnels if name in (entry[1].id, entry[1].name)]
 
 
 async def _start() -> Announcement:
