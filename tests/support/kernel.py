@@ -39,9 +39,7 @@ class Kernel:
 
 
 @contextlib.contextmanager
-def ipykernel(
-    transport: str = "tcp", *, env: Mapping[str, str] | None = None
-) -> Iterator[Kernel]:
+def ipykernel(transport: str = "tcp", *, env: Mapping[str, str] | None = None) -> Iterator[Kernel]:
     """Start a kernel on ``tcp`` (loopback) or ``ipc``; ready when it answered a kernel_info.
 
     `env` is added to its environment.
