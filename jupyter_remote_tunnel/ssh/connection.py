@@ -1,32 +1,29 @@
 """One SSH connection to one hop, directly or over the connection to the hop before.
 
-`open_connection` connects and logs in; `Connection` is what the rest of the program sees of
-asyncssh's connection: its end (`lost`), channels for streams, listeners on the remote host, and
-short commands there.
+`open_connection` connects and logs in (with `client`, `auth` and `host_keys`); `Connection` is what
+the rest of the program sees of asyncssh's connection: its end (`lost`), channels for streams,
+listeners on the remote host, and short commands there.
 """
 
 import asyncio
-import logging
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import asyncssh
-from typing_extensions import override
 
 from ..model.address import Address, TcpAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient
 from ..model.text import plain
 from .auth import Login
-from .errors import channel_error, closed_error, connect_error, lost_error, timeout_error
+from .client import Client, options
+from .errors import again, channel_error, closed_error, connect_error, lost_error, timeout_error
 from .exec import ExecResult, Output
 from .flow import Flow
 from .hop import Hop
 from .host_keys import HostKeyJudge, KnownKeys
 from .wire import Command, Dialler, Direct, Through
-
-log = logging.getLogger(__name__)
 
 CHANNEL_WINDOW = 4 << 20
 """The receive window of one stream: what it may hold when its reader stops, and, as asyncssh gives
@@ -35,15 +32,6 @@ it back at half, twice what it can receive per round trip."""
 MAX_PACKET = 32 << 10
 """Larger packets do nothing with OpenSSH."""
 
-# AES-GCM first: it costs the least here and in OpenSSH.
-_CIPHERS = (
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "chacha20-poly1305@openssh.com",
-    "aes128-ctr",
-    "aes192-ctr",
-    "aes256-ctr",
-)
 _RTT_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 5.0
 
@@ -151,7 +139,7 @@ class Connection:
     def explain(self, error: BaseException | None, destination: Address) -> RemoteTunnelError:
         """Why opening a channel to `destination` failed with an exception."""
         if self.lost.done():
-            return self.lost.result()
+            return again(self.lost.result())
         if isinstance(error, asyncssh.ChannelOpenError):
             return channel_error(error, destination, self.hop)
         return Fatal(
@@ -196,7 +184,7 @@ class Connection:
             return await self._unless_lost(asked)
         except asyncssh.ChannelListenError:
             if self.lost.done():
-                raise self.lost.result() from None
+                raise again(self.lost.result()) from None
             raise Fatal(
                 f"{self.hop.place} does not listen on {where} for us.",
                 code="forward_refused",
@@ -281,48 +269,11 @@ class Connection:
             result = await wanted
         except (asyncssh.Error, OSError) as error:
             if self.lost.done():
-                raise self.lost.result() from error
+                raise again(self.lost.result()) from error
             raise
         if self.lost.done():
-            raise self.lost.result()
+            raise again(self.lost.result())
         return result
-
-
-class _Client(asyncssh.SSHClient):
-    """What asyncssh asks and tells while it connects, and that the connection is gone."""
-
-    def __init__(
-        self, judge: HostKeyJudge, login: Login, on_lost: Callable[[Exception | None], None]
-    ) -> None:
-        self._judge = judge
-        self._login = login
-        self._on_lost = on_lost
-
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._on_lost(exc)
-
-    @override
-    def validate_host_public_key(
-        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
-    ) -> bool:
-        return self._judge.is_trusted(key)
-
-    @override
-    def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        return self._judge.is_authority(key)
-
-    @override
-    async def public_key_auth_requested(self) -> list[asyncssh.SSHKeyPair] | None:
-        return await self._login.next_keys()
-
-    @override
-    def password_auth_requested(self) -> None:
-        self._login.would_ask("password")
-
-    @override
-    def kbdint_auth_requested(self) -> None:
-        self._login.would_ask("keyboard-interactive")
 
 
 async def open_connection(hop: Hop, *, via: Connection | None) -> Connection:
@@ -350,10 +301,10 @@ async def open_connection(hop: Hop, *, via: Connection | None) -> Connection:
                 hop.host,
                 hop.port,
                 tunnel=dialler,
-                client_factory=lambda: _Client(judge, login, on_lost),
+                client_factory=lambda: Client(judge, login, on_lost),
                 server_host_key_algs=known.algorithms(),
                 known_hosts=([], [], [entry.key for entry in known.revoked]),
-                **_options(hop),
+                **options(hop),
             )
     except BaseException as error:
         await dialler.close()
@@ -371,7 +322,7 @@ def _login_error(
     if isinstance(error, asyncssh.PermissionDenied):
         return login.error()
     if via is not None and via.lost.done():
-        return via.lost.result()
+        return again(via.lost.result())
     if isinstance(error, TimeoutError):
         return timeout_error(hop, "connect and log in to")
     if isinstance(error, Exception):
@@ -385,51 +336,3 @@ def _dialler(hop: Hop, flow: Flow, via: Connection | None) -> Dialler:
     if hop.proxy_command is not None:
         return Command(hop, flow)
     return Direct(hop, flow)
-
-
-def _options(hop: Hop) -> dict[str, Any]:
-    """asyncssh's options for a hop. Each that has a default from the environment or from ~/.ssh is
-    given."""
-    return {
-        "username": hop.user,
-        "config": None,
-        "client_keys": None,  # `Login` offers them
-        "agent_path": None,
-        "agent_forwarding": False,
-        "x509_trusted_certs": None,
-        "x509_trusted_cert_paths": [],
-        "host_key_alias": hop.host_key_alias,
-        "preferred_auth": ["publickey", "keyboard-interactive", "password"],
-        "gss_host": None,
-        "gss_kex": False,
-        "gss_auth": False,
-        "host_based_auth": False,
-        "encryption_algs": _supported(
-            hop.ciphers, asyncssh.encryption.get_encryption_algs(), "ciphers", hop
-        )
-        or list(_CIPHERS),
-        "mac_algs": _supported(hop.macs, asyncssh.mac.get_mac_algs(), "MACs", hop) or (),
-        "compression_algs": ["zlib@openssh.com", "none"] if hop.compression else ["none"],
-        "connect_timeout": None,  # ours covers every step
-        "login_timeout": 0,
-        "keepalive_interval": hop.keepalive_interval,
-        # asyncssh declares the loss one interval later than ssh.
-        "keepalive_count_max": max(1, hop.keepalive_count - 1),
-    }
-
-
-def _supported(wanted: tuple[str, ...] | None, ours: list[bytes], what: str, hop: Hop) -> list[str]:
-    """Those of the configured algorithms that are known here, in their order."""
-    if wanted is None:
-        return []
-    known = {name.decode() for name in ours}
-    found = [name for name in wanted if name in known]
-    if not found:
-        raise Fatal(
-            f"None of the {what} configured for {hop.place} is supported: "
-            + plain(",".join(wanted)),
-            code="unsupported",
-            hint=f"Supported are: {', '.join(sorted(known & set(_CIPHERS)) or sorted(known))}.",
-            hop=hop.place,
-        )
-    return found

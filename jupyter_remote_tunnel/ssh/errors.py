@@ -10,7 +10,7 @@ import socket
 import asyncssh
 
 from ..model.address import Address
-from ..model.errors import Fatal, RemoteTunnelError, Transient
+from ..model.errors import Fatal, RemoteTunnelError, Transient, from_dict
 from ..model.text import plain
 from .hop import Hop
 
@@ -129,6 +129,11 @@ def lost_error(error: Exception | None, hop: Hop) -> Transient:
     return Transient(
         f"The connection to {hop.place} was lost{why}.", code="connection_lost", hop=hop.place
     )
+
+
+def again(error: RemoteTunnelError) -> RemoteTunnelError:
+    """The same error to be raised once more: an exception gathers the frames of every `raise`."""
+    return from_dict(error.as_dict())
 
 
 def closed_error(hop: Hop) -> Fatal:

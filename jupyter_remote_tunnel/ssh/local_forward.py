@@ -2,6 +2,7 @@
 channel."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +22,8 @@ from .connection import Connection
 from .listeners import BACKLOG, Listeners, bind_private, bind_tcp, bind_unix
 from .pump import LocalEnd, Relay
 from .socks_ends import LocalSocks
+
+log = logging.getLogger(__name__)
 
 
 class LocalForward(Forward):
@@ -67,6 +70,7 @@ class LocalForward(Forward):
     def _require_look_up(self) -> None:
         """Where a TCP port could be kept to its user, it is, or it is not opened."""
         if self._settings.allow_other_users or not peer_uid.SUPPORTED:
+            log.warning("Other users of this machine can connect to %s.", self.spec)
             return
         try:
             peer_uid.check()

@@ -87,7 +87,8 @@ class RemoteForward(Forward):
         self._listener = None
         super().detach(reason)
         for relay in list(self._relays):  # those that were still being connected here, too
-            relay.fail(reason)
+            if relay.transport is None or not relay.transport.is_closing():
+                relay.fail(reason)
 
     async def _accept(self, *originator: Any) -> Any:
         """The session for a channel that the remote host opens.

@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from ..model.address import TcpAddress
 from ..model.errors import BadInput
+from .client import QuietConnection
 from .expand import user_shell
 from .flow import Flow
 from .hop import Hop
@@ -47,8 +48,9 @@ class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
     socket, and a session above a channel.
     """
 
-    def __init__(self, make: Make, flow: Flow) -> None:
+    def __init__(self, make: Make, flow: Flow, hop: Hop) -> None:
         self.connection = make()
+        QuietConnection.hush(self.connection, hop)
         self._flow = flow
 
     @override
@@ -128,7 +130,9 @@ class Direct(Dialler):
     async def create_connection(self, make: Make, host: str, port: int) -> Dialled:
         loop = asyncio.get_running_loop()
         opened = await self._connect(loop, host, port)
-        transport, wire = await loop.create_connection(lambda: Wire(make, self._flow), sock=opened)
+        transport, wire = await loop.create_connection(
+            lambda: Wire(make, self._flow, self._hop), sock=opened
+        )
         return transport, wire.connection
 
     async def _connect(
@@ -193,7 +197,7 @@ class Through(Dialler):
         wires: list[Wire] = []
 
         def session() -> Wire:
-            wires.append(Wire(make, self._flow))
+            wires.append(Wire(make, self._flow, self._hop))
             return wires[0]
 
         opening = self._via.open_channel(TcpAddress(host, port), session, window=HOP_WINDOW)
@@ -232,7 +236,7 @@ class Command(Dialler):
         finally:
             theirs.close()
         transport, wire = await loop.create_unix_connection(
-            lambda: Wire(make, self._flow), sock=ours
+            lambda: Wire(make, self._flow, self._hop), sock=ours
         )
         return transport, wire.connection
 
