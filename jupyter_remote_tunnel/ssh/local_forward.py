@@ -19,8 +19,9 @@ from ..model.spec import OnConflict
 from . import peer_uid
 from .base_forward import Forward
 from .connection import Connection
+from .ends import LocalEnd
 from .listeners import BACKLOG, Listeners, bind_private, bind_tcp, bind_unix
-from .pump import LocalEnd, Relay
+from .pump import Relay
 from .socks_ends import LocalSocks
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """One stream: what comes from a socket on this machine goes into an SSH channel, and back.
 
-A `Relay` has two ends, and either may come first: `local`, an asyncio protocol, and `remote`, a
-session of asyncssh. It holds the contract of a stream:
+A `Relay` has two ends (`ends`), and either may come first: `local`, an asyncio protocol, and
+`remote`, a session of asyncssh. It holds the contract of a stream:
 
 - half-close: the end of one direction is passed on and leaves the other alone;
 - back-pressure: who sends faster than the other end takes is made to wait; what waits is bounded by
@@ -18,22 +18,16 @@ import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import asyncssh
-from typing_extensions import override
 
 from ..model.errors import RemoteTunnelError
 from .connection import Channel
+from .ends import CONNECTION_FULL, OPENING, LocalEnd, RemoteEnd
 from .flow import Flow
 
 LOCAL_BUFFER = 256 << 10
 """Bytes that may wait for a local reader before the channel's window is no longer given back."""
 
 _NO_LINGER = struct.pack("ii", 1, 0)
-
-# Why the local end is not read.
-_OPENING, _CHANNEL_FULL, _CONNECTION_FULL = 1, 2, 4
 
 
 @dataclass(frozen=True)
@@ -80,7 +74,7 @@ class Relay:
         self.greeting: Greeting | None = None
         self._on_end = on_end
         self._on_held = on_held
-        self._held = _OPENING
+        self._held = OPENING
         self._reading = True
         self._early: list[bytes] = []
         self._inward: list[bytes] = []
@@ -155,7 +149,7 @@ class Relay:
         early, self._early = self._early, []
         for data in early:
             self.send(data)
-        self.release(_OPENING)
+        self.release(OPENING)
         if self._local_ended:
             self.channel.write_eof()
         if self._remote_ended:
@@ -166,16 +160,15 @@ class Relay:
 
     def from_local(self, data: bytes) -> None:
         """Data of the local end."""
-        if self._held & _OPENING:
+        if self._held & OPENING:
             self._early.append(data)
-            self.hold(_OPENING)
+            self.hold(OPENING)
         else:
             self.send(data)
 
     def send(self, data: bytes) -> None:
         """Write to the channel."""
-        assert self.channel is not None
-        if self.channel.is_closing():
+        if self.channel is None or self.channel.is_closing():
             return
         assert self.flow is not None
         self.tally.bytes_out += len(data)
@@ -183,11 +176,11 @@ class Relay:
         self.channel.write(data)
         self.flow.uncork()
         if self.flow.full:
-            self.hold(_CONNECTION_FULL)
+            self.hold(CONNECTION_FULL)
             self.flow.when_free(self._connection_free)
 
     def _connection_free(self) -> None:
-        self.release(_CONNECTION_FULL)
+        self.release(CONNECTION_FULL)
 
     def hold(self, why: int) -> None:
         """Stop reading the local end."""
@@ -219,7 +212,7 @@ class Relay:
     def local_ended(self) -> None:
         """The local end sends no more."""
         self._local_ended = True
-        if self.channel is not None and not self._held & _OPENING:
+        if self.channel is not None and not self._held & OPENING:
             self.channel.write_eof()
         self._close_if_done()
 
@@ -345,69 +338,3 @@ def reset(transport: asyncio.Transport) -> None:
     if opened is not None and opened.family != socket.AF_UNIX:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
-
-
-class LocalEnd(asyncio.Protocol):
-    """The end of a relay on this machine: an accepted connection, or one to a destination here."""
-
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
-
-    @override
-    def connection_made(self, transport: Any) -> None:
-        self._relay.local_made(transport)
-
-    @override
-    def data_received(self, data: bytes) -> None:
-        self._relay.from_local(data)
-
-    @override
-    def eof_received(self) -> bool:
-        self._relay.local_ended()
-        return True
-
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._relay.local_lost()
-
-    @override
-    def pause_writing(self) -> None:
-        if self._relay.channel is not None:
-            self._relay.channel.pause_reading()
-
-    @override
-    def resume_writing(self) -> None:
-        if self._relay.channel is not None:
-            self._relay.channel.resume_reading()
-
-
-class RemoteEnd(asyncssh.SSHTCPSession[bytes]):
-    """The end of a relay in the channel; TCP or Unix socket makes no difference to a session."""
-
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
-
-    @override
-    def connection_made(self, chan: Any) -> None:
-        self._relay.channel_made(chan)
-
-    @override
-    def data_received(self, data: bytes, datatype: int | None = None) -> None:
-        self._relay.from_remote(data)
-
-    @override
-    def eof_received(self) -> bool:
-        self._relay.remote_ended()
-        return True
-
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._relay.channel_lost(exc)
-
-    @override
-    def pause_writing(self) -> None:
-        self._relay.hold(_CHANNEL_FULL)
-
-    @override
-    def resume_writing(self) -> None:
-        self._relay.release(_CHANNEL_FULL)

@@ -14,8 +14,8 @@ from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
 from ..model.settings import EngineSettings
 from .base_forward import Forward
 from .connection import Connection
+from .ends import LocalEnd
 from .errors import destination_error
-from .pump import LocalEnd
 from .socks_ends import RemoteSocks
 
 _CANCEL_TIMEOUT = 5.0

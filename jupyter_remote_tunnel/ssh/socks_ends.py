@@ -11,7 +11,8 @@ from typing_extensions import override
 from ..model.address import Address
 from ..model.errors import BadInput, RemoteTunnelError
 from .connection import Channel
-from .pump import Greeting, LocalEnd, Relay
+from .ends import LocalEnd
+from .pump import Greeting, Relay
 from .socks import Refusal, SocksError, SocksRequest
 
 REQUEST_TIMEOUT = 10.0
