@@ -1,6 +1,11 @@
 /** An HTTP server on a free port of loopback that answers like the server extension. */
 
-import { createServer, IncomingMessage, Server } from 'node:http';
+import {
+  createServer,
+  IncomingMessage,
+  OutgoingHttpHeaders,
+  Server
+} from 'node:http';
 import { AddressInfo } from 'node:net';
 
 import { ServerConnection } from '@jupyterlab/services';
@@ -11,7 +16,11 @@ export interface Seen {
   body: unknown;
 }
 
-export type Answer = { status?: number; body?: unknown };
+export interface Answer {
+  status?: number;
+  headers?: OutgoingHttpHeaders;
+  body?: unknown;
+}
 export type Answerer = (seen: Seen) => Answer | Promise<Answer>;
 
 export class TestServer {
@@ -26,8 +35,8 @@ export class TestServer {
         body: await read(request)
       };
       this.seen.push(seen);
-      const { status = 200, body } = await this._answer(seen);
-      response.statusCode = status;
+      const { status = 200, headers, body } = await this._answer(seen);
+      response.writeHead(status, headers);
       response.end(typeof body === 'string' ? body : JSON.stringify(body));
     });
   }
