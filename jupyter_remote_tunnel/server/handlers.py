@@ -111,6 +111,14 @@ class Handler(APIHandler):
         self.engine = engine
         self.views = views
 
+    @classmethod
+    def operations(cls) -> dict[str, Operation]:
+        """By method in lower case."""
+        found = {name: getattr(cls, name) for name in ("get", "post", "delete")}
+        return {
+            name: method.operation for name, method in found.items() if hasattr(method, "operation")
+        }
+
     async def all_tunnels(self) -> list[dict[str, Any]]:
         """Every tunnel, as the JSON of its status."""
         if self.engine.asleep:
@@ -163,6 +171,8 @@ class Handler(APIHandler):
             error = _of_http(status_code, error)
         self.set_status(STATUS_OF.get(error.code, 502) if status_code == 500 else status_code)
         self.set_header("Content-Type", "application/json")
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self.operations()).upper())
         self.write(json.dumps(error.as_dict()))
 
     def log_exception(self, kind: Any, error: Any, trace: Any) -> None:

@@ -5,7 +5,6 @@
 
 import inspect
 import re
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +20,17 @@ _REF = "#/components/schemas/{name}"
 _ALWAYS = {400, 403, 503}
 _TUNNEL = {404, 409, 501, 502, 504}
 _BODY = {413}
+
+
+_EXAMPLES = {
+    "TunnelRequest": [
+        {"host": "ann@gpu01", "forwards": ["-L 5006:localhost:5006"], "name": "bokeh"},
+        {"host": "gpu01", "forwards": ["-L 0:localhost:5006", "-D 0"], "on_conflict": "pick"},
+        {"command": "ssh -NfL 5006:localhost:5006 gpu01"},
+    ],
+    "ApplicationRequest": [{"host": "gpu01", "destination": "localhost:5006"}],
+    "KernelRequest": [{"host": "gpu01", "file": "kernel-4711.json"}],
+}
 
 
 def describe() -> dict[str, Any]:
@@ -48,17 +58,10 @@ def describe() -> dict[str, Any]:
     }
 
 
-def operations(handler: type[Handler]) -> Iterator[tuple[str, Operation]]:
-    """(method in lower case, operation) of a route."""
-    for method in ("get", "post", "delete"):
-        found = getattr(getattr(handler, method), "operation", None)
-        if found is not None:
-            yield method, found
-
-
 def _path(path: str, handler: type[Handler]) -> dict[str, Any]:
     described: dict[str, Any] = {
-        method: _operation(path, handler, method, found) for method, found in operations(handler)
+        method: _operation(path, handler, method, found)
+        for method, found in handler.operations().items()
     }
     if "{tunnel}" in path:
         described["parameters"] = [
@@ -89,11 +92,22 @@ def _responses(path: str, found: Operation) -> dict[str, Any]:
         failures |= _TUNNEL
     if found.body is not None:
         failures |= _BODY
-    responses = {"200": {"description": "Done.", "content": _content(found.result)}}
+    done: dict[str, Any] = {"description": "Done.", "content": _content(found.result)}
+    responses = {"200": done}
     if found.creates:
-        responses["201"] = {"description": "Something new.", "content": _content(found.result)}
+        done["links"] = _links(found.result)
+        responses["201"] = {**done, "description": "Something new."}
     refs = {str(status): {"$ref": f"#/components/responses/{status}"} for status in failures}
     return responses | dict(sorted(refs.items()))
+
+
+def _links(result: str) -> dict[str, Any]:
+    """What can be done with the tunnel of an answer."""
+    tunnel = "$response.body#/tunnel" + ("" if result == "Application" else "/id")
+    return {
+        name: {"operationId": name, "parameters": {"tunnel": tunnel}}
+        for name in ("getTunnel", "deleteTunnel", "postRestart")
+    }
 
 
 def _failure(status: int) -> dict[str, Any]:
@@ -112,7 +126,9 @@ def _parameter(place: str, name: str, text: str, schema: dict[str, Any]) -> dict
 
 
 def _schemas() -> dict[str, Any]:
-    found = [operation for handler in ROUTES.values() for _, operation in operations(handler)]
+    found = [
+        operation for handler in ROUTES.values() for operation in handler.operations().values()
+    ]
     asked = _components([operation.body for operation in found if operation.body is not None])
     given = _components([*(operation.result for operation in found), "ErrorStatus"])
     # An answer is always complete; of a request, what has a default can be left out.
@@ -121,6 +137,8 @@ def _schemas() -> dict[str, Any]:
         for field in schema["properties"].values():
             field.pop("default", None)
     schemas = {**given, **asked}
+    for name, examples in _EXAMPLES.items():
+        schemas[name]["examples"] = examples
     # The engine removes this file when the tunnel closes: for the engine's other clients only.
     del schemas["TunnelRequest"]["properties"]["connection_file"]
     return dict(sorted(schemas.items()))

@@ -240,8 +240,9 @@ def test_a_kernel_whose_file_is_missing(api: httpx.Client) -> None:
 
 
 def test_methods_and_paths_that_do_not_exist(api: httpx.Client) -> None:
-    assert api.put(PREFIX + "tunnels", json={}).status_code == 405
-    assert api.put(PREFIX + "tunnels", json={}).json()["code"] == "method_not_allowed"
+    answer = api.put(PREFIX + "tunnels", json={})
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer.headers["Allow"] == "GET, POST"
     assert api.get(PREFIX + "nothing").status_code == 404
 
 
