@@ -12,7 +12,7 @@ import msgspec
 from jupyter_remote_tunnel.engine.messages import OneTunnel, OpenedTunnel, TunnelList
 from jupyter_remote_tunnel.model.spec import TunnelRequest
 from jupyter_remote_tunnel.model.state import State
-from jupyter_remote_tunnel.server.routes import ApplicationList
+from jupyter_remote_tunnel.server.bodies import ApplicationList
 
 HEADER = """\
 // Made by make_types.py from the dataclasses of jupyter_remote_tunnel. Do not edit.
