@@ -13,6 +13,7 @@ A `Relay` has two ends (`ends`), and either may come first: `local`, an asyncio 
 """
 
 import asyncio
+import contextlib
 import select
 import socket
 import struct
@@ -244,7 +245,9 @@ class Relay:
 
     def _end_local(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
-            self.transport.write_eof()
+            # It may have been reset a moment ago; `local_lost` follows then.
+            with contextlib.suppress(OSError):
+                self.transport.write_eof()
 
     # The end
 
@@ -336,5 +339,6 @@ def reset(transport: asyncio.Transport) -> None:
     """Close a socket so that its peer sees an error (ECONNRESET), if it is TCP, and not an end."""
     opened = transport.get_extra_info("socket")
     if opened is not None and opened.family != socket.AF_UNIX:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        with contextlib.suppress(OSError):
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
