@@ -102,7 +102,11 @@ class Service:
     async def _open(self, params: messages.OpenTunnel, client: Client) -> messages.OpenedTunnel:
         spec = spec_of(params.request)
         tunnel, created = await self._manager.open(
-            spec, params.source, from_shell=client == "shell"
+            spec,
+            params.source,
+            from_shell=client == "shell",
+            # A shell and a cell have shown why; in the sidebar the row tells.
+            keep_failed=client == "server",
         )
         return messages.OpenedTunnel(tunnel.status(), created, command_line(tunnel.spec))
 
@@ -152,12 +156,7 @@ class Service:
     async def _on_host(
         self, request: TunnelRequest, client: Client, job: Callable[[Connection], Awaitable[T]]
     ) -> T:
-        """Run `job` with a connection to the host of `request`, which is leased for that long."""
-        lease = await self._manager.lease(_host_spec(request), from_shell=client == "shell")
-        try:
-            return await job(await lease.link.connect())
-        finally:
-            await lease.release()
+        return await self._manager.on_host(_host_spec(request), job, from_shell=client == "shell")
 
     async def _restore(self, params: messages.Restore, client: Client) -> messages.TunnelList:
         wanted = [

@@ -253,8 +253,11 @@ class TunnelSpec:
         return self.name == default_name(self.host, self.forwards)
 
     def same_as(self, other: "TunnelSpec") -> bool:
-        """Whether both ask for the same tunnel; what to do on a conflict does not matter."""
-        return replace(self, on_conflict="fail") == replace(other, on_conflict="fail")
+        """Whether both ask for the same tunnel.
+
+        What to do on a conflict does not matter, nor which shell's agent would be asked.
+        """
+        return _essence(self) == _essence(other)
 
     def request(self) -> TunnelRequest:
         """The JSON form."""
@@ -267,6 +270,10 @@ class TunnelSpec:
             ssh=self.ssh,
             connection_file=self.connection_file,
         )
+
+
+def _essence(spec: TunnelSpec) -> TunnelSpec:
+    return replace(spec, on_conflict="fail", ssh=replace(spec.ssh, agent_socket=None))
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,8 @@ class LinkPool:
         """One holder less. A link that nobody holds closes, and gives back the link to its jump
         host.
         """
+        if self._links.get(link.route) is not link:
+            return  # the pool was closed
         self._holders[link.route] -= 1
         if self._holders[link.route]:
             return
@@ -218,6 +220,13 @@ class LinkPool:
             if link.parent is not None:
                 stack.push_async_callback(self.give_back, link.parent)
             stack.push_async_callback(link.close)
+
+    async def close(self) -> None:
+        """Close every link that is still held, the ends of routes first."""
+        for route in sorted(self._links, key=len, reverse=True):
+            await self._links[route].close()
+        self._links.clear()
+        self._holders.clear()
 
     @property
     def size(self) -> int:

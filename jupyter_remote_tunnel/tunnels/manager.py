@@ -5,10 +5,10 @@ list, and tells its listeners of every change. All of it on one event loop.
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ..model.errors import Fatal, RemoteTunnelError
 from ..model.settings import EngineSettings
@@ -16,10 +16,16 @@ from ..model.spec import TunnelSpec
 from ..model.state import State
 from ..model.status import Source
 from ..ssh.config import resolve
+from ..ssh.connection import Connection
 from .link import Lease, LinkPool
 from .policy import check
 from .tasks import Tasks
 from .tunnel import Surroundings, Tunnel
+
+LINGER = 10.0
+"""Seconds that a connection stays after a command or a file was asked for."""
+
+T = TypeVar("T")
 
 
 class Listener(Protocol):
@@ -74,12 +80,18 @@ class Manager:
         return next((tunnel for tunnel in self.tunnels if tunnel.spec.name == name), None)
 
     async def open(
-        self, spec: TunnelSpec, source: Source = "user", *, from_shell: bool = False
+        self,
+        spec: TunnelSpec,
+        source: Source = "user",
+        *,
+        from_shell: bool = False,
+        keep_failed: bool = True,
     ) -> tuple[Tunnel, bool]:
         """Open a tunnel, or find the equal one that is there (False then).
 
         An equal one that failed is opened again; a failed one of that name gives way. A tunnel that
-        could not reach its host stays in the list, failed; one that was refused before does not.
+        could not reach its host stays in the list, failed, if `keep_failed`; one that was refused
+        before does not.
 
         :raises RemoteTunnelError: it is not allowed, its name is taken, or opening it failed.
         """
@@ -95,7 +107,7 @@ class Manager:
         try:
             await tunnel.open()
         except RemoteTunnelError:
-            if not tunnel.reached_out:
+            if not (keep_failed and tunnel.reached_out):
                 await self._remove(tunnel)
             raise
         return tunnel, True
@@ -195,16 +207,30 @@ class Manager:
         except RemoteTunnelError:
             return  # the tunnel shows it
 
-    async def lease(self, spec: TunnelSpec, *, from_shell: bool = False) -> Lease:
-        """A lease of the link to the host of `spec`, for a command or a file; connected by its
-        user.
+    async def on_host(
+        self, spec: TunnelSpec, job: Callable[[Connection], Awaitable[T]], *, from_shell: bool
+    ) -> T:
+        """Run `job` with a connection to the host of `spec`, whose forwards do not matter.
 
-        :raises RemoteTunnelError: the host is not allowed or cannot be resolved.
+        The connection stays for a while: who asks for one thing asks for the next, and each login
+        may cost a person a code.
+
+        :raises RemoteTunnelError: the host is not allowed, or not reached.
         """
         check(spec, self.settings, from_shell=from_shell)
-        return self.pool.lease(await resolve(spec.host, spec.ssh, self.settings))
+        lease = self.pool.lease(await resolve(spec.host, spec.ssh, self.settings))
+        try:
+            return await job(await lease.link.connect())
+        finally:
+            self._tasks.start(self._release_later(lease), f"release {lease.link.hop}")
+
+    @staticmethod
+    async def _release_later(lease: Lease) -> None:
+        await asyncio.sleep(LINGER)
+        await lease.release()
 
     async def close_all(self) -> None:
         """Close every tunnel and link."""
         await self._tasks.close()
         await asyncio.gather(*(self._remove(tunnel) for tunnel in self.tunnels))
+        await self.pool.close()

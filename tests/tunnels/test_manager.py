@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from jupyter_remote_tunnel.model.errors import Fatal, RemoteTunnelError, Transient
 from jupyter_remote_tunnel.model.state import State
+from jupyter_remote_tunnel.ssh.connection import Connection
 from jupyter_remote_tunnel.tunnels.manager import Wanted
 from jupyter_remote_tunnel.tunnels.tunnel import Tunnel
 from tests.support.echo import Server, serve
@@ -279,6 +281,34 @@ async def test_restored_tunnels_are_checked_too(ssh_bed: SshBed, short_dir: Path
     assert error is not None
     assert error.code == "not_allowed"
     await strict.manager.close_all()
+
+
+async def test_a_failure_that_was_shown_leaves_no_row(rig: Rig, sshd: Sshd) -> None:
+    sshd.kill()
+    with pytest.raises(Transient):
+        await rig.manager.open(
+            rig.spec("-L 0:localhost:1 gpu01"), from_shell=True, keep_failed=False
+        )
+    assert rig.manager.tunnels == []
+    assert rig.manager.pool.size == 0
+
+
+async def test_commands_and_the_tunnel_after_them_log_in_once(rig: Rig, sshd: Sshd) -> None:
+    async def echo(connection: Connection) -> bytes:
+        return (await connection.exec(["echo", "hi"])).stdout
+
+    spec = rig.spec("-L 0:localhost:1 gpu01")
+    assert await rig.manager.on_host(spec, echo, from_shell=True) == b"hi\n"
+    assert await rig.manager.on_host(spec, echo, from_shell=True) == b"hi\n"
+    await rig.manager.open(spec, from_shell=True)
+    assert sshd.log.count("Accepted publickey") == 1
+
+
+async def test_another_shells_agent_makes_no_other_tunnel(rig: Rig, sshd: Sshd) -> None:
+    tunnel = await rig.open("-L 0:localhost:1 gpu01")
+    spec = rig.spec("-L 0:localhost:1 gpu01")
+    other = replace(spec, ssh=replace(spec.ssh, agent_socket="/tmp/agent"))
+    assert await rig.manager.open(other, from_shell=True) == (tunnel, False)
 
 
 async def test_there_is_a_highest_number(ssh_bed: SshBed, sshd: Sshd, short_dir: Path) -> None:
