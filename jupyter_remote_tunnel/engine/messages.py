@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 from ..model.spec import TunnelRequest
 from ..model.status import Source, TunnelStatus
 
-MAX_LINE = 1 << 20
+MAX_LINE = 4 << 20  # holds two payloads in base64
 MAX_PAYLOAD = 1 << 20
 
 Client = Literal["server", "shell", "cell", "holder"]
@@ -58,7 +58,7 @@ class TunnelList:
 
 @dataclass(frozen=True)
 class OpenTunnel:
-    """Open what `request` asks for. The answer comes when it is open, or with the reason why not."""
+    """Open what `request` asks for; answered when it is open, or with the reason why not."""
 
     request: TunnelRequest
     source: Source = "user"
