@@ -1,1 +1,0 @@
-from ..model.settings import EngineSettings as EngineSettings
