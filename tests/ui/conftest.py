@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from tests.support.process import program
 from tests.ui.lab import Lab, Scene, scene
@@ -22,6 +22,10 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+# A busy machine is no failure; nothing waits for as long as this if all is well.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="package")

@@ -108,7 +108,7 @@ class Lab:
 
     def expect_state(self, name: str, label: str) -> None:
         """Wait until the row says so."""
-        expect(self.row(name).locator(".jp-RemoteTunnel-state")).to_have_text(label, timeout=20_000)
+        expect(self.row(name).locator(".jp-RemoteTunnel-state")).to_have_text(label)
 
     def port(self, name: str) -> int:
         """The local port that the row shows."""

@@ -85,8 +85,11 @@ def test_a_closed_tunnel_shows_nothing_any_more(lab: Lab, lab_scene: Scene) -> N
     _works(frame)
     address = frame.locator("html").evaluate("() => location.href")
     lab.close("plot")
-    answer = lab.page.request.get(address)
+    later = lab.page.context.new_page()
+    answer = later.goto(address)
+    assert answer is not None
     assert answer.status == 404
+    later.close()
 
 
 @pytest.fixture(scope="module")
