@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_server.extension.application import ExtensionApp
+from traitlets import TraitError
 
-from ..model.errors import BadInput, RemoteTunnelError
+from ..model.errors import BadInput, Fatal, RemoteTunnelError
 from .config import TunnelManager
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ class RemoteTunnelApp(ExtensionApp):
     _views: "Views | None" = None
 
     def initialize_settings(self) -> None:
-        """Read the settings; a wrong one is named, and keeps the extension from being loaded."""
-        self.tunnel_manager = TunnelManager(parent=self)
+        """Register the event's schema: before anybody listens, or they would not hear of it."""
         self._event_logger.register_event_schema(_EVENT_SCHEMA)
 
     def initialize_handlers(self) -> None:
@@ -82,10 +82,21 @@ class RemoteTunnelApp(ExtensionApp):
     def _make_holder(self, on_news: "Callable[[News], None]") -> "Holder":
         """The holder of this server's engine. The server's own port is known only when it listens,
         so this is for the start.
+
+        :raises Fatal: `engine_unavailable`, a setting is wrong: better no tunnels than tunnels
+            without the limit that was meant.
         """
         from ..engine.holder import Holder
         from ..engine.saved import SavedSet
 
+        try:
+            self.tunnel_manager = TunnelManager(parent=self)
+        except TraitError as error:
+            raise Fatal(
+                f"Tunnels are off, as a setting is wrong: {error}",
+                code="engine_unavailable",
+                hint="Correct it in Jupyter's configuration, and start Jupyter again.",
+            ) from None
         return Holder(
             self.tunnel_manager.settings(self._server),
             kind="server",

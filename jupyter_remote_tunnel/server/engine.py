@@ -55,19 +55,20 @@ class HeldEngine:
     async def open(self) -> None:
         """Listen for clients, and announce it.
 
-        :raises Fatal: `engine_unavailable`, a folder cannot be written; `unsupported`, on Windows.
+        :raises Fatal: `engine_unavailable`, a setting is wrong or a folder cannot be written;
+            `unsupported`, on Windows.
         """
-        holder = self._make_holder(self._hear_news)
-        # Without a terminal, Ctrl-C ends Jupyter with no stop hook.
-        atexit.register(holder.abandon)
         try:
+            holder = self._make_holder(self._hear_news)
+            # Without a terminal, Ctrl-C ends Jupyter with no stop hook.
+            atexit.register(holder.abandon)
             await holder.open()
         except RemoteTunnelError as error:
             self._broken = error
-            raise
-        finally:
-            self._holder = holder
             self._signal()
+            raise
+        self._holder = holder
+        self._signal()
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._follow(holder), name="client of the engine")
 
@@ -91,8 +92,8 @@ class HeldEngine:
     def asleep(self) -> bool:
         """Whether no engine runs and none is needed: there are no tunnels then."""
         if self._holder is None:
-            return True
-        return self._broken is None and self._holder.phase in ("new", "listening")
+            return self._broken is None
+        return self._holder.phase == "listening"
 
     async def client(self) -> "EngineClient":
         """A connection to the engine, which is started if it does not run.
@@ -100,9 +101,9 @@ class HeldEngine:
         :raises RemoteTunnelError: `engine_unavailable`, or why it could not even be announced.
         """
         while self._holder is None:
+            if self._broken is not None:
+                raise self._broken
             await self._changed.wait()
-        if self._broken is not None:
-            raise self._broken
         if self._holder.phase != "running":
             await self._holder.start()
         try:

@@ -1,5 +1,6 @@
 """The traits, and what the engine gets of them."""
 
+import signal
 from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any
@@ -82,9 +83,15 @@ def test_a_server_with_a_wrong_value_says_so_and_opens_nothing() -> None:
     """Better no tunnels than tunnels without the limit that was meant."""
     with jupyter(traits={"TunnelManager": {"max_tunnels": 0}}) as server:
         server.process.wait_for_line("'max_tunnels' trait of a TunnelManager")
+        assert "Traceback" not in server.process.output
         with by_token(server) as client:
-            assert client.get(PREFIX + "tunnels").status_code == 404
+            for path in ("tunnels", "apps"):
+                answer = client.get(PREFIX + path)
+                assert (answer.status_code, answer.json()["code"]) == (503, "engine_unavailable")
+                assert "max_tunnels" in answer.json()["message"]
             assert client.get("api/status").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait() == 0
 
 
 def test_limits_hold(bed: SshBed) -> None:
