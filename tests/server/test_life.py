@@ -7,7 +7,9 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +81,26 @@ def test_a_stop_before_any_tunnel(number: signal.Signals) -> None:
         wait_until(lambda: list(server.runtime_dir.glob("remote-tunnel-*")), "the announcement")
         server.process.send_signal(number)
         assert server.process.wait() == 0
+        _assert_no_file(server)
+
+
+def test_a_stop_while_a_tunnel_is_being_opened(bed: SshBed) -> None:
+    """The host does not answer; whoever asked is told, and nobody waits for it."""
+    traits = {"TunnelManager": manager(bed, connect_timeout=60.0)}
+    with (
+        jupyter(traits=traits) as server,
+        by_token(server) as client,
+        ThreadPoolExecutor() as thread,
+        bed.hosts["gpu01"].paused(),
+    ):
+        asked = thread.submit(client.post, PREFIX + "tunnels", json={"command": "-D 0 gpu01"})
+        with by_token(server) as other:
+            wait_until(lambda: tunnels(other), "the tunnel in the list")
+        begin = time.monotonic()
+        _terminate(server)
+        assert server.process.wait() == 0
+        assert time.monotonic() - begin < 10
+        assert asked.result().json()["code"] == "engine_died"
         _assert_no_file(server)
 
 
