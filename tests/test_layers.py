@@ -38,7 +38,7 @@ HOME = {
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The dotted names that a module imports, those in functions too; ours from the package's top."""
+    """The dotted names that a module imports, in functions too; ours from the package's top."""
     here = ("jupyter_remote_tunnel", *path.relative_to(PACKAGE).with_suffix("").parts)
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
