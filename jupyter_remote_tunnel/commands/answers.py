@@ -73,6 +73,8 @@ def problem_lines(tunnels: Iterable[TunnelStatus]) -> tuple[str, ...]:
 def ends(forward: ForwardStatus) -> tuple[str, str, str]:
     """This end, which way its streams go, the remote end: "127.0.0.1:5006", "→", "db:5432"."""
     listener = forward.bound or forward.asked
+    if forward.asked.partition("/")[0] == "private":
+        listener = "a private socket"  # its path is of no use to a person
     destination = forward.destination or "any (SOCKS)"
     if forward.kind == "remote":
         return destination, "←", listener
