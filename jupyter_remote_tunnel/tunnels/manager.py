@@ -100,6 +100,7 @@ class Manager:
         if known is not None:
             await self._be_open(known)
             return known, False
+        self._check_room(len(self._tunnels))
         failed = self._named(spec.name)
         if failed is not None and failed.state is State.FAILED:
             await self._remove(failed)
@@ -150,14 +151,17 @@ class Manager:
         source: Source,
         bound: tuple[str | None, ...] = (),
     ) -> Tunnel:
-        if len(self._tunnels) >= self.settings.max_tunnels:
+        tunnel = self._tunnels[tunnel_id] = Tunnel(tunnel_id, spec, source, self._around, bound)
+        return tunnel
+
+    def _check_room(self, others: int) -> None:
+        """:raises Fatal: code "too_many", if there are `others` tunnels beside a new one."""
+        if others >= self.settings.max_tunnels:
             raise Fatal(
-                f"There are {len(self._tunnels)} tunnels already.",
+                f"There are {others} tunnels already.",
                 code="too_many",
                 hint="Close one, or raise c.TunnelManager.max_tunnels.",
             )
-        tunnel = self._tunnels[tunnel_id] = Tunnel(tunnel_id, spec, source, self._around, bound)
-        return tunnel
 
     async def close(self, id_or_name: str, drain: float = 0.0) -> Tunnel:
         """Close a tunnel and take it off the list; a failed one is dismissed.
@@ -193,10 +197,12 @@ class Manager:
         for entry in wanted:
             if entry.id not in self._tunnels and self._equal(entry.spec) is None:
                 tunnel = self._add(entry.id, entry.spec, entry.source, entry.bound)
-                self._tasks.start(self._restore(tunnel), f"restore {entry.spec.name}")
+                others = len(self._tunnels) - 1
+                self._tasks.start(self._restore(tunnel, others), f"restore {entry.spec.name}")
 
-    async def _restore(self, tunnel: Tunnel) -> None:
+    async def _restore(self, tunnel: Tunnel, others: int) -> None:
         try:
+            self._check_room(others)
             # What the user's own configuration or saved set holds was typed by the user.
             check(tunnel.spec, self.settings, from_shell=True)
         except RemoteTunnelError as error:

@@ -311,6 +311,21 @@ async def test_another_shells_agent_makes_no_other_tunnel(rig: Rig, sshd: Sshd) 
     assert await rig.manager.open(other, from_shell=True) == (tunnel, False)
 
 
+async def test_more_than_may_be_restored_are_shown_and_not_opened(
+    ssh_bed: SshBed, sshd: Sshd, short_dir: Path
+) -> None:
+    few = Rig(ssh_bed, short_dir, settings=type(QUICK)(max_tunnels=1))
+    wanted = [
+        Wanted(f"{n:012}", few.spec(f"-L 0:localhost:{n} gpu01"), "saved", ()) for n in (1, 2)
+    ]
+    few.manager.restore(wanted)
+    first, second = few.manager.tunnels
+    await few.recorder.until(lambda: first.state is State.OPEN and second.state is State.FAILED)
+    assert second.error is not None
+    assert second.error.code == "too_many"
+    await few.manager.close_all()
+
+
 async def test_there_is_a_highest_number(ssh_bed: SshBed, sshd: Sshd, short_dir: Path) -> None:
     few = Rig(ssh_bed, short_dir, settings=type(QUICK)(max_tunnels=1))
     await few.open("-L 0:localhost:1 gpu01")
