@@ -98,11 +98,13 @@ class User:
 
     def close(self) -> None:
         """Close the tunnels that are left, so that their engines end, and remove the folder."""
-        for engine in list_engines():
-            with contextlib.closing(SyncEngine(engine.socket, "shell")) as client:
-                for tunnel in client.list_tunnels():
-                    client.close_tunnel(tunnel.id)
-        shutil.rmtree(self.folder)
+        try:
+            for engine in list_engines():
+                with contextlib.closing(SyncEngine(engine.socket, "shell")) as client:
+                    for tunnel in client.list_tunnels():
+                        client.close_tunnel(tunnel.id)
+        finally:
+            shutil.rmtree(self.folder)
 
     def __enter__(self) -> Self:
         self._process.start()
