@@ -11,12 +11,12 @@ from typing import Any
 
 from typing_extensions import override
 
+from .. import peer_uid
 from ..model.address import Address
 from ..model.errors import Fatal, RemoteTunnelError, Transient
 from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
 from ..model.settings import EngineSettings
 from ..model.spec import OnConflict
-from . import peer_uid
 from .base_forward import Forward
 from .connection import Connection
 from .ends import LocalEnd

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from jupyter_remote_tunnel import peer_uid
 from jupyter_remote_tunnel.model.errors import Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
-from jupyter_remote_tunnel.ssh import peer_uid
 from jupyter_remote_tunnel.ssh.connection import Connection
 from tests.ssh.support import Forwarding, ask
 from tests.support.echo import serve
