@@ -59,7 +59,7 @@ _FIELD_OF = {
     "c": "ciphers",
     "m": "macs",
 }
-_SHELL_ONLY = ("$(", "`", "${", "&&", "||", ";", "|", ">", "<")
+_SHELL_ONLY = ("$(", "`", "${", "&&", "&", "||", ";", "|", ">", "<")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _OURS = (["jupyter", "tunnel", "open"], ["jupyter-tunnel", "open"], ["%tunnel", "open"])
 

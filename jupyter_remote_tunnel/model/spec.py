@@ -37,6 +37,9 @@ EXECUTING_OPTIONS = frozenset(
 )
 
 
+# Options whose value is a host, or several.
+_HOST_OPTIONS = frozenset({"hostname", "hostkeyalias", "proxyjump", "canonicaldomains"})
+
 _OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)\s*[=\s]\s*(\S.*)")
 
 
@@ -55,7 +58,14 @@ def split_option(option: str) -> tuple[str, str]:
 
 def _check_option(option: str) -> None:
     key, value = split_option(option)
-    value = value.strip("\"' ").lower()
+    value = _unquoted(value)
+    if key in _HOST_OPTIONS:
+        # ssh puts these into the commands of `Match exec` and ProxyCommand, which a shell reads.
+        for host in _hosts_of(key, value):
+            check_host(host.replace("%h", "h"), option, max(0, option.find(host)))
+    if key == "user":
+        check_user(value, option, max(0, option.find(value)))
+    value = value.lower()
     if key == "stricthostkeychecking" and value in ("no", "off"):
         raise BadInput(
             "Host keys are always verified here: StrictHostKeyChecking=no is not taken.",
@@ -70,6 +80,18 @@ def _check_option(option: str) -> None:
             text=option,
             end=len(option),
         )
+
+
+def _unquoted(value: str) -> str:
+    value = value.strip()
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def _hosts_of(key: str, value: str) -> list[str]:
+    """The hosts that an option of `_HOST_OPTIONS` names."""
+    if key == "proxyjump":
+        return [HostArgument.parse(jump).host for jump in value.split(",") if jump != "none"]
+    return value.split() if key == "canonicaldomains" else [value]
 
 
 @dataclass(frozen=True)
@@ -97,6 +119,15 @@ class SshOptions:
         found = [] if self.config_file is None else ["-F"]
         keys = (split_option(option)[0] for option in self.options)
         return (*found, *(f"-o {key}" for key in keys if key in EXECUTING_OPTIONS))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The other hosts that were typed: the real name behind the alias, and jump hosts."""
+        found = _hosts_of("proxyjump", self.jump or "none")
+        for key, value in map(split_option, self.options):
+            if key in ("hostname", "proxyjump"):
+                found += _hosts_of(key, _unquoted(value))
+        return tuple(found)
 
     def check(self) -> None:
         """Refuse what cannot be handed to ssh as an option.

@@ -117,6 +117,8 @@ def test_g_opens_what_would_be_loopback() -> None:
         ("ssh -L 1:a:2 -o UserKnownHostsFile=/dev/null h", "always verified"),
         ("ssh -L 1:a:2 -o '\"ProxyCommand\" x' h", "Key=Value"),
         ("ssh -L 1:a:2 -o Compression h", "Key=Value"),
+        ("ssh -L 1:a:2 -o 'HostName=\"x&touch y&\"' h", "“&”"),
+        ("ssh -L 1:a:2 h& touch y", "“&”"),
         ("ssh -L 1:a:2 --name '' h", "name"),
     ],
 )
@@ -145,6 +147,31 @@ def test_every_option_of_ssh_is_in_exactly_one_table() -> None:
     assert not known[0] & known[1]
     assert not known[0] & known[2]
     assert not known[1] & known[2]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        'HostName="x&touch y&"',
+        "HostName=x$(touch y)",
+        "hostname = 'x y'",
+        "HostName x;touch",
+        'HostKeyAlias="x&touch y&"',
+        "HostKeyAlias=-oProxyCommand=x",
+        "ProxyJump=a,b$(touch y)",
+        "CanonicalDomains=a b|touch",
+        "User=x;touch",
+    ],
+)
+def test_a_value_that_ssh_hands_to_a_shell_holds_nothing_for_one(option: str) -> None:
+    with pytest.raises(BadInput):
+        parse_command(["-L", "1:a:2", "-o", option, "h"])
+
+
+def test_other_values_are_taken() -> None:
+    options = ("HostName=%h.example.org", 'HostName "10.0.0.1"', "HostKeyAlias=gpu", "User=ann")
+    words = [word for option in options for word in ("-o", option)]
+    assert parse_command(["-L", "1:a:2", *words, "h"]).ssh.options == options
 
 
 @pytest.mark.parametrize(
