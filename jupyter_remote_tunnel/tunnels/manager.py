@@ -186,7 +186,7 @@ class Manager:
 
     def wanted(self) -> list[Wanted]:
         """What to open again after an end that nobody asked for."""
-        return [Wanted(t.id, t.spec, t.source, t.bound) for t in self.tunnels]
+        return [Wanted(t.id, t.spec, t.source, t.bound) for t in self.tunnels if t.wanted]
 
     def restore(self, wanted: Sequence[Wanted]) -> None:
         """Open again what was wanted, under the same ids, in the background.

@@ -38,10 +38,15 @@ def check(spec: TunnelSpec, settings: EngineSettings, *, from_shell: bool) -> No
 
 
 def _check_host(spec: TunnelSpec, settings: EngineSettings) -> None:
-    if settings.allowed_hosts is not None and not _matches(spec.host, settings.allowed_hosts):
-        raise _refused(
-            f"Tunnels to {spec.host} are not allowed here.", "See c.TunnelManager.allowed_hosts."
-        )
+    allowed = settings.allowed_hosts
+    if allowed is None:
+        return
+    # What the user's own ssh configuration puts behind an allowed alias is the user's affair.
+    for host in (spec.host, *spec.ssh.hosts):
+        if not _matches(host, allowed):
+            raise _refused(
+                f"Tunnels to {host} are not allowed here.", "See c.TunnelManager.allowed_hosts."
+            )
 
 
 def _check_destination(forward: ForwardSpec, settings: EngineSettings) -> None:

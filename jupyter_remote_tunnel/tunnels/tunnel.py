@@ -72,6 +72,7 @@ class Tunnel:
         self._host_key: str | None = None
         self._route: tuple[str, ...] = ()
         self._reached_out = False
+        self._wanted = False
         self._tasks = Tasks()
         self._told: object = None
 
@@ -84,6 +85,7 @@ class Tunnel:
         before.
         :raises RemoteTunnelError: it failed; the tunnel keeps the error and nothing is left open.
         """
+        self._wanted = persist
         self._go(Event.OPEN)
         await self._run_open(persist)
 
@@ -125,9 +127,18 @@ class Tunnel:
 
     def refuse(self, error: RemoteTunnelError) -> None:
         """Fail without a try: it is not allowed (any more)."""
+        self._wanted = True
         self._go(Event.OPEN)
         self.error = error
         self._go(Event.FAIL)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is to be opened again after an end that nobody asked for.
+
+        Not before it was open once: what ended the program may have been the opening.
+        """
+        return self._wanted
 
     @property
     def reached_out(self) -> bool:
@@ -175,11 +186,12 @@ class Tunnel:
         except asyncio.CancelledError:
             await self._tear_down()
             raise
+        self._wanted = True
         self._go(Event.OPENED)
 
     async def _listen(self) -> None:
         for number, spec in enumerate(self.spec.forwards, start=1):
-            wanted, on_conflict = self._wanted(spec, number)
+            wanted, on_conflict = self._decided(spec, number)
             forward = make_forward(
                 wanted,
                 self._around.settings,
@@ -190,7 +202,7 @@ class Tunnel:
             self._forwards.append(forward)
             await forward.listen()
 
-    def _wanted(self, spec: ForwardSpec, number: int) -> tuple[ForwardSpec, OnConflict]:
+    def _decided(self, spec: ForwardSpec, number: int) -> tuple[ForwardSpec, OnConflict]:
         """The forward with what was left open decided: the port it had before, the name of its
         socket.
         """

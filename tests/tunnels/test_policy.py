@@ -14,6 +14,10 @@ OWN = EngineSettings(own_ports=(8888,), own_protected=True, own_tls=False)
     ("line", "settings", "named"),
     [
         ("-L 1:a:2 evil", EngineSettings(allowed_hosts=("gpu*",)), "allowed_hosts"),
+        ("-L 1:a:2 -J evil gpu", EngineSettings(allowed_hosts=("gpu*",)), "allowed_hosts"),
+        ("-L 1:a:2 -J gpu,u@evil:22 gpu", EngineSettings(allowed_hosts=("gpu*",)), "allowed_hosts"),
+        ("-L 1:a:2 -o HostName=evil gpu", EngineSettings(allowed_hosts=("gpu*",)), "allowed_host"),
+        ("-L 1:a:2 -o ProxyJump=evil gpu", EngineSettings(allowed_hosts=("gpu*",)), "allowed_host"),
         ("-L 1:a:2 h", EngineSettings(allowed_destinations=("localhost:*",)), "allowed_dest"),
         ("-L 1:/run/docker.sock h", EngineSettings(allowed_destinations=("*:*",)), "allowed_dest"),
         ("-D 1 h", EngineSettings(allowed_destinations=("*:*",)), "allowed_dest"),
@@ -46,6 +50,7 @@ def test_refused_with_the_setting_in_the_hint(
     ("line", "settings"),
     [
         ("-L 1:a:2 GPU01", EngineSettings(allowed_hosts=("gpu*",))),
+        ("-J gpu2 -L 1:a:2 gpu1", EngineSettings(allowed_hosts=("gpu*",))),
         ("-L 1:localhost:2 h", EngineSettings(allowed_destinations=("localhost:*",))),
         ("-D 1 h", EngineSettings(allowed_destinations=("socks",))),
         ("-L *:1:a:2 h", EngineSettings(allow_public_bind=True)),
