@@ -39,6 +39,8 @@ CLIENTS = 64
 REQUESTS = 64
 UNREAD = 10_000
 HELLO_LIMIT = 10.0
+# These answer at once. They have places of their own beside those that wait for a remote host.
+QUICK = frozenset({"ping", "tunnels.list", "tunnels.get", "tunnels.close", "hosts.list"})
 LASTING = frozenset({"tunnels.open", "tunnels.close", "tunnels.restart", "holder.restore"})
 
 # Seconds for the last word to a client that is hung up on.
@@ -155,7 +157,8 @@ class Session:
         self._own = Tasks()
         # Lines, and whether they answer a request.
         self._outgoing: Latest[tuple[bytes, bool]] = Latest()
-        self._free = asyncio.Semaphore(REQUESTS)
+        self._free = asyncio.Semaphore(2 * REQUESTS)
+        self._slow = 0
 
     async def run(self) -> None:
         """Serve the client until it goes away, or has to."""
@@ -182,7 +185,7 @@ class Session:
         """Send an event. A newer one of the same `key` replaces one not yet sent."""
         try:
             self._outgoing.put(key or name, (encode({"event": name, "data": data}), False))
-        except Fatal as error:
+        except RemoteTunnelError as error:
             log.error("Event %s is not sent: %s", name, error)  # noqa: TRY400
         if len(self._outgoing) > UNREAD:
             self._writer.transport.abort()  # `run` reads its end
@@ -219,10 +222,16 @@ class Session:
         tasks.start(self._answer(request), f"answer to {plain(request.method, 40)}")
 
     async def _answer(self, request: Request) -> None:
+        slow = request.method not in QUICK
+        self._slow += slow
         try:
+            if self._slow > REQUESTS:
+                raise _busy()
             line = encode({"id": request.id, "result": await self._result(request)})
         except RemoteTunnelError as error:
             line = encode({"id": request.id, "error": error.as_dict()})
+        finally:
+            self._slow -= slow
         self._outgoing.put(object(), (line, True))
 
     async def _result(self, request: Request) -> dict[str, Any]:
@@ -255,3 +264,11 @@ class Session:
             async with asyncio.timeout(_LAST_WORD_LIMIT):
                 self._writer.write(encode({"id": None, "error": error.as_dict()}))
                 await self._writer.drain()
+
+
+def _busy() -> Fatal:
+    return Fatal(
+        f"{REQUESTS} requests wait for remote hosts already.",
+        code="too_many",
+        hint="A host that does not answer holds them up. Close its tunnels, or wait.",
+    )

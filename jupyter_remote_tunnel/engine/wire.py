@@ -10,7 +10,7 @@ import json
 from collections.abc import Hashable, Mapping
 from typing import Any, Generic, TypeVar
 
-from ..model.errors import Fatal
+from ..model.errors import BadInput, Fatal
 from .messages import MAX_LINE
 
 Value = TypeVar("Value")
@@ -20,8 +20,13 @@ def encode(message: Mapping[str, Any]) -> bytes:
     """A message as its line.
 
     :raises Fatal: `too_many`, the line would be longer than `MAX_LINE`.
+    :raises BadInput: a text in it is not Unicode, e.g. a file name in another encoding.
     """
-    line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+    try:
+        line = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        # As "\udcff" it would be sent, and the other end would hang up on it.
+        raise BadInput("A text is not UTF-8.", hint="Use names that are.") from None
     if len(line) > MAX_LINE:
         raise Fatal(
             f"A message of {len(line)} bytes is too long for the control socket.",

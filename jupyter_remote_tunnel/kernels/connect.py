@@ -110,8 +110,8 @@ async def _whole_path(client: EngineClient, host: TunnelRequest, file: str) -> s
     if "/" in file:
         return file
     answer = await client.exec(host, ["sh", "-c", _RUNTIME_DIR])
-    parts = answer.stdout.decode("utf-8", "surrogateescape").split(_FENCE)
-    if len(parts) < 3 or not parts[1].startswith("/"):
+    parts = answer.stdout.decode(errors="replace").split(_FENCE)
+    if len(parts) < 3 or not parts[1].startswith("/") or not parts[1].isprintable():
         raise Fatal(
             f"{host.host} does not tell where its Jupyter keeps connection files.",
             code="not_found",
@@ -127,7 +127,7 @@ def _request(host: TunnelRequest, kernel: RemoteKernel, file: str) -> TunnelRequ
     the same tunnel.
     """
     seed = json.dumps([host.as_dict(), [str(address) for address in kernel.addresses]])
-    ident = hashlib.sha256(seed.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    ident = hashlib.sha256(seed.encode()).hexdigest()[:12]
     forwards = tuple(
         str(ForwardSpec(ForwardKind.LOCAL, PrivateSocket(f"kernel-{ident}-{number}"), address))
         for number, address in enumerate(kernel.addresses, 1)

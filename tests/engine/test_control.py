@@ -295,15 +295,31 @@ async def test_requests_run_side_by_side_and_not_too_many(
     answers: Answers, short_dir: Path
 ) -> None:
     wire = await Wire.connect(short_dir / "s")
-    for number in range(control.REQUESTS + 10):
+    places = 2 * control.REQUESTS
+    for number in range(places + 10):
         wire.writer.write(json.dumps({"id": number, "method": "ping"}).encode() + b"\n")
-    for _ in range(control.REQUESTS):
+    for _ in range(places):
         await answers.begun.get()
     await asyncio.sleep(0.05)
     assert answers.begun.empty()
     answers.go.set()
-    heard = {(await wire.hear())["id"] for _ in range(control.REQUESTS + 10)}
-    assert heard == set(range(control.REQUESTS + 10))
+    heard = {(await wire.hear())["id"] for _ in range(places + 10)}
+    assert heard == set(range(places + 10))
+    wire.close()
+
+
+async def test_hosts_that_do_not_answer_hold_up_nothing_else(
+    answers: Answers, short_dir: Path
+) -> None:
+    wire = await Wire.connect(short_dir / "s")
+    read = {"method": "read_file", "params": {"request": {"host": "h"}, "path": "/x"}}
+    for number in range(control.REQUESTS):
+        wire.writer.write(json.dumps({"id": number, **read}).encode() + b"\n")
+        await answers.begun.get()
+    refused = await wire.ask({"id": 1000, **read})
+    assert refused["error"]["code"] == "too_many"
+    wire.writer.write(b'{"id": 1001, "method": "ping"}\n')
+    assert await answers.begun.get() == "ping"
     wire.close()
 
 
