@@ -154,6 +154,8 @@ class WantedTunnel:
     # What was bound when the request left it open (port 0, a picked port): asked for again by
     # number.
     bound: tuple[str | None, ...] = ()
+    # Whether it was open, ever: what was not is shown, and not tried again unasked.
+    opened: bool = True
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ class Service:
 
     async def _restore(self, params: messages.Restore, client: Client) -> messages.TunnelList:
         wanted = [
-            Wanted(entry.id, spec_of(entry.request), entry.source, entry.bound)
+            Wanted(entry.id, spec_of(entry.request), entry.source, entry.bound, entry.opened)
             for entry in params.tunnels
         ]
         self._manager.restore(wanted)
@@ -196,6 +196,7 @@ class Service:
                 "request": entry.spec.request().as_dict(),
                 "source": entry.source,
                 "bound": entry.bound,
+                "opened": entry.opened,
             }
             for entry in self._manager.wanted()
         ]

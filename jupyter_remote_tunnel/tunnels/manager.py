@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from ..model.errors import Fatal, RemoteTunnelError
+from ..model.errors import Fatal, RemoteTunnelError, Transient
 from ..model.settings import EngineSettings
 from ..model.spec import TunnelSpec
 from ..model.state import State
@@ -46,6 +46,7 @@ class Wanted:
     spec: TunnelSpec
     source: Source
     bound: tuple[str | None, ...]
+    opened: bool = True
 
 
 class Manager:
@@ -150,8 +151,10 @@ class Manager:
         spec: TunnelSpec,
         source: Source,
         bound: tuple[str | None, ...] = (),
+        opened: bool = False,
     ) -> Tunnel:
-        tunnel = self._tunnels[tunnel_id] = Tunnel(tunnel_id, spec, source, self._around, bound)
+        tunnel = Tunnel(tunnel_id, spec, source, self._around, bound, opened)
+        self._tunnels[tunnel_id] = tunnel
         return tunnel
 
     def _check_room(self, others: int) -> None:
@@ -186,21 +189,25 @@ class Manager:
 
     def wanted(self) -> list[Wanted]:
         """What to open again after an end that nobody asked for."""
-        return [Wanted(t.id, t.spec, t.source, t.bound) for t in self.tunnels if t.wanted]
+        return [Wanted(t.id, t.spec, t.source, t.bound, t.opened) for t in self.tunnels]
 
     def restore(self, wanted: Sequence[Wanted]) -> None:
         """Open again what was wanted, under the same ids, in the background.
 
         What cannot be reached now is tried until it can; what is not allowed any more, or fails for
-        good, stays in the list with its error.
+        good, stays in the list with its error. So does what was never open: opening it may have
+        been what ended the engine.
         """
         for entry in wanted:
             if entry.id not in self._tunnels and self._equal(entry.spec) is None:
-                tunnel = self._add(entry.id, entry.spec, entry.source, entry.bound)
+                tunnel = self._add(entry.id, entry.spec, entry.source, entry.bound, entry.opened)
                 others = len(self._tunnels) - 1
                 self._tasks.start(self._restore(tunnel, others), f"restore {entry.spec.name}")
 
     async def _restore(self, tunnel: Tunnel, others: int) -> None:
+        if not tunnel.opened:
+            tunnel.refuse(_never_open(tunnel.spec))
+            return
         try:
             self._check_room(others)
             # What the user's own configuration or saved set holds was typed by the user.
@@ -240,3 +247,11 @@ class Manager:
         await self._tasks.close()
         await asyncio.gather(*(self._remove(tunnel) for tunnel in self.tunnels))
         await self.pool.close()
+
+
+def _never_open(spec: TunnelSpec) -> Transient:
+    return Transient(
+        f"{spec.name} was not open when the engine of the tunnels ended.",
+        code="engine_died",
+        hint="Restart it to try again.",
+    )

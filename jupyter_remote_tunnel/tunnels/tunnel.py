@@ -47,6 +47,7 @@ class Tunnel:
     """One tunnel. `id` is 12 hexadecimal digits and stays the same for its whole life.
 
     :param bound: where its forwards were bound in an earlier life: asked for again by number.
+    :param opened: whether it was open in an earlier life, as in this one it will be after `open`.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Tunnel:
         source: Source,
         around: Surroundings,
         bound: tuple[str | None, ...] = (),
+        opened: bool = False,
     ) -> None:
         self.id = tunnel_id
         self.spec = spec
@@ -64,6 +66,7 @@ class Tunnel:
         self.since = _now()
         self.error: RemoteTunnelError | None = None
         self._around = around
+        self.opened = opened
         self._bound = bound
         self._forwards: list[Forward] = []
         self._lease: Lease | None = None
@@ -72,7 +75,6 @@ class Tunnel:
         self._host_key: str | None = None
         self._route: tuple[str, ...] = ()
         self._reached_out = False
-        self._wanted = False
         self._tasks = Tasks()
         self._told: object = None
 
@@ -85,7 +87,6 @@ class Tunnel:
         before.
         :raises RemoteTunnelError: it failed; the tunnel keeps the error and nothing is left open.
         """
-        self._wanted = persist
         self._go(Event.OPEN)
         await self._run_open(persist)
 
@@ -127,18 +128,9 @@ class Tunnel:
 
     def refuse(self, error: RemoteTunnelError) -> None:
         """Fail without a try: it is not allowed (any more)."""
-        self._wanted = True
         self._go(Event.OPEN)
         self.error = error
         self._go(Event.FAIL)
-
-    @property
-    def wanted(self) -> bool:
-        """Whether it is to be opened again after an end that nobody asked for.
-
-        Not before it was open once: what ended the program may have been the opening.
-        """
-        return self._wanted
 
     @property
     def reached_out(self) -> bool:
@@ -186,7 +178,7 @@ class Tunnel:
         except asyncio.CancelledError:
             await self._tear_down()
             raise
-        self._wanted = True
+        self.opened = True
         self._go(Event.OPENED)
 
     async def _listen(self) -> None:

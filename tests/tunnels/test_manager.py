@@ -271,6 +271,23 @@ async def test_restore_keeps_ids_and_ports_and_tries_until_the_host_is_there(
     assert await says(port) == b"hello"
 
 
+async def test_what_was_never_open_is_shown_and_not_tried_again(rig: Rig, sshd: Sshd) -> None:
+    with sshd.paused():
+        async with asyncio.TaskGroup() as group:
+            opening = group.create_task(refusal(rig.open("-L 0:localhost:1 gpu01")))
+            await rig.recorder.until(lambda: bool(rig.manager.tunnels))
+            wanted = rig.manager.wanted()
+            await rig.manager.close("gpu01:1")
+    assert opening.done()
+    assert not wanted[0].opened
+    rig.manager.restore(wanted)
+    again = rig.manager.get(wanted[0].id)
+    await rig.recorder.until(lambda: again.state is State.FAILED)
+    assert sshd.log.count("Accepted publickey") == 0
+    await rig.manager.restart(again.id)
+    assert rig.manager.wanted()[0].opened
+
+
 async def test_restored_tunnels_are_checked_too(ssh_bed: SshBed, short_dir: Path) -> None:
     strict = Rig(ssh_bed, short_dir, settings=type(QUICK)(allowed_hosts=("other",)))
     spec = strict.spec("-L 0:localhost:1 gpu01")
