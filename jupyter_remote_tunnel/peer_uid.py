@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 SUPPORTED = sys.platform == "linux"
 
@@ -20,6 +20,8 @@ _NLMSG_ERROR = 2
 _NLM_F_REQUEST = 1
 _ANY_STATE = 0xFFFFFFFF
 _NO_COOKIE = b"\xff" * 8
+_TCP_ESTABLISHED = 1
+_TCP_SYN_RECV = 3
 _TCP_LISTEN = 10
 
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port id
@@ -46,17 +48,57 @@ def peer_uid(ours: tuple[Any, ...], peer: tuple[Any, ...]) -> int | None:
     :param ours: the connection's `getsockname()`, :param peer: its `getpeername()`.
     :raises OSError: look-ups do not work here.
     """
-    there, here = _address(peer[0]), _address(ours[0])
+    found = _connected(peer, ours)
+    # Of a socket that its process has closed older kernels only say that it is nobody's, as 0.
+    return None if found is None or (found.uid == 0 and found.inode == 0) else found.uid
+
+
+def listener_uid(ours: tuple[Any, ...], peer: tuple[Any, ...]) -> int | None:
+    """The uid of the process that a connection of ours has reached, None where it cannot be told.
+
+    While nobody has accepted the connection, it is the uid of who listens.
+
+    :param ours: the connection's `getsockname()`, :param peer: its `getpeername()`.
+    :raises OSError: look-ups do not work here.
+    """
+    # In this order: with its listener, a connection that waits there ends. So the listener of a
+    # moment ago is the one at which it still waits, and not one that came after a stranger's.
+    listener = _look_up(peer, (ours[0], 0))
+    found = _connected(peer, ours)
+    if found is None:
+        return None
+    if found.inode != 0:
+        return found.uid
+    waits = found.state in (_TCP_ESTABLISHED, _TCP_SYN_RECV)  # else it was accepted and closed
+    return listener.uid if waits and listener is not None else None
+
+
+class _Found(NamedTuple):
+    state: int
+    coordinates: tuple[int, int, Address, Address]
+    uid: int
+    inode: int  # 0: of no process
+
+
+def _connected(end: tuple[Any, ...], other: tuple[Any, ...]) -> _Found | None:
+    """The socket at `end` of a connection with `other`."""
+    found = _look_up(end, other)
+    wanted = (end[1], other[1], _address(end[0]), _address(other[0]))
+    if found is None or found.state == _TCP_LISTEN or found.coordinates != wanted:
+        return None  # the kernel answers with a listener where there is no connection
+    return found
+
+
+def _look_up(end: tuple[Any, ...], other: tuple[Any, ...]) -> _Found | None:
+    """The socket at `end` that gets what `other` sends: of their connection, or a listener."""
+    there, here = _address(end[0]), _address(other[0])
     family = socket.AF_INET if there.version == 4 else socket.AF_INET6
-    wanted = _ID.pack(peer[1], ours[1], _packed(there), _packed(here), bytes(4), _NO_COOKIE)
+    wanted = _ID.pack(end[1], other[1], _packed(there), _packed(here), bytes(4), _NO_COOKIE)
     answer = _ask(_REQUEST.pack(family, socket.IPPROTO_TCP, 0, _ANY_STATE) + wanted)
     if answer is None:
         return None
     found_family, state, found, _, _, _, uid, inode = _ANSWER.unpack_from(answer)
-    if state == _TCP_LISTEN or _coordinates(found, found_family) != (peer[1], ours[1], there, here):
-        return None  # the kernel answers with a listener where there is no connection
-    # Of a socket that its process has closed older kernels only say that it is nobody's, as 0.
-    return None if uid == 0 and inode == 0 else int(uid)
+    return _Found(state, _coordinates(found, found_family), uid, inode)
 
 
 def _ask(request: bytes) -> bytes | None:

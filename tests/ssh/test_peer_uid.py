@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import socket
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +16,12 @@ from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.ssh.connection import Connection
 from tests.ssh.support import Forwarding, ask
 from tests.support.echo import serve
-from tests.support.other_uid import OTHER_UID, python_as_other_user
+from tests.support.other_uid import (
+    OTHER_UID,
+    as_other_user,
+    other_users_python,
+    python_as_other_user,
+)
 from tests.support.process import child
 
 CLIENT = """
@@ -68,6 +74,50 @@ def test_nobody_is_there() -> None:
         assert peer_uid.peer_uid(ours, ("127.0.0.1", 1)) is None
         # The kernel answers with a listener where there is no connection.
         assert peer_uid.peer_uid(("127.0.0.1", 1), ours) is None
+
+
+LISTENS = """
+import socket, sys
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print("port", server.getsockname()[1], flush=True)
+    input()
+    connection, _ = server.accept()
+    print("accepted", flush=True)
+    input()
+    connection.sendall(b"evil")
+    connection.shutdown(socket.SHUT_WR)
+    connection.close()
+    print("closed", flush=True)
+    input()
+"""
+
+
+@pytest.mark.parametrize("uid", [os.getuid(), OTHER_UID])
+def test_whom_a_connection_reaches(uid: int) -> None:
+    argv = other_users_python(LISTENS)
+    with subprocess.Popen(
+        as_other_user(argv) if uid == OTHER_UID else argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        port = int(server.stdout.readline().split()[1])
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            ends = client.getsockname(), client.getpeername()
+            assert peer_uid.listener_uid(*ends) == uid  # waiting
+            print(file=server.stdin, flush=True)
+            assert server.stdout.readline() == "accepted\n"
+            assert peer_uid.listener_uid(*ends) == uid
+            print(file=server.stdin, flush=True)
+            assert server.stdout.readline() == "closed\n"
+            # What it has sent could still be read, and the listener may be another's by then.
+            assert peer_uid.listener_uid(*ends) is None
+            print(file=server.stdin, flush=True)
+            assert server.wait() == 0
+        assert peer_uid.listener_uid(*ends) is None
 
 
 async def test_another_user_is_refused_before_a_byte(forwarding: Forwarding) -> None:

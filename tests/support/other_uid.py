@@ -38,7 +38,12 @@ def run_as_other_user(
 
 def python_as_other_user(snippet: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `snippet` (standard library only; `arguments` in ``sys.argv[1:]``) as the other user."""
-    return run_as_other_user([_python(), "-I", "-c", snippet, *arguments])
+    return run_as_other_user(other_users_python(snippet, *arguments))
+
+
+def other_users_python(snippet: str, *arguments: str) -> list[str]:
+    """The command line of `snippet`, for `as_other_user`."""
+    return [_python(), "-I", "-c", snippet, *arguments]
 
 
 @cache

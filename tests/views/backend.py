@@ -34,6 +34,21 @@ async def echo(request: web.Request) -> web.StreamResponse:
 @contextlib.asynccontextmanager
 async def serve(path: Path, handler: Handler = echo) -> AsyncIterator[list[web.BaseRequest]]:
     """Run it on the socket `path`. Handlers are cancelled when their client goes away."""
+    async with _runner(handler) as (runner, seen):
+        await web.UnixSite(runner, str(path)).start()
+        yield seen
+
+
+@contextlib.asynccontextmanager
+async def serve_on_port(host: str, handler: Handler = echo) -> AsyncIterator[int]:
+    """The same on a TCP port of `host`, which is yielded."""
+    async with _runner(handler) as (runner, _):
+        await web.TCPSite(runner, host, 0).start()
+        yield runner.addresses[0][1]
+
+
+@contextlib.asynccontextmanager
+async def _runner(handler: Handler) -> AsyncIterator[tuple[web.AppRunner, list[web.BaseRequest]]]:
     seen: list[web.BaseRequest] = []
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -47,8 +62,7 @@ async def serve(path: Path, handler: Handler = echo) -> AsyncIterator[list[web.B
     )
     await runner.setup()
     try:
-        await web.UnixSite(runner, str(path)).start()
-        yield seen
+        yield runner, seen
     finally:
         await runner.cleanup()
 

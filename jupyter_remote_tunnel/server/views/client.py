@@ -12,9 +12,11 @@ from http import HTTPStatus
 from typing import Any, Self
 
 import aiohttp
+from typing_extensions import override
 from yarl import URL
 
 from ...model.address import Address, UnixAddress
+from . import neighbours
 from .headers import Header
 from .relay import Body, Unanswered
 
@@ -116,13 +118,24 @@ class Client:
             await session.close()
 
 
+class _OwnConnector(aiohttp.TCPConnector):
+    """Connects to processes of our user alone."""
+
+    # What connectors differ in; a connection that is used again was looked at when it was new.
+    @override
+    async def _create_connection(self, *args: Any, **kwargs: Any) -> Any:
+        protocol = await super()._create_connection(*args, **kwargs)
+        neighbours.refuse(protocol.transport)
+        return protocol
+
+
 def _connector(address: Address, *, again: bool) -> aiohttp.BaseConnector:
     # A browser opens only so many connections to a host; a limit of ours could only block.
     options: dict[str, Any] = {"limit": 0}
     options |= {"keepalive_timeout": _IDLE_SECONDS} if again else {"force_close": True}
     if isinstance(address, UnixAddress):
         return aiohttp.UnixConnector(address.path, **options)
-    return aiohttp.TCPConnector(**options)
+    return _OwnConnector(**options)
 
 
 def _url(address: Address, target: str) -> URL:

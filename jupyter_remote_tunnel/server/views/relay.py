@@ -13,8 +13,8 @@ from tornado.web import RequestHandler
 
 
 class Unanswered(Exception):
-    """The application gave no HTTP answer, or not the whole of it: nothing listens there, or it
-    hung up.
+    """The application gave no HTTP answer, or not the whole of it: nothing of our user
+    listens there, or it hung up.
     """
 
 

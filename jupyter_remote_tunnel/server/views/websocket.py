@@ -15,6 +15,7 @@ from tornado.httputil import HTTPHeaders, HTTPInputError, parse_response_start_l
 from tornado.iostream import IOStream, StreamClosedError
 
 from ...model.address import Address, UnixAddress
+from . import neighbours
 from .headers import Header
 from .relay import Unanswered
 
@@ -40,7 +41,7 @@ async def handshake(
     """Ask the application for a websocket; the connection is closed when the block ends.
 
     :param headers: of the browser's request, without those of the hop.
-    :raises Unanswered: nothing listens there, or the answer is no HTTP.
+    :raises Unanswered: nothing of ours listens there, or the answer is no HTTP.
     """
     try:
         reader, writer = await _connect(address)
@@ -94,7 +95,9 @@ async def _from_remote(reader: asyncio.StreamReader, browser: IOStream) -> None:
 async def _connect(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if isinstance(address, UnixAddress):
         return await asyncio.open_unix_connection(address.path, limit=_CHUNK)
-    return await asyncio.open_connection(address.host, address.port, limit=_CHUNK)
+    reader, writer = await asyncio.open_connection(address.host, address.port, limit=_CHUNK)
+    neighbours.refuse(writer.transport)
+    return reader, writer
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Handshake:

@@ -1,0 +1,117 @@
+"""A port that another user of this machine took: the application's it is no more."""
+
+from collections.abc import Iterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.support.other_uid import as_other_user, other_users_python
+from tests.support.process import Child, child
+from tests.views.backend import echo, serve_on_port
+from tests.views.lab import Browser, Lab
+
+# Listens on an address, answers each connection at once and prints what it is sent.
+NEIGHBOUR = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+with socket.create_server((sys.argv[1], 0), family=family) as server:
+    print("port", server.getsockname()[1], flush=True)
+    while True:
+        connection, _ = server.accept()
+        with connection:
+            try:
+                connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\nevil")
+                print("was sent", connection.recv(65536), flush=True)
+            except OSError as error:
+                print("was sent", b"", error, flush=True)
+"""
+# Listens, and never accepts.
+IDLE = """
+import signal, socket, sys
+with socket.create_server((sys.argv[1], 0)) as server:
+    print("port", server.getsockname()[1], flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def host(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def neighbour(host: str) -> Iterator[Child]:
+    with child(as_other_user(other_users_python(NEIGHBOUR, host))) as running:
+        yield running
+
+
+@pytest.fixture
+def stolen(neighbour: Child, host: str) -> str:
+    """An address at which the neighbour listens."""
+    port = neighbour.wait_for_line(r"port (\d+)")[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_neighbour_gets_no_request_and_gives_no_answer(
+    lab: Lab, browser: Browser, neighbour: Child, stolen: str, method: str
+) -> None:
+    view = await browser.open(lab.add(stolen))
+    body = b"secret" if method == "POST" else None
+    async with browser.http.request(method, view, data=body) as response:
+        assert response.status == 502
+        assert "evil" not in await response.text()
+    neighbour.wait_for_line("was sent b''")
+
+
+async def test_a_neighbour_is_not_told_the_path_of_a_view(
+    lab: Lab, browser: Browser, neighbour: Child, stolen: str
+) -> None:
+    url = f"{lab.url}remote-tunnel/open/{lab.add(stolen)}?view=path"
+    async with browser.get(url, headers={"Sec-Fetch-Dest": "document"}) as response:
+        assert response.status == 502
+    neighbour.wait_for_line("was sent b''")
+
+
+async def test_a_neighbour_gets_no_websocket(
+    lab: Lab, browser: Browser, neighbour: Child, stolen: str
+) -> None:
+    view = await browser.open(lab.add(stolen))
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await browser.http.ws_connect(view)
+    assert caught.value.status == 502
+    neighbour.wait_for_line("was sent b''")
+
+
+async def test_a_neighbour_who_does_not_accept_is_not_waited_for(
+    lab: Lab, browser: Browser
+) -> None:
+    with child(as_other_user(other_users_python(IDLE, "127.0.0.1"))) as running:
+        port = running.wait_for_line(r"port (\d+)")[1]
+        view = await browser.open(lab.add(f"127.0.0.1:{port}"))
+        async with browser.get(view) as response:
+            assert response.status == 502
+
+
+@pytest.mark.parametrize(
+    ("listens", "bound"),
+    [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]")],
+)
+async def test_a_port_of_our_own_is_served(
+    lab: Lab, browser: Browser, listens: str, bound: str
+) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if "Upgrade" not in request.headers:
+            return await echo(request)
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        await ws.send_str("mine")
+        return ws
+
+    async with serve_on_port(listens, handler) as port:
+        view = await browser.open(lab.add(f"{bound}:{port}"))
+        async with browser.get(view) as response:
+            assert response.status == 200
+        async with browser.http.ws_connect(view) as ws:
+            assert await ws.receive_str() == "mine"
