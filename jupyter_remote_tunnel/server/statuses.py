@@ -42,13 +42,16 @@ class Statuses:
         return changes
 
     def interrupt(self, state: State, error: RemoteTunnelError) -> list[Change]:
-        """The engine ended: its tunnels are in `state` until the next one tells otherwise."""
+        """The engine ended: its tunnels are in `state` until the next one tells otherwise.
+
+        Their TCP ports are anybody's now; only this user can listen at a path of theirs.
+        """
         reason = ErrorStatus.of(error)
         return [
             change
             for tunnel in list(self._tunnels.values())
             if tunnel.state != State.FAILED
-            for change in self._put(replace(tunnel, state=state, error=reason))
+            for change in self._put(_interrupted(tunnel, state, reason))
         ]
 
     def upstream(self, app_id: str) -> Upstream | None:
@@ -69,6 +72,14 @@ class Statuses:
 
     def _drop(self, tunnel_id: str) -> list[Change]:
         return [(tunnel_id, REMOVED)] if self._tunnels.pop(tunnel_id, None) else []
+
+
+def _interrupted(tunnel: TunnelStatus, state: State, reason: ErrorStatus) -> TunnelStatus:
+    forwards = (
+        forward if (forward.bound or "").startswith("/") else replace(forward, bound=None)
+        for forward in tunnel.forwards
+    )
+    return replace(tunnel, state=state, error=reason, forwards=tuple(forwards))
 
 
 def _upstream(

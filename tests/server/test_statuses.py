@@ -46,6 +46,15 @@ def test_the_end_of_an_engine_leaves_failed_tunnels_failed(statuses: Statuses) -
     assert statuses.replace([TUNNEL, FAILED]) == [(TUNNEL.id, "open")]
 
 
+def test_the_end_of_an_engine_leaves_its_ports_to_anybody(statuses: Statuses) -> None:
+    statuses.interrupt(State.RECONNECTING, DIED)
+    private, on_port = statuses.upstream(TUNNEL.id), statuses.upstream(f"{TUNNEL.id}-2")
+    assert private is not None
+    assert on_port is not None
+    assert private.bound == UnixAddress("/run/jrt/0123456789ab-1")
+    assert on_port.bound is None
+
+
 def test_applications_are_found_by_their_ids(statuses: Statuses) -> None:
     first, second = statuses.upstream(TUNNEL.id), statuses.upstream(f"{TUNNEL.id}-2")
     assert first is not None
