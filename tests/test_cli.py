@@ -147,7 +147,7 @@ class TestForeground:
     ) -> None:
         words = [*config, "-L", f"0:{shared_app.destination}", "--name", "mine", "gpu01"]
         with user.start("open", "--foreground", *words) as process:
-            process.wait_for_line("Understood: ssh -N")
+            process.wait_for_line("Understood: jupyter tunnel open --name mine")
             assert "mine" in user.tunnel("list").stdout
             user.tunnel("close", "mine")
             assert process.wait() == 0

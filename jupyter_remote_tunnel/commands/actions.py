@@ -103,12 +103,20 @@ def url_of(tunnel: TunnelStatus) -> str:
     :raises Fatal: it listens on no TCP port here.
     """
     bound = bound_tcp(tunnel)
+    if bound is None and tunnel.forwards[0].kind != "local":
+        first = tunnel.forwards[0]
+        raise Fatal(
+            f"{plain(tunnel.name)} leads to no application: it is {first.spec}.",
+            code="unsupported",
+            hint=f"It listens on {plain(first.bound or first.asked)}.",
+        )
     if bound is None:
         destination = next((f.destination for f in tunnel.forwards if f.destination), "…")
         raise Fatal(
             f"{plain(tunnel.name)} has no port on this machine: it listens on a private socket.",
             code="unsupported",
-            hint=f"This gives it one: open -L 0:{plain(destination)} {plain(tunnel.host)}",
+            hint="This gives it one: jupyter tunnel open"
+            f" -L 0:{plain(destination)} {plain(tunnel.host)}",
         )
     return f"http://{bound}"
 

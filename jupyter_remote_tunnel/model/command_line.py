@@ -59,7 +59,7 @@ _FIELD_OF = {
     "c": "ciphers",
     "m": "macs",
 }
-_SHELL_ONLY = ("$(", "`", "${", "&&", "&", "||", ";", "|", ">", "<")
+_SHELL_ONLY = ("$(", "`", "${", "&&", "& ", "||", ";", "|", ">", "<")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _OURS = (["jupyter", "tunnel", "open"], ["jupyter-tunnel", "open"], ["%tunnel", "open"])
 
@@ -127,7 +127,7 @@ def split(line: str) -> list[str]:
         position = text.find(sign)
         if position >= 0:
             _refuse(
-                f"“{sign}” is for a shell, and this line is read without one.",
+                f"“{sign.strip()}” is for a shell, and this line is read without one.",
                 text, position, len(sign), "Type the values themselves, one command at a time.",
             )  # fmt: skip
     if "\n" in text:
@@ -324,20 +324,22 @@ class _Command:
 
 
 def command_line(spec: TunnelSpec) -> str:
-    """The line of ssh that asks for the same: what every answer repeats as understood.
+    """The line that asks for the same: what every answer repeats as understood.
 
-    `parse_command(command_line(spec))` is `spec` again, but for what ssh has no words for (kind,
-    agent's socket).
+    A line of ssh, or of `jupyter tunnel open` where it says what ssh has no words for.
+    `parse_command(command_line(spec))` is `spec` again, but for its kind and the agent's socket.
     """
-    words = ["ssh", "-N"]
+    ours: list[str] = []
+    if not spec.has_default_name:
+        ours += ["--name", spec.name]
+    if spec.on_conflict != "fail":
+        ours += ["--on-conflict", spec.on_conflict]
+    words = ["jupyter", "tunnel", "open", *ours] if ours else ["ssh", "-N"]
     for forward in spec.forwards:
         words += str(forward).split(" ", 1)
     words += spec.ssh.words()
-    host = f"[{spec.host}]" if ":" in spec.host else spec.host
-    words += ["--name", spec.name]
-    if spec.on_conflict != "fail":
-        words += ["--on-conflict", spec.on_conflict]
-    return shlex.join([*words, "--", host]) if host.startswith("-") else shlex.join([*words, host])
+    words.append(f"[{spec.host}]" if ":" in spec.host else spec.host)
+    return shlex.join(words)
 
 
 def _refuse(message: str, text: str, start: int, length: int, hint: str = "") -> NoReturn:

@@ -29,6 +29,7 @@ class EngineSettings:
     log_level: str = "WARNING"
     # About the Jupyter server that holds the engine, for the rule on publishing it by accident.
     own_ports: tuple[int, ...] = ()
+    own_socket: str | None = None
     own_protected: bool = True
     own_tls: bool = False
 

@@ -118,7 +118,10 @@ class Manager:
         """The tunnel that does what `spec` asks for; a name that was not chosen does not count."""
         for tunnel in self.tunnels:
             same = replace(spec, name=tunnel.spec.name) if spec.has_default_name else spec
-            if tunnel.spec.same_as(same):
+            if tunnel.spec.same_as(same) and not (
+                # Who asks for a port and for no other is not served by another.
+                spec.on_conflict == "fail" and tunnel.moved
+            ):
                 return tunnel
         return None
 

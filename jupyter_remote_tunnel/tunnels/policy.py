@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from os.path import realpath
 
 from ..model.address import TcpAddress
 from ..model.errors import Fatal
@@ -86,7 +87,9 @@ def _reaches_own_server(forward: ForwardSpec, settings: EngineSettings) -> bool:
         return bool(settings.own_ports)
     # Whatever the host's name: it may be one of this machine's, and a wrong guess would publish it.
     to = forward.destination
-    return isinstance(to, TcpAddress) and to.port in settings.own_ports
+    if isinstance(to, TcpAddress):
+        return to.port in settings.own_ports
+    return settings.own_socket is not None and realpath(to.path) == realpath(settings.own_socket)
 
 
 def _binds_loopback(forward: ForwardSpec) -> bool:

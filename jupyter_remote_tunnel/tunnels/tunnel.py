@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..model.errors import Fatal, NeedsUser, RemoteTunnelError, Transient
-from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
+from ..model.forward import ForwardKind, ForwardSpec, PrivateSocket, TcpBind
 from ..model.settings import EngineSettings
 from ..model.spec import OnConflict, TunnelSpec
 from ..model.state import Event, State, next_state
@@ -328,6 +328,17 @@ class Tunnel:
         if not self._forwards:
             return self._bound
         return tuple(forward.bound for forward in self._forwards)
+
+    @property
+    def moved(self) -> bool:
+        """Whether one of its forwards listens on another port than it was asked to."""
+        return any(
+            bound is not None
+            and forward.kind is not ForwardKind.REMOTE
+            and isinstance(forward.bind, TcpBind)
+            and forward.bind.port not in (0, int(bound.rpartition(":")[2]))
+            for forward, bound in zip(self.spec.forwards, self.bound, strict=False)
+        )
 
     def status(self) -> TunnelStatus:
         """The snapshot."""

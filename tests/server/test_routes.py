@@ -36,7 +36,7 @@ def test_open_use_and_close(api: httpx.Client) -> None:
         assert answer.status_code == 201
         opened = answer.json()
         assert opened["created"] is True
-        assert opened["understood"].startswith(f"ssh -N {forward}")
+        assert opened["understood"].startswith("jupyter tunnel open --name echo -L 0:")
         status = opened["tunnel"]
         assert (status["state"], status["name"], status["source"]) == ("open", "echo", "user")
 

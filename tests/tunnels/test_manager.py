@@ -188,6 +188,10 @@ async def test_a_busy_port_fails_or_is_picked_anew(rig: Rig, sshd: Sshd, echo: S
         assert port_of(picked) != port
         assert await says(port_of(picked)) == b"hello"
         assert picked.status().forwards[0].asked == str(port)
+        again = await rig.open(f"-L {port}:127.0.0.1:{echo.port} --on-conflict pick gpu01")
+        assert again is picked
+        with pytest.raises(Fatal, match=str(port)):
+            await rig.open(f"-L {port}:127.0.0.1:{echo.port} gpu01")
 
 
 async def test_the_first_open_is_all_or_nothing(rig: Rig, sshd: Sshd) -> None:

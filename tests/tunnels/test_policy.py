@@ -1,5 +1,7 @@
 """What the settings allow, decided before anything is opened."""
 
+from pathlib import Path
+
 import pytest
 
 from jupyter_remote_tunnel.model.command_line import parse_command
@@ -62,6 +64,17 @@ def test_refused_with_the_setting_in_the_hint(
 )
 def test_allowed(line: str, settings: EngineSettings) -> None:
     check(parse_command(line), settings, from_shell=False)
+
+
+def test_the_servers_own_socket_is_known_by_any_name(tmp_path: Path) -> None:
+    (tmp_path / "own.sock").touch()
+    (tmp_path / "link").symlink_to(tmp_path)
+    settings = EngineSettings(own_socket=str(tmp_path / "own.sock"), own_protected=False)
+    for name in ("own.sock", "./own.sock", "link/own.sock"):
+        line = f"-R 9:{tmp_path}/{name} h"
+        with pytest.raises(Fatal, match="no password"):
+            check(parse_command(line), settings, from_shell=False)
+    check(parse_command(f"-R 9:{tmp_path}/other.sock h"), settings, from_shell=False)
 
 
 def test_the_users_own_shell_may_start_programs() -> None:
