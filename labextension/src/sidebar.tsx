@@ -144,6 +144,7 @@ class HostSection extends PanelWithToolbar {
   constructor(host: string, context: Context) {
     super();
     const { commands, trans } = context;
+    this.addClass('jp-RemoteTunnel-host');
     this.title.label = host;
     this.title.caption = trans.__('Tunnels to %1', host);
     this.toolbar.addItem(

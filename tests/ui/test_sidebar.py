@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.http import by_token
 from tests.support.ports import unused_port
 from tests.ui.lab import SIDEBAR, Lab, Scene
 
@@ -66,6 +67,21 @@ def test_restart_keeps_the_port_and_close_gives_it_up(lab: Lab, lab_scene: Scene
     expect(lab.sidebar).to_contain_text("No tunnels yet.")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_the_last_of_many_rows_can_be_reached(lab: Lab, lab_scene: Scene) -> None:
+    with by_token(lab_scene.server) as http:
+        for number in range(12):
+            host = f"{lab_scene.sshd.user}@gpu01" if number % 3 else "gpu01"
+            wanted = {
+                "host": host,
+                "forwards": [f"-L 0:localhost:{number + 1}"],
+                "name": f"t{number}",
+            }
+            http.post("remote-tunnel/api/tunnels", json=wanted).raise_for_status()
+    for number in (10, 11, 9):
+        lab.row(f"t{number}").get_by_role("button", name=f"Close t{number}").click()
+        expect(lab.row(f"t{number}")).to_be_hidden()
 
 
 def test_a_row_with_open_streams_asks_before_it_closes(lab: Lab, lab_scene: Scene) -> None:
