@@ -14,23 +14,6 @@ APPLICATION = "remote plot"
 PORT = "port to the plot"
 KERNEL_FILE = "kernel-demo.json"
 
-# The sidebar is open from the start.
-_WORKSPACE_FILE = "default-37a8.jupyterlab-workspace"
-_WORKSPACE = {
-    "data": {
-        "layout-restorer:data": {
-            "main": {"dock": None, "current": None},
-            "left": {
-                "collapsed": False,
-                "current": "jp-remote-tunnel-sidebar",
-                "widgets": ["jp-remote-tunnel-sidebar"],
-            },
-            "right": {"collapsed": True, "widgets": []},
-            "relativeSizes": [0.3, 0.7, 0],
-        }
-    },
-    "metadata": {"id": "default"},
-}
 _NEWS = {"fetchNews": "false", "checkForUpdates": False}
 # The sidebar of tunnels is in front. The file's name is JupyterLab's for the workspace "default".
 _DEFAULT_WORKSPACE = "default-37a8.jupyterlab-workspace"
@@ -81,7 +64,6 @@ def write(folder: Path, token: str, target: Target) -> None:
     news = folder / "settings" / "@jupyterlab" / "apputils-extension"
     news.mkdir(parents=True)
     (news / "notification.jupyterlab-settings").write_text(json.dumps(_NEWS))
-    (folder / "workspaces" / _WORKSPACE_FILE).write_text(json.dumps(_WORKSPACE))
     (folder / "notebooks" / NOTEBOOK).write_text(json.dumps(notebook(target), indent=1))
     (folder / "workspaces" / _DEFAULT_WORKSPACE).write_text(json.dumps(_WORKSPACE))
 
