@@ -46,8 +46,9 @@ def connect_error(error: Exception, hop: Hop, via: Hop | None) -> RemoteTunnelEr
 
 def _system_error(error: OSError, hop: Hop) -> RemoteTunnelError:
     if isinstance(error, socket.gaierror):
+        name = hop.host if hop.host == hop.place else f"{hop.host} of {hop.place}"
         return Transient(
-            f"The host name {hop.host} of {hop.place} could not be resolved.",
+            f"The host name {name} could not be resolved.",
             code="host_unresolved",
             hint="Is it spelt right, and is this machine online (VPN)?",
             hop=hop.place,

@@ -159,7 +159,8 @@ async def _busy(bind: TcpBind) -> Fatal:
     return Fatal(
         f"Port {bind.port} of this machine is in use{by}.",
         code="port_in_use",
-        hint="Choose another port, 0 for any free one, or on_conflict “pick”.",
+        hint="Choose another port, or 0 for any free one. With --on-conflict pick (in the dialog:"
+        " “use another one”) a busy port is replaced.",
     )
 
 
