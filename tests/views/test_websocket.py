@@ -141,7 +141,14 @@ async def test_an_application_that_says_no(browser: Browser, view: str, socket_p
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 101 x\r\n" + b"a" * 100_000]
+    "answer",
+    [
+        b"",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 101 x\r\n" + b"a" * 100_000,
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",
+    ],
 )
 async def test_what_is_no_answer_gives_a_502(
     browser: Browser, view: str, socket_path: Path, answer: bytes

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from tornado.httputil import HTTPHeaders, HTTPInputError, parse_response_start_line
 from tornado.iostream import IOStream, StreamClosedError
@@ -108,4 +109,6 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         headers = HTTPHeaders.parse(rest)
     except (EOFError, asyncio.LimitOverrunError, HTTPInputError, OSError) as error:
         raise Unanswered(type(error).__name__) from error
+    if start.code < HTTPStatus.OK and start.code != HTTPStatus.SWITCHING_PROTOCOLS:
+        raise Unanswered(f"status {start.code}")  # no final answer, and nobody asked for these
     return Handshake(start.code, start.reason, headers, reader, writer)
