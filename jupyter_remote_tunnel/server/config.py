@@ -99,7 +99,7 @@ class TunnelManager(LoggingConfigurable):
 
     def settings(self, server: "ServerApp") -> EngineSettings:
         """The traits as the engine gets them, with what it has to know about the Jupyter server:
-        the port that must not be published by accident, and how that is protected.
+        the port or socket that must not be published by accident, and how that is protected.
         """
         names = (field.name for field in fields(EngineSettings))
         values = {name: getattr(self, name) for name in names if self.has_trait(name)}
@@ -107,6 +107,7 @@ class TunnelManager(LoggingConfigurable):
             {
                 **values,
                 "own_ports": () if server.sock else (server.port,),
+                "own_socket": server.sock or None,
                 "own_protected": bool(server.identity_provider.auth_enabled),
                 "own_tls": bool(server.certfile or server.ssl_options),
             }

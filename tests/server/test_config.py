@@ -16,7 +16,7 @@ from tests.support.http import by_token
 from tests.support.jupyter import jupyter
 from tests.support.sshd import SshBed
 
-OWN = {"own_ports", "own_protected", "own_tls"}
+OWN = {"own_ports", "own_socket", "own_protected", "own_tls"}
 
 
 def _server(**facts: Any) -> Any:
@@ -58,6 +58,7 @@ def test_settings_reach_the_engine() -> None:
 def test_what_the_engine_knows_of_its_server(facts: dict[str, Any], own: tuple[Any, ...]) -> None:
     settings = _manager().settings(_server(**facts))
     assert (settings.own_ports, settings.own_protected, settings.own_tls) == own
+    assert settings.own_socket == facts.get("sock")
 
 
 @pytest.mark.parametrize(
