@@ -65,6 +65,21 @@ def test_authorization(value: str, manner: Manner, sent: str | None) -> None:
     assert passed.get("Authorization") == sent
 
 
+def test_the_form_check_of_jupyter_stays_with_it() -> None:
+    sent = [("X-XSRFToken", "2|abc")]
+    assert "X-XSRFToken" not in dict(headers.for_remote(sent, APP, PATH))
+    assert dict(headers.for_remote(sent, APP, ORIGIN))["X-XSRFToken"] == "2|abc"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Accept-CH", "Critical-CH", "Set-Login", "Secure-Session-Registration", "Use-As-Dictionary"],
+)
+def test_an_application_does_not_speak_for_jupyters_origin(name: str) -> None:
+    assert name not in dict(headers.for_browser([(name, "x")], APP, PATH))
+    assert dict(headers.for_browser([(name, "x")], APP, ORIGIN))[name] == "x"
+
+
 @pytest.mark.parametrize(
     ("uri", "target"),
     [

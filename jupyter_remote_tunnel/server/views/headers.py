@@ -51,8 +51,8 @@ _NOT_FOR_BROWSER = frozenset(
     }
 )
 
-# In an opaque origin, each of these would lock the application out of its own files, block the page
-# or, the last, have the browser ask for a password in Jupyter's name.
+# In an opaque origin, each of these would lock the application out of its own files or block the
+# page; the others would be taken for Jupyter's word.
 _NOT_FOR_SANDBOX = frozenset(
     {
         "access-control-allow-origin",
@@ -61,7 +61,12 @@ _NOT_FOR_SANDBOX = frozenset(
         "cross-origin-opener-policy",
         "cross-origin-resource-policy",
         "set-cookie",
-        "www-authenticate",
+        "www-authenticate",  # asks for a password in Jupyter's name
+        "accept-ch",  # these ask browsers to tell Jupyter's origin more of themselves
+        "critical-ch",
+        "set-login",  # says who is logged in to it
+        "secure-session-registration",  # ties its cookies to a key
+        "use-as-dictionary",  # says how its answers are packed
     }
 )
 
@@ -122,6 +127,9 @@ def _request_value(key: str, value: str, upstream: Upstream, manner: Manner) -> 
             # Under an origin of its own it is the application's, unless a script sent Jupyter's.
             jupyters = manner.sandboxed or (manner.token and manner.token in value)
             return "" if jupyters else value
+        case "x-xsrftoken":
+            # Without its cookie, which stays here, it could only be Jupyter's.
+            return "" if manner.sandboxed else value
     return value
 
 
