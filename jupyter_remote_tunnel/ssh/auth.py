@@ -76,11 +76,13 @@ class Login:
     def _load(self, path: str) -> list[asyncssh.SSHKeyPair]:
         """The key of a file, with its certificates. One that is not there, or cannot be read, is
         passed over."""
+        if not Path(path).is_file():
+            if Path(path).exists():  # a FIFO or a device would be read without end
+                self._unreadable.append(path)
+            return []
         certificates = [name for name in self._hop.certificates if Path(name).is_file()]
         try:
             return list(asyncssh.load_keypairs(path, None, certificates))
-        except FileNotFoundError:
-            return []
         except asyncssh.KeyImportError as error:
             locked = str(error).startswith("Passphrase")
             (self._locked if locked else self._unreadable).append(path)
@@ -131,7 +133,11 @@ class Login:
 def _public_data(path: str) -> bytes | None:
     """The public half of an identity file: from the .pub beside it, or out of the file, which needs
     no passphrase."""
+    if not Path(path).is_file():
+        return None
     for candidate in (f"{path}.pub", path):
+        if not Path(candidate).is_file():
+            continue
         try:
             return asyncssh.read_public_key(candidate).public_data
         except (OSError, ValueError, asyncssh.KeyImportError):

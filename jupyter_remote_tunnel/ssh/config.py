@@ -190,6 +190,7 @@ def make_hop(
         # It is handed to a shell. ssh refuses such names, too.
         check_host(host, host, 0)
         check_user(user, user, 0)
+        check_host(name or alias, name or alias, 0)
         proxy_command = expand(proxy_command, tokens, home=False)
     _require_identities(options, tokens)
     interval = _number(found, "serveraliveinterval", 0)

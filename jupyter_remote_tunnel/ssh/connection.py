@@ -6,6 +6,7 @@ listeners on the remote host, and short commands there.
 """
 
 import asyncio
+import contextlib
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -181,7 +182,10 @@ class Connection:
 
     async def _listen(self, asked: Awaitable[T], where: str) -> T:
         try:
-            return await self._unless_lost(asked)
+            async with asyncio.timeout(self.hop.connect_timeout):
+                return await self._unless_lost(asked)
+        except TimeoutError:
+            raise self._silent(f"listen on {where}") from None
         except asyncssh.ChannelListenError:
             if self.lost.done():
                 raise again(self.lost.result()) from None
@@ -227,11 +231,14 @@ class Connection:
         """
         output = Output()
         try:
-            channel, _ = await self._unless_lost(
-                self._ssh.create_session(
-                    lambda: output, shlex.join(argv), encoding=None, request_pty=False
+            async with asyncio.timeout(self.hop.connect_timeout):
+                channel, _ = await self._unless_lost(
+                    self._ssh.create_session(
+                        lambda: output, shlex.join(argv), encoding=None, request_pty=False
+                    )
                 )
-            )
+        except TimeoutError:
+            raise self._silent("run a command") from None
         except asyncssh.ChannelOpenError as error:
             raise Fatal(
                 f"{self.hop.place} runs no command for us: {plain(error.reason)}",
@@ -240,8 +247,10 @@ class Connection:
                 hop=self.hop.place,
             ) from None
         try:
-            channel.write(stdin)
-            channel.write_eof()
+            # It may have ended already, without reading: `output` knows.
+            with contextlib.suppress(OSError):
+                channel.write(stdin)
+                channel.write_eof()
             return await self._unless_lost(output.result(argv[0], self.hop))
         finally:
             channel.abort()
@@ -252,16 +261,29 @@ class Connection:
         :raises Fatal: not_found, when it cannot be read; too_many, when it is larger.
         :raises Transient: the connection was lost.
         """
-        # A command starts in the home directory.
-        found = await self.exec(["cat", "--", path.removeprefix("~/")])
+        try:
+            async with asyncio.timeout(self.hop.connect_timeout):
+                # A command starts in the home directory.
+                found = await self.exec(["cat", "--", path.removeprefix("~/")])
+        except TimeoutError:
+            raise self._silent(f"read {plain(path)}") from None
         if found.status != 0:
             reason = plain(found.stderr.decode(errors="replace")) or f"exit status {found.status}"
             raise Fatal(
-                f"{self.hop.place} cannot read {path}: {reason}",
+                f"{self.hop.place} cannot read {plain(path)}: {reason}",
                 code="not_found",
                 hop=self.hop.place,
             )
         return found.stdout
+
+    def _silent(self, doing: str) -> Transient:
+        """It was asked to `doing`, and did not answer."""
+        return Transient(
+            f"{self.hop.place} did not {doing} within {self.hop.connect_timeout:g} s.",
+            code="connect_timeout",
+            hint="Is it busy, or does something there wait for ever?",
+            hop=self.hop.place,
+        )
 
     async def _unless_lost(self, wanted: Awaitable[T]) -> T:
         """What is wanted, or the reason why the connection was lost meanwhile."""

@@ -73,8 +73,10 @@ def _system_error(error: OSError, hop: Hop) -> RemoteTunnelError:
     )
 
 
-def _cause(error: OSError) -> str:
+def _cause(error: OSError | UnicodeError) -> str:
     """The system's words for an error. asyncio puts others in their place."""
+    if isinstance(error, UnicodeError):
+        return "this is no host name"
     if isinstance(error, TimeoutError) and error.errno is None:
         return "no answer"
     if error.errno is None or isinstance(error, socket.gaierror):
@@ -170,7 +172,7 @@ def channel_error(error: asyncssh.ChannelOpenError, destination: Address, hop: H
     )
 
 
-def destination_error(error: OSError, destination: Address) -> Fatal:
+def destination_error(error: OSError | UnicodeError, destination: Address) -> Fatal:
     """Why this machine could not connect to the destination of a remote forward."""
     return Fatal(
         f"This machine could not connect to {destination}: {_cause(error)}.",

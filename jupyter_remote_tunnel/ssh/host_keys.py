@@ -10,6 +10,7 @@ import binascii
 import fnmatch
 import hashlib
 import hmac
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -105,6 +106,8 @@ def _certificate(algorithm: str) -> str:
 
 
 def _lines(file: str) -> Iterator[str]:
+    if not Path(file).is_file():
+        return  # a FIFO would never end; /dev/null is as good as empty
     try:
         with Path(file).open("rb") as opened:
             content = opened.read(_LARGEST_FILE)
@@ -166,17 +169,25 @@ def _matches_hash(names: str, name: str) -> bool:
     return hmac.compare_digest(hmac.digest(salt, name.encode(), hashlib.sha1), digest)
 
 
+def _unreadable(file: str, reason: str | None, hop: Hop) -> Fatal:
+    return Fatal(
+        f"The revoked host keys {file} cannot be read: {reason}.",
+        code="unsupported",
+        hint="No host is trusted without them. Mend RevokedHostKeys in your ssh configuration.",
+        hop=hop.place,
+    )
+
+
 def _revocation_list(file: str, hop: Hop) -> list[KnownKey]:
     """A RevokedHostKeys file: public keys, one a line."""
+    if file == os.devnull:
+        return []
+    if Path(file).exists() and not Path(file).is_file():
+        raise _unreadable(file, "it is no regular file", hop)
     try:
         content = Path(file).read_bytes()
     except OSError as error:
-        raise Fatal(
-            f"The revoked host keys {file} cannot be read: {error.strerror}.",
-            code="unsupported",
-            hint="No host is trusted without them. Mend RevokedHostKeys in your ssh configuration.",
-            hop=hop.place,
-        ) from error
+        raise _unreadable(file, error.strerror, hop) from error
     if content.startswith(_BINARY_REVOCATION_LIST):
         raise Fatal(
             f"The revoked host keys {file} are a binary list, which is not supported.",

@@ -13,7 +13,7 @@ from ..model.errors import Fatal, RemoteTunnelError
 from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
 from ..model.settings import EngineSettings
 from .base_forward import Forward
-from .connection import Connection
+from .connection import Channel, Connection
 from .ends import LocalEnd
 from .errors import destination_error
 from .socks_ends import RemoteSocks
@@ -71,16 +71,14 @@ class RemoteForward(Forward):
         its loopback: it is refused there.
         """
         self._probing = True
+        opening = connection.open_channel(TcpAddress(_OTHER_LOOPBACK, port), asyncssh.SSHTCPSession)
+        opening.add_done_callback(_abort)
         try:
-            channel = await connection.open_channel(
-                TcpAddress(_OTHER_LOOPBACK, port), asyncssh.SSHTCPSession
-            )
-        except asyncssh.ChannelOpenError as error:
-            return "refused" in error.reason.lower()
+            await asyncio.wait([opening], timeout=self._settings.connect_timeout)
         finally:
             self._probing = False
-        channel.abort()
-        return False
+        error = opening.exception() if opening.done() else None
+        return isinstance(error, asyncssh.ChannelOpenError) and "refused" in error.reason.lower()
 
     @override
     def detach(self, reason: RemoteTunnelError) -> None:
@@ -127,7 +125,7 @@ class RemoteForward(Forward):
             try:
                 async with asyncio.timeout(self._settings.connect_timeout):
                     await _connect(destination, local_end)
-            except OSError as error:
+            except (OSError, UnicodeError) as error:  # a name may be none that DNS can hold
                 refused(destination_error(error, destination))
 
         task = asyncio.get_running_loop().create_task(connect(), name=f"connect to {destination}")
@@ -162,3 +160,9 @@ async def _connect(destination: Address, local_end: Callable[[], LocalEnd]) -> N
         await loop.create_unix_connection(local_end, destination.path)
     else:
         await loop.create_connection(local_end, destination.host, destination.port)
+
+
+def _abort(opening: "asyncio.Task[Channel]") -> None:
+    """Nothing goes through a probe's channel, whenever it comes."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().abort()

@@ -1,8 +1,10 @@
 """Connecting to real sshds: logging in, refusing, losing, and short commands."""
 
 import asyncio
+import os
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,26 @@ async def test_read_file(connection: Connection, tmp_path: Path) -> None:
     file.write_bytes(bytes((1 << 20) + 1))
     with pytest.raises(Fatal, match="more than 1 MiB"):
         await connection.read_file(str(file))
+
+
+async def test_a_file_that_never_ends_is_given_up(connection: Connection, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    connection.hop = replace(connection.hop, connect_timeout=0.5)
+    with pytest.raises(Transient, match=r"did not read .*fifo within 0.5 s") as caught:
+        await connection.read_file(str(tmp_path / "fifo"))
+    assert caught.value.code == "connect_timeout"
+
+
+async def test_no_file_that_was_named_is_waited_for(ssh_bed: SshBed, sshd: Sshd) -> None:
+    fifo = str(ssh_bed.folder / "fifo")
+    os.mkfifo(fifo)
+    (hop,) = await route_to(ssh_bed, "gpu01")
+    with pytest.raises(Fatal) as caught:
+        await open_connection(replace(hop, known_hosts=(fifo,)), via=None)
+    assert caught.value.code == "host_key_unknown"
+    with pytest.raises(Fatal, match="fifo cannot be read") as caught:
+        await open_connection(replace(hop, identities=(fifo,)), via=None)
+    assert caught.value.code == "auth_failed"
 
 
 async def test_close_is_told_and_idempotent(connection: Connection) -> None:

@@ -73,6 +73,16 @@ async def test_half_close_both_ways(forwarding: Forwarding) -> None:
             await asyncio.to_thread(half_close.wait_for, lambda s: s.received == 1000)
 
 
+async def test_a_name_that_dns_cannot_hold_is_refused(forwarding: Forwarding) -> None:
+    forward = await forwarding.open("-R 0")
+    for name in (b"a" * 70, b"\xff" * 10, b"a..b"):
+        request = b"\5\1\0" + b"\5\1\0\3" + bytes([len(name)]) + name + b"\0\x50"
+        answer = await ask(forward.bound, request)
+        assert answer, "it is refused, not left open"
+        assert not answer.startswith(b"\5\0\5\0")
+    await forwarding.until(lambda: forward.streams_open == 0)
+
+
 async def test_a_busy_port_there_is_refused(forwarding: Forwarding) -> None:
     with serve("echo") as echo, serve("echo", host="::1", port=echo.port):
         with pytest.raises(Fatal, match=f"does not listen on port {echo.port}") as caught:
