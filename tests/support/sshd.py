@@ -207,7 +207,9 @@ class Sshd:
         assert self._child is not None
         frozen = [psutil.Process(self._child.pid), *self.connections]
         for process in frozen:
-            process.suspend()
+            # One that served a login until now may just have ended.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
         try:
             yield
         finally:
