@@ -26,9 +26,10 @@ def _page_of(port: int) -> str:
 
 
 def _is_reset(port: int) -> None:
+    # The reset may come before `connect` returns.
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as stream,
         pytest.raises(ConnectionResetError),
+        socket.create_connection(("127.0.0.1", port), timeout=10) as stream,
     ):
         stream.recv(1)
 
