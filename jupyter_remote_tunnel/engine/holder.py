@@ -34,11 +34,15 @@ from .start import CONTROL_SOCKET, StartLine
 
 if TYPE_CHECKING:
     from .client import Event
+    from .process import EngineProcess
 
 log = logging.getLogger(__name__)
 
 DEATHS = 3
 DEATHS_WITHIN = 60.0
+
+# Seconds for the last news of an engine that is about to be ended.
+_LAST_NEWS_LIMIT = 1.0
 
 # Clients that can wait while an engine starts.
 _BACKLOG = 128
@@ -109,6 +113,7 @@ class Holder:
         self._restore = restore
         self._on_news = on_news
         self._on_wanted = on_wanted
+        self._process: EngineProcess | None = None
         self._log = log
         self._ping_every = ping_every
         self._silent_after = silent_after
@@ -180,6 +185,7 @@ class Holder:
 
         The saved set stays as it is. May be called again, and on a holder that was not opened.
         """
+        await self._catch_up()
         task, self._task = self._task, None
         try:
             if task is not None:
@@ -190,6 +196,13 @@ class Holder:
         finally:
             self._undo.close()
             self._change(Phase.CLOSED)
+
+    async def _catch_up(self) -> None:
+        """Hear what the engine has told until now: a tunnel that was just closed is not saved."""
+        if self._process is not None:
+            with contextlib.suppress(RemoteTunnelError, TimeoutError):
+                async with asyncio.timeout(_LAST_NEWS_LIMIT):
+                    await self._process.client.ping()
 
     def abandon(self) -> None:
         """Take away the socket, the directory and the announcement when this process ends without
@@ -272,11 +285,13 @@ class Holder:
             )
         except RemoteTunnelError as error:
             return error
+        self._process = process
         try:
             self._announce(process.pid)
             self._change(Phase.RUNNING)
             return await process.watch(self._ping_every, self._silent_after)
         finally:
+            self._process = None
             await process.end()
             self._announce(None)
 
