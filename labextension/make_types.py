@@ -12,7 +12,7 @@ import msgspec
 from jupyter_remote_tunnel.engine.messages import OneTunnel, OpenedTunnel, TunnelList
 from jupyter_remote_tunnel.model.spec import TunnelRequest
 from jupyter_remote_tunnel.model.state import State
-from jupyter_remote_tunnel.server.bodies import ApplicationList
+from jupyter_remote_tunnel.server.bodies import ApplicationList, Problem
 
 HEADER = """\
 // Made by make_types.py from the dataclasses of jupyter_remote_tunnel. Do not edit.
@@ -66,7 +66,7 @@ def comment(docstring: str | None) -> list[str]:
 
 def render() -> str:
     """The whole file."""
-    roots = (TunnelList, OpenedTunnel, OneTunnel, TunnelRequest, ApplicationList)
+    roots = (TunnelList, OpenedTunnel, OneTunnel, TunnelRequest, ApplicationList, Problem)
     _, components = msgspec.json.schema_components(roots, ref_template="#/{name}")
     states = [*comment(State.__doc__), "export type State ="]
     states += [f"  | '{state}'" for state in State]

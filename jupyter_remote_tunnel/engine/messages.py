@@ -7,7 +7,7 @@ the standard library only, so that a kernel of another environment can speak to 
 On the wire each message is one line of JSON (UTF-8, at most `MAX_LINE` bytes):
 
     {"id": 1, "method": "tunnels.close", "params": {"tunnel": "gpu01:5006"}}
-    {"id": 1, "result": {…}}     or     {"id": 1, "error": {"code", "message", "hint", "hop"}}
+    {"id": 1, "result": {…}}   or   {"id": 1, "error": {"code", "message", "hint", "hop", "where"}}
     {"event": "tunnel", "data": {…}}
 
 The first request is `hello`. Requests of one client run side by side; answers come as they are

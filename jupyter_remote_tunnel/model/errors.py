@@ -6,7 +6,7 @@ control socket and over REST.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 FATAL_CODES = frozenset(
     {
@@ -38,6 +38,14 @@ TRANSIENT_CODES = frozenset(
 )
 
 
+class Where(TypedDict):
+    """The part of what was typed that is wrong: `text[start:end]`, counted in characters."""
+
+    text: str
+    start: int
+    end: int
+
+
 class RemoteTunnelError(Exception):
     """What failed, in words for a person.
 
@@ -58,13 +66,26 @@ class RemoteTunnelError(Exception):
         self.hint = hint
         self.hop = hop
 
-    def as_dict(self) -> dict[str, str | None]:
-        """The JSON form: {"code", "message", "hint", "hop"}."""
-        return {"code": self.code, "message": self.message, "hint": self.hint, "hop": self.hop}
+    @property
+    def where(self) -> Where | None:
+        """The part of what was typed that is wrong, if that is known."""
+        return None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form: {"code", "message", "hint", "hop", "where"}."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "hop": self.hop,
+            "where": self.where,
+        }
 
 
 class BadInput(RemoteTunnelError):
-    """What was typed is wrong. `text[start:end]` is the part that is."""
+    """What was typed is wrong. `text[start:end]` is the part that is; without `text` no part is
+    known.
+    """
 
     default_code = "bad_input"
 
@@ -81,6 +102,12 @@ class BadInput(RemoteTunnelError):
     ) -> None:
         super().__init__(message, code=code, hint=hint, hop=hop)
         self.text, self.start, self.end = text, start, end
+
+    @property
+    def where(self) -> Where | None:
+        if not self.text:
+            return None
+        return {"text": self.text, "start": self.start, "end": self.end}
 
     def pointer(self) -> str:
         """Two lines: what was typed, carets under the wrong part; "" where no part is known."""
@@ -118,9 +145,11 @@ def from_dict(data: Mapping[str, Any]) -> RemoteTunnelError:
     elif code in TRANSIENT_CODES:
         kind = Transient
     hop = data.get("hop")
+    where = data.get("where") or {}
     return kind(
         str(data.get("message") or code),
         code=code,
         hint=str(data.get("hint") or ""),
         hop=None if hop is None else str(hop),
+        **(where if kind is BadInput else {}),
     )

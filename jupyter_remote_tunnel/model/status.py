@@ -62,7 +62,8 @@ class TunnelStatus:
 
     `host` is what the user typed; `route` the resolved hops ("user@host:22"), the remote host last;
     `host_key` the fingerprint of the remote host's key ("SHA256:…") once connected; `source` who
-    asked: a user, the configuration, or the saved set.
+    asked: a user, the configuration, or the saved set. `connection_file` is the path on this
+    machine of the file that leads clients to a remote kernel; None where the tunnel leads to none.
     """
 
     id: str
@@ -77,6 +78,7 @@ class TunnelStatus:
     host_key: str | None = None
     error: ErrorStatus | None = None
     rtt_ms: float | None = None
+    connection_file: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -98,6 +100,7 @@ class TunnelStatus:
             host_key=data["host_key"],
             error=_error(data["error"]),
             rtt_ms=data["rtt_ms"],
+            connection_file=data["connection_file"],
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ..apps.applications import Application, ApplicationRequest
 from ..engine.messages import HostList, OneTunnel, OpenedTunnel, TunnelList
 from ..kernels.connect import ConnectedKernel
+from ..model.errors import Where
 from ..model.spec import SshOptions, TunnelRequest
 from ..model.status import ErrorStatus, TunnelStatus
 
@@ -13,17 +14,24 @@ __all__ = [
     "ApplicationList",
     "ApplicationRequest",
     "ConnectedKernel",
-    "ErrorStatus",
     "HostList",
     "KernelList",
     "KernelRequest",
     "OfferedViews",
     "OneTunnel",
     "OpenedTunnel",
+    "Problem",
     "TunnelList",
     "TunnelRequest",
     "TunnelStatus",
 ]
+
+
+@dataclass(frozen=True)
+class Problem(ErrorStatus):
+    """Why a request failed; `where` is the part of what was typed that is wrong, if known."""
+
+    where: Where | None = None
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """What every route of the REST interface shares.
 
 `operation` makes a handler's method one: behind Jupyter's login and authorizer, with its body
-checked and its errors as {"code", "message", "hint", "hop"}. It notes what it knows, so that the
-OpenAPI description is made from the same words. Dataclasses are named, not imported: every start of
-a Jupyter server pays for what is imported here.
+checked and its errors as {"code", "message", "hint", "hop", "where"}. It notes what it knows, so
+that the OpenAPI description is made from the same words. Dataclasses are named, not imported: every
+start of a Jupyter server pays for what is imported here.
 """
 
 import json

@@ -113,7 +113,7 @@ def _links(result: str) -> dict[str, Any]:
 def _failure(status: int) -> dict[str, Any]:
     codes = sorted(code for code, number in STATUS_OF.items() if number == status)
     text = HTTPStatus(status).phrase + (f": {', '.join(codes)}." if codes else ".")
-    return {"description": text, "content": _content("ErrorStatus")}
+    return {"description": text, "content": _content("Problem")}
 
 
 def _content(name: str) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _schemas() -> dict[str, Any]:
         operation for handler in ROUTES.values() for operation in handler.operations().values()
     ]
     asked = _components([operation.body for operation in found if operation.body is not None])
-    given = _components([*(operation.result for operation in found), "ErrorStatus"])
+    given = _components([*(operation.result for operation in found), "Problem"])
     # An answer is always complete; of a request, what has a default can be left out.
     for schema in given.values():
         schema["required"] = list(schema["properties"])

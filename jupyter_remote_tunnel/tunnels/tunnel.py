@@ -357,6 +357,7 @@ class Tunnel:
             host_key=self._host_key,
             error=None if self.error is None else ErrorStatus.of(self.error),
             rtt_ms=None if rtt is None else round(rtt * 1000, 2),
+            connection_file=self.spec.connection_file,
         )
 
     def _forward_status(self) -> list[ForwardStatus]:

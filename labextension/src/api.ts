@@ -93,6 +93,17 @@ export interface OpenedTunnel {
 }
 
 /**
+ * Why a request failed; `where` is the part of what was typed that is wrong, if known.
+ */
+export interface Problem {
+  code: string;
+  message: string;
+  hint: string;
+  hop: string | null;
+  where: Where | null;
+}
+
+/**
  * The options of `ssh(1)` that alter a connection, as they were typed; None and () are "not
  * typed".
  */
@@ -150,7 +161,8 @@ export interface TunnelRequest {
  *
  * `host` is what the user typed; `route` the resolved hops ("user@host:22"), the remote host last;
  * `host_key` the fingerprint of the remote host's key ("SHA256:…") once connected; `source` who
- * asked: a user, the configuration, or the saved set.
+ * asked: a user, the configuration, or the saved set. `connection_file` is the path on this
+ * machine of the file that leads clients to a remote kernel; None where the tunnel leads to none.
  */
 export interface TunnelStatus {
   id: string;
@@ -165,4 +177,14 @@ export interface TunnelStatus {
   host_key: string | null;
   error: ErrorStatus | null;
   rtt_ms: number | null;
+  connection_file: string | null;
+}
+
+/**
+ * The part of what was typed that is wrong: `text[start:end]`, counted in characters.
+ */
+export interface Where {
+  end: number;
+  start: number;
+  text: string;
 }

@@ -124,6 +124,8 @@ def test_connecting_again_finds_the_same_tunnel(engine: SyncEngine, kernel: Kern
     assert (first.created, second.created) == (True, False)
     assert first.tunnel.id == second.tunnel.id
     assert first.connection_file == second.connection_file
+    [listed] = engine.run(lambda remote: remote.list_tunnels())
+    assert listed.connection_file == first.connection_file
 
 
 def test_a_bare_name_is_looked_for_in_the_remote_runtime_directory(

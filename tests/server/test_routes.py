@@ -122,10 +122,24 @@ def test_bad_input_names_the_part(api: httpx.Client, body: Any, named: str) -> N
     answer = api.post(PREFIX + "tunnels", json=body)
     assert answer.status_code == 400, answer.text
     error = answer.json()
-    assert set(error) == {"code", "message", "hint", "hop"}
+    assert set(error) == {"code", "message", "hint", "hop", "where"}
     assert error["code"] == "bad_input"
     assert named in error["message"]
     assert tunnels(api) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "part"),
+    [
+        ({"host": "gpu01", "forwards": ["-L 1:localhost:http"]}, "http"),
+        ({"command": "ssh -L 1:h:99999 gpu01"}, "99999"),
+        ({"command": "-D 0 gpu$HOME"}, "$"),
+        ({"host": "gpu01:70000"}, "70000"),
+    ],
+)
+def test_bad_input_points_at_the_part(api: httpx.Client, body: Any, part: str) -> None:
+    where = api.post(PREFIX + "tunnels", json=body).json()["where"]
+    assert where["text"][where["start"] : where["end"]] == part
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'"\\ud800"', b"[" * 100_000])
