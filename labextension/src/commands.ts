@@ -14,9 +14,10 @@ import {
 } from '@jupyterlab/ui-components';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
+import { askForTunnel } from './adddialog';
 import { Application, TunnelStatus } from './api';
-import { askForTunnel, choose, confirmClose, showError } from './dialogs';
-import { EMPTY, Fields, toRequest } from './form';
+import { choose, confirmClose, showError } from './dialogs';
+import { EMPTY, Fields } from './form';
 import { browserIcon, tabIcon, tunnelIcon } from './icons';
 import { TunnelAPI, TunnelError } from './restapi';
 import { ITunnelManager } from './tokens';
@@ -34,6 +35,8 @@ export namespace CommandIDs {
   export const closeAll = 'remote-tunnel:close-all';
   /** args: tunnel, forward (its index) */
   export const copyAddress = 'remote-tunnel:copy-address';
+  /** args: tunnel? (the id of one to a kernel) */
+  export const copyConnectionFile = 'remote-tunnel:copy-connection-file';
   /** args: app? (an id) */
   export const copyLink = 'remote-tunnel:copy-link';
   /** args: app? (an id), name? (its label before the server was asked) */
@@ -58,16 +61,6 @@ export interface CommandOptions {
   show: () => void;
   trans: TranslationBundle;
 }
-
-/** Answers of the server after which the dialog comes back with what was typed. */
-const TO_CORRECT = new Set([
-  'bad_input',
-  'conflict',
-  'not_allowed',
-  'port_in_use',
-  'too_many',
-  'unsupported'
-]);
 
 export function addCommands(options: CommandOptions): void {
   const { app, manager, trans } = options;
@@ -147,6 +140,19 @@ function addTunnelCommands(options: CommandOptions): void {
       }
     }
   });
+  const kernels = (): TunnelStatus[] =>
+    manager.tunnels.filter(tunnel => tunnel.connection_file !== null);
+  commands.addCommand(CommandIDs.copyConnectionFile, {
+    label: trans.__('Copy the Connection File of a Remote Kernel…'),
+    icon: copyIcon,
+    isEnabled: () => kernels().length > 0,
+    execute: async args => {
+      const kernel = await pickTunnel(options, text(args, 'tunnel'), kernels());
+      if (kernel?.connection_file) {
+        copy(kernel.connection_file, trans);
+      }
+    }
+  });
 }
 
 function addApplicationCommands(options: CommandOptions): void {
@@ -193,33 +199,20 @@ function addApplicationCommands(options: CommandOptions): void {
 }
 
 async function addTunnel(
-  options: CommandOptions,
+  { manager, show, trans }: CommandOptions,
   host?: string
 ): Promise<void> {
-  const { manager, trans } = options;
-  let fields: Fields | null = host ? { ...EMPTY, mode: 'fields', host } : EMPTY;
-  let error: TunnelError | null = null;
-  while ((fields = await askForTunnel(fields, error, trans))) {
-    options.show();
-    try {
-      const { created, tunnel } = await manager.open(toRequest(fields));
-      if (!created) {
-        Notification.info(trans.__('%1 was there already', tunnel.name), {
-          autoClose: 5000
-        });
-      }
-      return;
-    } catch (failure) {
-      error = failure as TunnelError;
-      if (!TO_CORRECT.has(error.code)) {
-        await showError(
-          trans.__('The tunnel could not be opened'),
-          error,
-          trans
-        );
-        return;
-      }
-    }
+  const fields: Fields = host ? { ...EMPTY, mode: 'fields', host } : EMPTY;
+  const opened = await askForTunnel(manager, fields, trans);
+  if (!opened) {
+    return;
+  }
+  show();
+  if (!opened.created) {
+    const { name } = opened.tunnel;
+    Notification.info(trans.__('%1 was there already', name), {
+      autoClose: 5000
+    });
   }
 }
 
@@ -278,13 +271,14 @@ async function openTab(
 /** The tunnel of that id, or the one that a person chooses. */
 async function pickTunnel(
   { manager, trans }: CommandOptions,
-  id: string | undefined
+  id: string | undefined,
+  tunnels = manager.tunnels
 ): Promise<TunnelStatus | null> {
   if (id !== undefined) {
-    return manager.tunnels.find(tunnel => tunnel.id === id) ?? null;
+    return tunnels.find(tunnel => tunnel.id === id) ?? null;
   }
   return choose(
-    manager.tunnels,
+    tunnels,
     tunnel => tunnel.name,
     trans.__('Which tunnel?'),
     trans

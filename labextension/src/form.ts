@@ -1,6 +1,6 @@
 /** What was typed in the dialog, as a request. The server checks it: it has the one grammar. */
 
-import { TunnelRequest } from './api';
+import { TunnelRequest, Where } from './api';
 
 /** The fields of the dialog, as they stand there. */
 export interface Fields {
@@ -18,6 +18,9 @@ export interface Fields {
   name: string;
   pick: boolean;
 }
+
+/** The fields in which text is typed. */
+export type TextKey = Exclude<keyof Fields, 'mode' | 'what' | 'pick'>;
 
 export const EMPTY: Fields = {
   mode: 'command',
@@ -42,7 +45,7 @@ export function toRequest(fields: Fields): TunnelRequest {
     return { ...common, command: fields.command.trim() };
   }
   const jump = fields.jump.trim();
-  const port = fields.sshPort.trim();
+  const port = fields.sshPort;
   const ssh = { ...(jump && { jump }), ...(port && { port: Number(port) }) };
   return {
     ...common,
@@ -51,6 +54,67 @@ export function toRequest(fields: Fields): TunnelRequest {
     forwards: [forward(fields)],
     ...((jump || port) && { ssh })
   };
+}
+
+/** The text fields that the dialog shows, in their order. */
+export function shownFields({ mode, what }: Fields): TextKey[] {
+  if (mode === 'command') {
+    return ['command', 'name'];
+  }
+  return [
+    'host',
+    ...(what === 'dynamic' ? [] : (['destination'] as const)),
+    ...(what === 'application' ? [] : (['bind'] as const)),
+    'jump',
+    'sshPort',
+    'name'
+  ];
+}
+
+/** Where something stands in what was typed. */
+export interface Place {
+  field: TextKey;
+  start: number;
+  end: number;
+}
+
+/**
+ * Where the wrong part stands in what was typed; null if that cannot be told.
+ *
+ * The server quotes a word of the line, and a forward always as `-L …`, however that was typed or
+ * put together from fields. So this looks for what is quoted, for what stands behind the option, and
+ * for the wrong part alone.
+ */
+export function locate(fields: Fields, where: Where): Place | null {
+  const { text, start, end } = where;
+  const quotes = [
+    [0, text.length],
+    ['-L '.length, text.length],
+    [start, end]
+  ] as const;
+  for (const [from, to] of quotes.filter(([from]) => from <= start)) {
+    const found = find(fields, text.slice(from, to));
+    if (found) {
+      const moved = found.start - from;
+      return { field: found.field, start: start + moved, end: end + moved };
+    }
+  }
+  return null;
+}
+
+/** Where `text` stands, if that is at one place only. */
+function find(
+  fields: Fields,
+  text: string
+): Pick<Place, 'field' | 'start'> | null {
+  const [field, ...others] = shownFields(fields).filter(key =>
+    fields[key].includes(text)
+  );
+  if (!text || !field || others.length > 0) {
+    return null;
+  }
+  const [before, ...behind] = fields[field].split(text);
+  return behind.length === 1 ? { field, start: before!.length } : null;
 }
 
 /** The forward as ssh(1) writes it. */

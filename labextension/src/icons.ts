@@ -21,7 +21,7 @@ export const tunnelIcon = icon('tunnel', tunnelSvg);
 export const tabIcon = icon('tab', tabSvg);
 export const browserIcon = icon('browser', browserSvg);
 
-const connectingIcon = icon('connecting', connectingSvg);
+export const connectingIcon = icon('connecting', connectingSvg);
 const closedIcon = icon('closed', closedSvg);
 
 const stateIcons: Record<State, LabIcon> = {

@@ -11,26 +11,30 @@ import { TranslationBundle } from '@jupyterlab/translation';
 
 import {
   ApplicationList,
-  ErrorStatus,
   OneTunnel,
   OpenedTunnel,
+  Problem,
   TunnelList,
   TunnelRequest,
-  TunnelStatus
+  TunnelStatus,
+  Where
 } from './api';
 
 /** What went wrong, in words for a person. */
 export class TunnelError extends Error {
-  constructor(error: Partial<ErrorStatus> & { code: string; message: string }) {
-    super(error.message);
+  constructor(problem: Pick<Problem, 'code' | 'message'> & Partial<Problem>) {
+    super(problem.message);
     this.name = 'TunnelError';
-    this.code = error.code;
-    this.hint = error.hint ?? '';
+    this.code = problem.code;
+    this.hint = problem.hint ?? '';
+    this.where = problem.where ? inUnits(problem.where) : null;
   }
 
   readonly code: string;
   /** What to do next, or ''. */
   readonly hint: string;
+  /** The part of what was typed that is wrong, if that is known; counted as strings are. */
+  readonly where: Where | null;
 }
 
 export class TunnelAPI {
@@ -109,7 +113,7 @@ export class TunnelAPI {
   }
 
   private _error(response: Response, answer: unknown): TunnelError {
-    if (isErrorStatus(answer)) {
+    if (isProblem(answer)) {
       return new TunnelError(answer);
     }
     const trans = this._trans;
@@ -147,7 +151,16 @@ function parse(text: string): unknown {
   }
 }
 
-function isErrorStatus(answer: unknown): answer is ErrorStatus {
-  const error = answer as Partial<ErrorStatus> | null;
-  return typeof error?.code === 'string' && typeof error.message === 'string';
+function isProblem(answer: unknown): answer is Problem {
+  const problem = answer as Partial<Problem> | null;
+  return (
+    typeof problem?.code === 'string' && typeof problem.message === 'string'
+  );
+}
+
+/** The server counts characters, JavaScript units of 16 bits, of which some characters take two. */
+function inUnits({ text, start, end }: Where): Where {
+  const units = (count: number): number =>
+    [...text].slice(0, count).join('').length;
+  return { text, start: units(start), end: units(end) };
 }

@@ -3,9 +3,11 @@ import { JupyterFrontEnd } from '@jupyterlab/application';
 import { ServerConnection } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
+import { PromiseDelegate } from '@lumino/coreutils';
 import { Widget } from '@lumino/widgets';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
+import { OpenedTunnel } from '../src/api';
 import { addCommands, CommandIDs, ConfirmClose } from '../src/commands';
 import { TunnelAPI, TunnelError } from '../src/restapi';
 import { ApplicationTab, ViewChooser } from '../src/view';
@@ -19,6 +21,7 @@ let commands: CommandRegistry;
 let confirmClose: ConfirmClose;
 let tabs: Widget[];
 let activated: string[];
+let shown: number;
 
 beforeEach(() => {
   manager = new ListedTunnels();
@@ -26,6 +29,7 @@ beforeEach(() => {
   confirmClose = 'in-use';
   tabs = [];
   activated = [];
+  shown = 0;
   const shell = {
     add: (widget: Widget) => tabs.push(widget),
     activateById: (id: string) => activated.push(id)
@@ -38,7 +42,9 @@ beforeEach(() => {
     tracker: new WidgetTracker<ApplicationTab>({ namespace: 'test' }),
     hasTabs: true,
     confirmClose: () => confirmClose,
-    show: () => undefined,
+    show: () => {
+      shown += 1;
+    },
     trans
   });
 });
@@ -80,55 +86,153 @@ function error(code: string): TunnelError {
 }
 
 describe('add', () => {
+  const opened = { tunnel: tunnel(), created: true, understood: '' };
+
+  function input(form: HTMLElement): HTMLInputElement {
+    return form.querySelector<HTMLInputElement>('[data-first-field]')!;
+  }
+
+  function openButton(form: HTMLElement): HTMLButtonElement {
+    return form.querySelector<HTMLButtonElement>('.jp-mod-accept')!;
+  }
+
+  /** Wait until the dialog says so. */
+  async function explained(form: HTMLElement, text: string): Promise<void> {
+    await vi.waitFor(() =>
+      expect(form.querySelector('[role="alert"]')?.textContent).toBe(text)
+    );
+  }
+
   it('sends what was typed', async () => {
-    manager.answers.push({ tunnel: tunnel(), created: true, understood: '' });
+    manager.answers.push(opened);
     const done = commands.execute(CommandIDs.add);
     const form = await dialog('Add an SSH Tunnel');
     await type(form, 'gpu01:5006');
     press(form, 'Open');
     await done;
     expect(manager.asked).toEqual([['open', { command: 'gpu01:5006' }]]);
+    expect(form.isConnected).toBe(false);
+    expect(shown).toBe(1);
   });
 
-  it('comes back with what was typed and what is wrong with it', async () => {
-    manager.answers.push(error('bad_input'));
+  it.each(['bad_input', 'host_key_unknown', 'connect_failed', 'conflict'])(
+    'keeps what was typed and says why not: %s',
+    async code => {
+      manager.answers.push(error(code), opened);
+      const done = commands.execute(CommandIDs.add);
+      const form = await dialog('Add an SSH Tunnel');
+      await type(form, 'gpu01:');
+      press(form, 'Open');
+      await explained(form, `It is ${code}.Do this.`);
+      expect(input(form).value).toBe('gpu01:');
+      await type(form, 'gpu01:5006');
+      press(form, 'Open');
+      await done;
+      expect(manager.asked.at(-1)).toEqual(['open', { command: 'gpu01:5006' }]);
+    }
+  );
+
+  it('points at the wrong part until that is corrected', async () => {
+    manager.answers.push(
+      new TunnelError({
+        code: 'bad_input',
+        message: 'No port.',
+        where: { text: '-L 1:localhost:x', start: 15, end: 16 }
+      })
+    );
     const done = commands.execute(CommandIDs.add);
     const form = await dialog('Add an SSH Tunnel');
-    await type(form, 'gpu01:');
+    await type(form, 'ssh -NL 1:localhost:x gpu01');
     press(form, 'Open');
-    const again = await vi.waitFor(async () => {
-      const next = await dialog('Add an SSH Tunnel');
-      expect(next.querySelector('[role="alert"]')?.textContent).toBe(
-        'It is bad_input.Do this.'
-      );
-      return next;
-    });
-    const input = again.querySelector<HTMLInputElement>('[data-first-field]');
-    expect(input!.value).toBe('gpu01:');
-    press(again, 'Cancel');
+    await vi.waitFor(() =>
+      expect(form.querySelector('mark')?.textContent).toBe('x')
+    );
+    const field = input(form);
+    expect(field.getAttribute('aria-invalid')).toBe('true');
+    const described = field.getAttribute('aria-describedby')!.split(' ');
+    expect(
+      described.map(id => document.getElementById(id)!.textContent)
+    ).toEqual(['No port.', 'ssh -NL 1:localhost:x gpu01']);
+    expect(document.activeElement).toBe(field);
+    expect(field.value.slice(field.selectionStart!, field.selectionEnd!)).toBe(
+      'x'
+    );
+    await type(form, 'ssh -NL 1:localhost:80 gpu01');
+    await vi.waitFor(() => expect(form.querySelector('mark')).toBeNull());
+    expect(field.getAttribute('aria-invalid')).toBe('false');
+    press(form, 'Cancel');
     await done;
   });
 
-  it('explains what cannot be mended by typing', async () => {
-    manager.answers.push(error('host_key_changed'));
+  it('has nothing to open until what is needed is filled in', async () => {
+    const done = commands.execute(CommandIDs.add);
+    const form = await dialog('Add an SSH Tunnel');
+    const isOff = (wanted: boolean): Promise<void> =>
+      vi.waitFor(() => expect(openButton(form).disabled).toBe(wanted));
+    await isOff(true);
+    await type(form, '  ');
+    await isOff(true);
+    await type(form, 'gpu01:5006');
+    await isOff(false);
+    form.querySelectorAll<HTMLElement>('[type="radio"]')[1]!.click();
+    await isOff(true);
+    form.querySelectorAll<HTMLElement>('[type="radio"]')[0]!.click();
+    await isOff(false);
+    press(form, 'Cancel');
+    await done;
+    expect(manager.asked).toEqual([]);
+  });
+
+  it('leaves no row of a try before', async () => {
+    const done = commands.execute(CommandIDs.add);
+    const form = await dialog('Add an SSH Tunnel');
+    await type(form, 'gpu02:5006');
+    const failed = error('connect_failed');
+    manager.answers.push(failed);
+    press(form, 'Open');
+    await explained(form, 'It is connect_failed.Do this.');
+    const row = { ...failed, message: failed.message, hop: null };
+    manager.tunnels = [tunnel({ id: '2', state: 'failed', error: row })];
+    // There until it is clear that it is not wanted.
+    expect(manager.asked).toHaveLength(1);
+    await type(form, 'gpu01:5006');
+    manager.answers.push(undefined, opened);
+    press(form, 'Open');
+    await done;
+    expect(manager.asked.slice(1)).toEqual([
+      ['close', '2'],
+      ['open', { command: 'gpu01:5006' }]
+    ]);
+  });
+
+  it('can be given up', async () => {
+    const answer = new PromiseDelegate<OpenedTunnel>();
+    manager.answers.push(answer.promise);
     const done = commands.execute(CommandIDs.add);
     const form = await dialog('Add an SSH Tunnel');
     await type(form, 'gpu01:5006');
     press(form, 'Open');
-    const message = await dialog('The tunnel could not be opened');
-    expect(message.textContent).toContain('It is host_key_changed.');
-    press(message, 'Dismiss');
+    await vi.waitFor(() =>
+      expect(form.querySelector('[role="status"]')!.textContent).toContain(
+        'Cancel gives up'
+      )
+    );
+    expect(openButton(form).getAttribute('aria-disabled')).toBe('true');
+    press(form, 'Open');
+    expect(manager.asked).toHaveLength(1);
+    manager.tunnels = [tunnel({ id: '7', state: 'connecting' })];
+    press(form, 'Cancel');
     await done;
+    await vi.waitFor(() => expect(manager.asked).toHaveLength(2));
+    expect(manager.asked[1]).toEqual(['close', '7']);
+    answer.reject(error('closed'));
+    expect(shown).toBe(0);
   });
 
   it('starts with the host of its section', async () => {
     const done = commands.execute(CommandIDs.add, { host: 'me@gpu01' });
     const form = await dialog('Add an SSH Tunnel');
-    await vi.waitFor(() =>
-      expect(
-        form.querySelector<HTMLInputElement>('[data-first-field]')?.value
-      ).toBe('me@gpu01')
-    );
+    await vi.waitFor(() => expect(input(form)?.value).toBe('me@gpu01'));
     press(form, 'Cancel');
     await done;
     expect(manager.asked).toEqual([]);
@@ -189,6 +293,14 @@ describe('from the palette', () => {
     expect(commands.isEnabled(CommandIDs.restart)).toBe(false);
     manager.tunnels = [tunnel()];
     expect(commands.isEnabled(CommandIDs.restart)).toBe(true);
+  });
+
+  it('a command that needs a kernel is off without one', () => {
+    const kernel = tunnel({ kind: 'kernel', connection_file: '/k.json' });
+    manager.tunnels = [tunnel(), { ...kernel, connection_file: null }];
+    expect(commands.isEnabled(CommandIDs.copyConnectionFile)).toBe(false);
+    manager.tunnels = [tunnel(), kernel];
+    expect(commands.isEnabled(CommandIDs.copyConnectionFile)).toBe(true);
   });
 
   it('the only tunnel is the one that is meant', async () => {

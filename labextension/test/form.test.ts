@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { EMPTY, Fields, toRequest } from '../src/form';
+import { EMPTY, Fields, locate, Place, toRequest } from '../src/form';
 
 const parts: Fields = { ...EMPTY, mode: 'fields', host: ' me@gpu01 ' };
 
@@ -51,5 +51,57 @@ describe('toRequest', () => {
   it('goes through another host', () => {
     const fields = { ...parts, destination: '80', jump: 'gw', sshPort: '2222' };
     expect(toRequest(fields).ssh).toEqual({ jump: 'gw', port: 2222 });
+  });
+});
+
+describe('locate', () => {
+  /** The part that a place points at, with its field. */
+  function pointed(fields: Fields, place: Place | null): string | null {
+    return (
+      place &&
+      `${place.field}: ${fields[place.field].slice(place.start, place.end)}`
+    );
+  }
+
+  const word = { text: '-L 5006:localhost:99999', start: 18, end: 23 };
+
+  it.each([
+    ['ssh -L 5006:localhost:99999 gpu01', 'command: 99999'],
+    // The option was written another way than it is quoted.
+    ['ssh -NfL 5006:localhost:99999 gpu01 # 99999', 'command: 99999'],
+    ['ssh -NfL "5006":localhost:99999 gpu01', 'command: 99999'],
+    // Which of them?
+    ['ssh -NfL "5006":localhost:99999 99999', null],
+    ['ssh gpu01', null]
+  ])('finds the wrong part of %s', (command, expected) => {
+    const fields = { ...EMPTY, command };
+    expect(pointed(fields, locate(fields, word))).toBe(expected);
+  });
+
+  it('points at the right one of two equal parts', () => {
+    const wrong = { text: '-L 99999:localhost:99999', start: 19, end: 24 };
+    const fields = { ...EMPTY, command: 'ssh -L 99999:localhost:99999 gpu01' };
+    expect(locate(fields, wrong)).toEqual({
+      field: 'command',
+      start: 23,
+      end: 28
+    });
+  });
+
+  it('points behind what ends too early', () => {
+    const wrong = { text: '-L 5006:', start: 8, end: 8 };
+    const fields = { ...EMPTY, command: 'ssh -L 5006:' };
+    expect(locate(fields, wrong)).toEqual({
+      field: 'command',
+      start: 12,
+      end: 12
+    });
+  });
+
+  it('finds the field', () => {
+    const fields = { ...parts, destination: '99999', command: '99999' };
+    expect(pointed(fields, locate(fields, word))).toBe('destination: 99999');
+    const host = { text: 'me@gpu01', start: 0, end: 2 };
+    expect(pointed(parts, locate(parts, host))).toBe('host: me');
   });
 });

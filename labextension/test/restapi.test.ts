@@ -80,6 +80,22 @@ describe('failures', () => {
     expect(await failure(api.open({}))).toMatchObject(body);
   });
 
+  it('tell which part of the input is wrong, where they know it', async () => {
+    const body = { code: 'bad_input', message: 'No.', hint: '' };
+    const where = { text: '🖥🖥:x', start: 3, end: 4 };
+    const api = await serve(({ method }) => ({
+      status: 400,
+      body: method === 'POST' ? { ...body, where } : body
+    }));
+    // Counted as JavaScript counts.
+    expect((await failure(api.open({}))).where).toEqual({
+      text: '🖥🖥:x',
+      start: 5,
+      end: 6
+    });
+    expect((await failure(api.tunnels())).where).toBeNull();
+  });
+
   it('say that the server extension is missing', async () => {
     const api = await serve({ status: 404, body: '<h1>Not found</h1>' });
     const error = await failure(api.tunnels());

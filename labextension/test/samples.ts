@@ -30,6 +30,7 @@ export function tunnel(change: Partial<TunnelStatus> = {}): TunnelStatus {
     host_key: 'SHA256:abc',
     error: null,
     rtt_ms: 12.4,
+    connection_file: null,
     ...change
   };
 }

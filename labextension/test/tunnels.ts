@@ -22,8 +22,10 @@ export class ListedTunnels implements ITunnelManager {
 
   /** What was asked for, in order. */
   readonly asked: [string, unknown][] = [];
-  /** What the next requests are answered; an error is thrown. */
-  readonly answers: (OpenedTunnel | TunnelError)[] = [];
+  /** What the next requests are answered, or will be; an error is thrown. */
+  readonly answers: (
+    OpenedTunnel | TunnelError | Promise<OpenedTunnel> | undefined
+  )[] = [];
 
   dispose(): void {}
 
