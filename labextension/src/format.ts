@@ -2,7 +2,13 @@
 
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { Application, ForwardStatus, State, TunnelStatus } from './api';
+import {
+  Application,
+  ErrorStatus,
+  ForwardStatus,
+  State,
+  TunnelStatus
+} from './api';
 
 // Between a number and its unit no line ends.
 export const NBSP = '\u00a0';
@@ -49,23 +55,75 @@ export function byteCount(bytes: number): string {
   return `${value.toFixed(digits)}${NBSP}${units[unit]}`;
 }
 
-/** Streams, bytes and round trip on one line. */
+/** Streams, bytes and round trip on one line, summed over `forwards`. */
 export function traffic(
-  forward: ForwardStatus,
+  forwards: readonly ForwardStatus[],
   tunnel: TunnelStatus,
   trans: TranslationBundle
 ): string {
-  const { open, total } = forward.streams;
+  const sum = (count: (forward: ForwardStatus) => number): number =>
+    forwards.reduce((total, forward) => total + count(forward), 0);
+  const open = sum(({ streams }) => streams.open);
+  const total = sum(({ streams }) => streams.total);
   const parts = [
     trans._n('%2 of %1 stream open', '%2 of %1 streams open', total, open),
-    `↓${NBSP}${byteCount(forward.bytes.in)}`,
-    `↑${NBSP}${byteCount(forward.bytes.out)}`
+    `↓${NBSP}${byteCount(sum(({ bytes }) => bytes.in))}`,
+    `↑${NBSP}${byteCount(sum(({ bytes }) => bytes.out))}`
   ];
   if (tunnel.rtt_ms !== null && tunnel.state === 'open') {
     const milliseconds = Math.max(1, Math.round(tunnel.rtt_ms));
     parts.push(trans.__('%1 ms', milliseconds).replace(' ', NBSP));
   }
-  return parts.join(' · ');
+  return joined(parts);
+}
+
+/** Parts of a line; a separator does not begin the next. */
+export function joined(parts: readonly string[]): string {
+  return parts.join(`${NBSP}· `);
+}
+
+/** What is wrong with `forwards`, each reason once. */
+export function errorsOf(forwards: readonly ForwardStatus[]): ErrorStatus[] {
+  const errors = new Map<string, ErrorStatus>();
+  for (const { error } of forwards) {
+    if (error && !errors.has(error.code)) {
+      errors.set(error.code, error);
+    }
+  }
+  return [...errors.values()];
+}
+
+/** Who asked for a tunnel, where it was not a person just now. */
+export function origin(
+  tunnel: TunnelStatus,
+  trans: TranslationBundle
+): { label: string; explanation: string } | null {
+  switch (tunnel.source) {
+    case 'config':
+      return {
+        label: trans.__('configured'),
+        explanation: trans.__('From the configuration of this server')
+      };
+    case 'saved':
+      return {
+        label: trans.__('restored'),
+        explanation: trans.__('Restored from an earlier session')
+      };
+    default:
+      return null;
+  }
+}
+
+/** What a pointer's rest on the name tells: route and host key. */
+export function details(
+  tunnel: TunnelStatus,
+  trans: TranslationBundle
+): string {
+  const lines = [trans.__('Route: %1', tunnel.route.join(' → '))];
+  if (tunnel.host_key) {
+    lines.push(trans.__('Host key: %1', tunnel.host_key));
+  }
+  return lines.join('\n');
 }
 
 /** Whether this forward listens on a socket of the server's own, and not on an address. */
@@ -73,7 +131,7 @@ export function isPrivate(forward: ForwardStatus): boolean {
   return forward.asked === 'private' || forward.asked.startsWith('private/');
 }
 
-/** Where it listens, or where it was asked to. */
+/** Where it listens, or shall listen. */
 export function localAddress(
   forward: ForwardStatus,
   trans: TranslationBundle
@@ -81,7 +139,12 @@ export function localAddress(
   if (isPrivate(forward)) {
     return trans.__('inside Jupyter');
   }
-  return forward.bound ?? forward.asked;
+  if (forward.bound) {
+    return forward.bound;
+  }
+  return /^(.*:)?0$/.test(forward.asked)
+    ? trans.__('any free port')
+    : forward.asked;
 }
 
 /** Where it leads. */

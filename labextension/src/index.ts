@@ -121,6 +121,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         CommandIDs.openInTab,
         CommandIDs.openInBrowser,
         CommandIDs.copyLink,
+        CommandIDs.copyConnectionFile,
         CommandIDs.restart,
         CommandIDs.close,
         CommandIDs.closeAll,

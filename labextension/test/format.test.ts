@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import {
   applicationOf,
   byteCount,
+  errorsOf,
   groupByHost,
   localAddress,
   NBSP,
@@ -57,13 +58,34 @@ describe('words', () => {
   });
 
   it('tell what flows', () => {
-    const words = traffic(forward(), tunnel(), trans).replaceAll(NBSP, ' ');
+    const words = traffic([forward()], tunnel(), trans).replaceAll(NBSP, ' ');
     expect(words).toBe('1 of 4 streams open · ↓ 1.2 MB · ↑ 890 B · 12 ms');
+  });
+
+  it('tell what flows through all forwards of a kernel', () => {
+    const forwards = [forward(), forward({ streams: { open: 2, total: 3 } })];
+    const words = traffic(forwards, tunnel(), trans).replaceAll(NBSP, ' ');
+    expect(words).toMatch(/^3 of 7 streams open · ↓ 2.5 MB · ↑ 1.8 kB/);
+  });
+
+  it('say what is wrong with several forwards once', () => {
+    const refused = {
+      code: 'forward_refused',
+      message: 'Port 1 refused.',
+      hint: '',
+      hop: null
+    };
+    const again = { ...refused, message: 'Port 2 refused.' };
+    const other = { ...refused, code: 'connection_lost' };
+    const forwards = [null, refused, again, other].map(error =>
+      forward({ error })
+    );
+    expect(errorsOf(forwards)).toEqual([refused, other]);
   });
 
   it('leave out the round trip of a connection that is gone', () => {
     const lost = tunnel({ state: 'reconnecting' });
-    expect(traffic(forward(), lost, trans)).not.toMatch(/\d\sms/);
+    expect(traffic([forward()], lost, trans)).not.toMatch(/\d\sms/);
   });
 
   it('hide the path of a private socket', () => {
@@ -71,9 +93,14 @@ describe('words', () => {
     expect(localAddress(hidden, trans)).toBe('inside Jupyter');
   });
 
-  it('show what was asked for until something is bound', () => {
-    const waiting = forward({ asked: '127.0.0.1:0', bound: null });
-    expect(localAddress(waiting, trans)).toBe('127.0.0.1:0');
+  it.each([
+    ['127.0.0.1:5006', '127.0.0.1:5006'],
+    ['127.0.0.1:0', 'any free port'],
+    ['0', 'any free port'],
+    ['/run/a:10', '/run/a:10']
+  ])('show what was asked for until something is bound: %s', (asked, shown) => {
+    const waiting = forward({ asked, bound: null });
+    expect(localAddress(waiting, trans)).toBe(shown);
   });
 
   it('sum up, with what needs a person', () => {

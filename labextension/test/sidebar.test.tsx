@@ -39,13 +39,13 @@ afterEach(() => sidebar.dispose());
 async function show(...tunnels: TunnelStatus[]): Promise<void> {
   manager.tunnels = tunnels;
   manager.changed.emit();
-  const isEmpty = tunnels.length === 0;
   await vi.waitFor(() => {
     expect(texts('.jp-RemoteTunnel-name')).toEqual(
       tunnels.map(({ name }) => name)
     );
-    const notice = sidebar.header.node.textContent !== '';
-    expect(notice).toBe(isEmpty);
+    const isEmpty = tunnels.length === 0;
+    const notice = '.jp-RemoteTunnel-empty, .jp-SidePanel-content > * > [role]';
+    expect(texts(notice)).toHaveLength(isEmpty ? 1 : 0);
   });
 }
 
@@ -72,7 +72,7 @@ describe('rows', () => {
       '127.0.0.1:5006 →\u00a0localhost:5006'
     ]);
     expect(texts('.jp-RemoteTunnel-traffic')).toEqual([
-      traffic(forward(), tunnel(), trans)
+      traffic([forward()], tunnel(), trans)
     ]);
   });
 
@@ -93,6 +93,8 @@ describe('rows', () => {
     await show(tunnel({ state: 'failed', error: { ...error, hop: null } }));
     expect(texts('[role="alert"] p')).toEqual(['No.', 'Add a key.']);
     button('Dismiss gpu01:5006');
+    // Nothing flows.
+    expect(texts('.jp-RemoteTunnel-traffic')).toEqual([]);
   });
 
   it('show a remote name as text, whatever it holds', async () => {
@@ -114,12 +116,113 @@ describe('rows', () => {
       tunnel({ id: '1', host: 'a', name: 'one' }),
       tunnel({ id: '2', host: 'b', name: 'two' })
     );
-    expect(
-      texts('.jp-AccordionPanel-title, .lm-AccordionPanel-titleLabel')
-    ).toEqual(expect.arrayContaining(['a', 'b']));
+    expect(texts('h3 .jp-RemoteTunnel-hostName')).toEqual(['a', 'b']);
     await show(tunnel({ id: '2', host: 'b', name: 'two' }));
-    expect(texts('.jp-RemoteTunnel-name')).toEqual(['two']);
-    expect(texts('.lm-AccordionPanel-titleLabel')).toEqual(['b']);
+    expect(texts('h3 .jp-RemoteTunnel-hostName')).toEqual(['b']);
+  });
+
+  it.each([
+    ['user', []],
+    ['config', ['configured']],
+    ['saved', ['restored']]
+  ] as [TunnelStatus['source'], string[]][])(
+    'say who asked: %s',
+    async (source, expected) => {
+      await show(tunnel({ source }));
+      expect(texts('.jp-RemoteTunnel-source')).toEqual(expected);
+    }
+  );
+});
+
+describe('a kernel', () => {
+  const file = '/run/user/kernel-jrt-0123456789ab.json';
+  const refused = {
+    code: 'forward_refused',
+    message: 'Nobody listens.',
+    hint: '',
+    hop: null
+  };
+  const kernel = tunnel({
+    kind: 'kernel',
+    connection_file: file,
+    forwards: [1, 2, 3, 4, 5].map(channel =>
+      forward({ asked: `private/k-${channel}`, error: refused })
+    )
+  });
+
+  it('is one row, with one reason for what went wrong', async () => {
+    await show(kernel);
+    expect(texts('.jp-RemoteTunnel-forward')).toHaveLength(1);
+    expect(texts('.jp-RemoteTunnel-traffic')[0]).toMatch(
+      /^Kernel\s· 5 of 20 streams open/
+    );
+    expect(texts('[role="alert"]')).toEqual(['Nobody listens.']);
+    expect(sidebar.node.textContent).not.toContain('inside Jupyter');
+  });
+
+  it('hands on its connection file, and cannot be looked at', async () => {
+    manager.applications = [application()];
+    await show(kernel);
+    button('Copy the connection file of gpu01:5006').click();
+    expect(executed).toEqual([
+      [CommandIDs.copyConnectionFile, { tunnel: kernel.id }]
+    ]);
+    expect(sidebar.node.querySelector('[aria-label^="Open "]')).toBeNull();
+  });
+
+  it('has no file to hand on before it is reached', async () => {
+    await show({ ...kernel, connection_file: null });
+    expect(sidebar.node.querySelector('[aria-label^="Copy"]')).toBeNull();
+  });
+});
+
+describe('hosts', () => {
+  function toggle(host: string): HTMLButtonElement {
+    const found = [
+      ...sidebar.node.querySelectorAll<HTMLButtonElement>('h3 button')
+    ].find(node => node.textContent!.startsWith(host));
+    expect(found, host).toBeDefined();
+    return found!;
+  }
+
+  const one = tunnel({ id: '1', host: 'a', name: 'one' });
+  const two = tunnel({ id: '2', host: 'b', name: 'two', state: 'failed' });
+
+  it('are folded and unfolded, and stay so', async () => {
+    await show(one, two);
+    expect(toggle('b').getAttribute('aria-expanded')).toBe('true');
+    toggle('b').click();
+    await vi.waitFor(() =>
+      expect(toggle('b').getAttribute('aria-expanded')).toBe('false')
+    );
+    const list = document.getElementById(
+      toggle('b').getAttribute('aria-controls')!
+    );
+    expect(list!.hidden).toBe(true);
+    expect(list!.textContent).toContain('two');
+    expect(toggle('a').getAttribute('aria-expanded')).toBe('true');
+
+    await show(one);
+    await show(one, two);
+    expect(toggle('b').getAttribute('aria-expanded')).toBe('false');
+    toggle('b').click();
+    await vi.waitFor(() =>
+      expect(toggle('b').getAttribute('aria-expanded')).toBe('true')
+    );
+  });
+
+  it('say what is folded away', async () => {
+    await show(two);
+    toggle('b').click();
+    await vi.waitFor(() =>
+      expect(toggle('b').textContent).toBe('b 1 SSH tunnel, 1 failed')
+    );
+  });
+
+  it('have a button for one tunnel more', async () => {
+    await show(one);
+    button('Add a tunnel to a').click();
+    expect(executed).toEqual([[CommandIDs.add, { host: 'a' }]]);
   });
 });
 

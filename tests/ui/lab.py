@@ -6,7 +6,7 @@ and the Jupyter server. `Lab` is a page of that Jupyter in a browser.
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,11 @@ class Scene:
     bokeh: BokehApp
     server: Jupyter
 
+    @property
+    def line(self) -> str:
+        """A pasted command that leads to the application, from any free port."""
+        return f"ssh -NfL 0:localhost:{self.bokeh.port} gpu01"
+
     def clear(self) -> None:
         """Close every tunnel, and start sshd again if a test has ended it."""
         if not self.sshd.running:
@@ -42,12 +47,21 @@ class Scene:
 
 
 @contextlib.contextmanager
-def scene(kind: str = "lab", **knobs: Any) -> Iterator[Scene]:
-    """Start all of it; `knobs` are those of `tests.support.jupyter.jupyter`."""
+def scene(kind: str = "lab", *, tunnels: Sequence[str] = (), **knobs: Any) -> Iterator[Scene]:
+    """Start all of it.
+
+    :param tunnels: those that the server's configuration declares.
+    :param knobs: those of `tests.support.jupyter.jupyter`.
+    """
     with SshBed() as bed, bokeh_app() as bokeh:
         sshd = bed.host("gpu01")
-        quick = {"ssh_config": str(bed.config_file), "backoff_first": 0.2, "backoff_max": 1.0}
-        with jupyter(kind, traits={"TunnelManager": quick}, **knobs) as server:
+        traits = {
+            "ssh_config": str(bed.config_file),
+            "backoff_first": 0.2,
+            "backoff_max": 1.0,
+            "tunnels": list(tunnels),
+        }
+        with jupyter(kind, traits={"TunnelManager": traits}, **knobs) as server:
             yield Scene(bed, sshd, bokeh, server)
 
 
@@ -84,6 +98,11 @@ class Lab:
         """The dialog that is open."""
         return self.page.get_by_role("dialog")
 
+    @property
+    def open_button(self) -> Locator:
+        """The button of the dialog that opens what was typed."""
+        return self.dialog.get_by_role("button", name="Open")
+
     def row(self, name: str) -> Locator:
         """The row of a tunnel."""
         named = self.page.locator(
@@ -93,18 +112,25 @@ class Lab:
 
     def add(self, command: str, name: str) -> Locator:
         """Paste a command into the dialog and open it; its row, once the tunnel is open."""
-        self.sidebar.get_by_role("button", name="Add SSH Tunnel").click()
         self.fill(command, name)
-        self.dialog.get_by_role("button", name="Open").click()
+        self.open_button.click()
         self.expect_state(name, "Open")
+        expect(self.dialog).to_be_hidden()
         return self.row(name)
 
-    def fill(self, command: str, name: str) -> None:
-        """Fill the dialog, and leave it there."""
+    def ask(self) -> Locator:
+        """Have the dialog that adds a tunnel; its first field."""
+        self.sidebar.get_by_role("button", name="Add SSH Tunnel").click()
         first = self.dialog.get_by_label("A command of ssh")
         expect(first).to_be_focused()  # the dialog moves the focus there, at its own time
+        return first
+
+    def fill(self, command: str, name: str) -> Locator:
+        """Have the dialog and fill it, and leave it there; the field with the command."""
+        first = self.ask()
         first.fill(command)
         self.dialog.get_by_label("Name").fill(name)
+        return first
 
     def expect_state(self, name: str, label: str) -> None:
         """Wait until the row says so."""

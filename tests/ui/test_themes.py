@@ -24,7 +24,6 @@ def test_everything_is_shown(lab: Lab, lab_scene: Scene, pictures: Path, theme: 
     application = lab.show_application("plot")
     expect(application.locator(".bk-Figure canvas").first).to_be_visible()
     picture(lab.page, pictures, f"application-{theme}")
-    lab.sidebar.get_by_role("button", name="Add SSH Tunnel").click()
     lab.fill("ssh -NfL 5006:localhost:5006 ada@gpu01", "")
     picture(lab.page, pictures, f"dialog-{theme}")
     lab.dialog.get_by_label("Fill in the parts").check()
