@@ -1,8 +1,9 @@
 """`jupyter tunnel …`: the commands in a terminal.
 
 Tables are rich's, with every text taken as plain text; errors go to stderr as sentences, never as
-a traceback. Exit status: 0 done (also after Ctrl-C of an open foreground), 1 failed, 2 bad input or
-ambiguous. Imports stand where they are needed, so that `--help` and a mistyped word cost little.
+a traceback, and with --json to stdout as {"error": {…}} too. Exit status: 0 done (also after Ctrl-C
+of an open foreground), 1 failed, 2 bad input or ambiguous. Imports stand where they are needed, so
+that `--help` and a mistyped word cost little.
 """
 
 import asyncio
@@ -27,9 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: its words without the program; None takes this process's.
     """
+    words = sys.argv[1:] if argv is None else argv
     try:
-        return _run(parse(sys.argv[1:] if argv is None else argv, PROG))
+        return _run(parse(words, PROG))
     except RemoteTunnelError as error:
+        if "--json" in words:
+            print(json.dumps({"error": error.as_dict()}), flush=True)
         print(complaint(error), file=sys.stderr)
         return BAD_INPUT if isinstance(error, BadInput) else FAILED
     except KeyboardInterrupt:

@@ -157,7 +157,7 @@ class TestForeground:
             port = busy.getsockname()[1]
             words = [*config, "-L", f"{port}:localhost:1", "gpu01"]
             done = user.tunnel("open", "--foreground", "--json", *words, status=1)
-        assert done.stdout == ""
+        assert status_of(done.stdout)["error"]["code"] == "port_in_use"
         assert str(port) in done.stderr
         assert list(user.runtime_dir.glob("remote-tunnel-*.json")) == []
 
@@ -225,6 +225,14 @@ class TestErrors:
 
     def test_no_such_tunnel(self, user: User) -> None:
         assert "nope" in user.tunnel("close", "nope", status=1).stderr
+
+    def test_programs_read_it_as_json(self, user: User) -> None:
+        done = user.tunnel("open", "-L", "5006:localhost:70000", "gpu01", "--json", status=2)
+        error = status_of(done.stdout)["error"]
+        assert error["code"] == "bad_input"
+        assert error["message"] in done.stderr
+        where = error["where"]
+        assert where["text"][where["start"] : where["end"]] == "70000"
 
     def test_an_unknown_host_key(self, user: User, ssh_bed: SshBed) -> None:
         stranger = ssh_bed.host("stranger", known=False)

@@ -18,7 +18,7 @@ from ..model.forward import ForwardKind, ForwardSpec
 from ..model.spec import SshOptions, TunnelRequest, TunnelSpec, check_name
 from ..model.status import TunnelStatus
 from ..model.text import plain
-from .answers import Answer, Table, problem_lines, tunnel_lines, tunnel_table
+from .answers import Answer, Table, problem_lines, source_lines, tunnel_lines, tunnel_table
 from .engines import Engines
 from .grammar import Parsed
 
@@ -60,7 +60,7 @@ async def list_tunnels(engines: Engines, parsed: Parsed) -> Answer:
     """`list`: data is {"tunnels": [status, …]} of all engines."""
     tunnels = [entry[1] for entry in await engines.tunnels()]
     none = f"No tunnels. Open one: {parsed.prog} open user@host:5006"
-    lines = problem_lines(tunnels) if tunnels else (none,)
+    lines = (*problem_lines(tunnels), *source_lines(tunnels)) if tunnels else (none,)
     return Answer({"tunnels": [t.as_dict() for t in tunnels]}, lines, tunnel_table(tunnels))
 
 

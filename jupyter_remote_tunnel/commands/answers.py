@@ -13,6 +13,10 @@ from ..model.status import ErrorStatus, ForwardStatus, TunnelStatus
 from ..model.text import plain
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+_SOURCES = {
+    "config": "declared in the configuration of the Jupyter server.",
+    "saved": "restored from an earlier session.",
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,15 @@ def problem_lines(tunnels: Iterable[TunnelStatus]) -> tuple[str, ...]:
             first, *more = error_lines(error)
             lines += [f"{plain(tunnel.name)}: {first.strip()}", *more]
     return tuple(lines)
+
+
+def source_lines(tunnels: Iterable[TunnelStatus]) -> tuple[str, ...]:
+    """Where those tunnels come from that nobody has just asked for."""
+    return tuple(
+        f"{plain(tunnel.name)}: {_SOURCES[tunnel.source]}"
+        for tunnel in tunnels
+        if tunnel.source in _SOURCES
+    )
 
 
 def ends(forward: ForwardStatus) -> tuple[str, str, str]:

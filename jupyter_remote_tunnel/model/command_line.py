@@ -67,13 +67,14 @@ _OURS = (["jupyter", "tunnel", "open"], ["jupyter-tunnel", "open"], ["%tunnel", 
 def parse_command(command: str | Sequence[str]) -> TunnelSpec:
     """The tunnel that a command line asks for.
 
-    :param command: a pasted line, or its words: "ssh -NfL 5006:localhost:5006 ann@gpu01",
-    "gpu01:5006",
-        ["-L", "5006:localhost:5006", "gpu01"].
+    :param command: a pasted line ("ssh -NfL 5006:localhost:5006 ann@gpu01", "gpu01:5006"), or its
+        words (["-L", "5006:localhost:5006", "gpu01"]).
     :raises BadInput: it is not a line of ssh, or asks for what a tunnel cannot do; the message
-    names the part.
+        names the part.
     """
-    words = split(command) if isinstance(command, str) else list(command)
+    words = [command] if isinstance(command, str) else list(command)
+    if len(words) == 1:  # a line, or one that stood in quotes
+        words = split(words[0])
     return _Command(_without_program(words)).spec()
 
 

@@ -1,5 +1,7 @@
 """What the shell and the notebook show of a tunnel."""
 
+from dataclasses import replace
+
 import pytest
 
 from jupyter_remote_tunnel.commands.answers import (
@@ -7,12 +9,14 @@ from jupyter_remote_tunnel.commands.answers import (
     ends,
     problem_lines,
     size,
+    source_lines,
     tunnel_table,
 )
 from jupyter_remote_tunnel.model.errors import BadInput, Fatal
 from jupyter_remote_tunnel.model.status import (
     ErrorStatus,
     ForwardStatus,
+    Source,
     StreamCount,
     TunnelStatus,
 )
@@ -70,6 +74,13 @@ def test_an_error_is_shown_once_with_what_to_do() -> None:
     error = ErrorStatus("forward_refused", "Refused\x1b[31m.", "Start it.")
     lines = problem_lines([tunnel(forward(error=error), forward(error=error))])
     assert lines == ("a: Refused [31m.", "  Start it.")
+
+
+def test_where_a_tunnel_comes_from_that_nobody_has_just_asked_for() -> None:
+    sources: tuple[Source, ...] = ("user", "config", "saved")
+    lines = source_lines(replace(tunnel(name=source), source=source) for source in sources)
+    assert [line.partition(":")[0] for line in lines] == ["config", "saved"]
+    assert "configuration" in lines[0]
 
 
 def test_names_hold_no_control_characters() -> None:

@@ -42,6 +42,11 @@ def test_a_pasted_line_works(line: str) -> None:
     assert spec.name == "remote.host:5006"
 
 
+def test_a_whole_line_may_stand_in_quotes() -> None:
+    line = "ssh -NfL 5006:localhost:5006 ann@gpu01 &"
+    assert parse_command([line]) == parse_command(line)
+
+
 def test_every_honoured_option_arrives() -> None:
     spec = parse_command(
         "ssh -4 -C -p 2222 -l ann -i k1 -i k2 -J gw,b@gw2:22 -F cfg -o Compression=yes -b 10.0.0.1"
