@@ -117,8 +117,12 @@ class SshOptions:
     def executing(self) -> tuple[str, ...]:
         """The options that could start a program here: allowed from the user's own shell only."""
         found = [] if self.config_file is None else ["-F"]
-        keys = (split_option(option)[0] for option in self.options)
-        return (*found, *(f"-o {key}" for key in keys if key in EXECUTING_OPTIONS))
+        found += [
+            f"-o {option.replace('=', ' ').split()[0]}"  # as it was typed
+            for option in self.options
+            if split_option(option)[0] in EXECUTING_OPTIONS
+        ]
+        return tuple(found)
 
     @property
     def hosts(self) -> tuple[str, ...]:

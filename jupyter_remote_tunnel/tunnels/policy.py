@@ -22,9 +22,9 @@ def check(spec: TunnelSpec, settings: EngineSettings, *, from_shell: bool) -> No
     """
     _check_host(spec, settings)
     if not from_shell and not settings.allow_exec_options and spec.ssh.executing:
-        named = ", ".join(spec.ssh.executing)
+        named = " and ".join(spec.ssh.executing)
         raise _refused(
-            f"{named} can start a program on this machine.",
+            f"{named} could start programs on this machine: it is taken from a shell only.",
             "Put it into your ~/.ssh/config, or set c.TunnelManager.allow_exec_options = True.",
         )
     for forward in spec.forwards:
