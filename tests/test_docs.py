@@ -3,9 +3,13 @@
 import runpy
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_page_of_states_is_current() -> None:
-    page = runpy.run_path(str(ROOT / "scripts" / "generate_states.py"))["states_page"]()
-    assert (ROOT / "docs" / "states.md").read_text() == page, "python scripts/generate_states.py"
+@pytest.mark.parametrize("subject", ["states", "settings"])
+def test_the_page_is_current(subject: str) -> None:
+    script = f"scripts/generate_{subject}.py"
+    page = runpy.run_path(str(ROOT / script))[f"{subject}_page"]()
+    assert (ROOT / "docs" / f"{subject}.md").read_text() == page, f"python {script}"
