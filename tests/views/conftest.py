@@ -1,10 +1,16 @@
-"""Fixtures for the views: one Jupyter for all, a fresh browser profile for each test."""
+"""Fixtures for the views: one Jupyter for all, a fresh browser profile for each test.
+
+`browser` is a client that behaves as one; `chromium`, `profile` and `host` are a real one.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import playwright.sync_api
 import pytest
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from tests.support.process import program
 from tests.views.lab import Browser, Lab
 from tests.views.lab import lab as run_lab
 
@@ -27,3 +33,31 @@ async def browser(lab: Lab) -> AsyncIterator[Browser]:
 def socket_path(short_dir: Path) -> Path:
     """Where an application may listen."""
     return short_dir / "app.sock"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[playwright.sync_api.Browser]:
+    """Debian's Chromium."""
+    with sync_playwright() as playwright:
+        path = program("chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def profile(chromium: playwright.sync_api.Browser) -> Iterator[BrowserContext]:
+    """A profile without cookies."""
+    with chromium.new_context() as context:
+        yield context
+
+
+@pytest.fixture
+def host(profile: BrowserContext, lab: Lab) -> Page:
+    """A page of Jupyter's, logged in."""
+    page = profile.new_page()
+    page.goto(f"{lab.url}login?next=/nothing")
+    page.get_by_role("textbox").first.fill(lab.server.token)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    page.wait_for_url("**/nothing")
+    return page

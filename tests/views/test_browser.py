@@ -3,114 +3,38 @@
 The page is one of Jupyter's own (any that is not found), so the frame stands where JupyterLab's do.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import web
-from playwright.sync_api import Browser, BrowserContext, Frame, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
-from tests.support.process import program
 from tests.views.backend import serve_in_thread
 from tests.views.lab import Lab
-
-# As JupyterLab's frames are (the origin view needs its own origin; the path view's CSP takes it).
-SANDBOX = "allow-scripts allow-same-origin allow-forms allow-popups allow-modals allow-downloads"
-PAGE = "<!doctype html><title>app</title><h1>application</h1>"
+from tests.views.pages import application, asks_websocket, fetched, show
 
 VIEWS = ["origin", "path"]
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    with sync_playwright() as playwright:
-        path = program("chromium")
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+def waits_quietly(page: Page) -> None:
+    """A waiting page has asked twice whether it can go, and the browser finds no fault in it."""
+    said: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in ("warning", "error"):
+            said.append(message.text)
+
+    _looks(page)  # that the page itself came with status 503 has been said by now
+    page.on("console", hear)
+    _looks(page)
+    _looks(page)
+    page.remove_listener("console", hear)
+    assert said == []
 
 
-@pytest.fixture
-def profile(chromium: Browser) -> Iterator[BrowserContext]:
-    """A profile without cookies."""
-    with chromium.new_context() as context:
-        yield context
-
-
-@pytest.fixture
-def host(profile: BrowserContext, lab: Lab) -> Page:
-    """A page of Jupyter's, logged in."""
-    page = profile.new_page()
-    page.goto(f"{lab.url}login?next=/nothing")
-    page.get_by_role("textbox").first.fill(lab.server.token)
-    page.get_by_role("button", name="Log in", exact=True).click()
-    page.wait_for_url("**/nothing")
-    return page
-
-
-def show(host: Page, app_id: str, view: str) -> Frame:
-    """Frame an application as Lab does."""
-    name = f"f{app_id}"
-    host.evaluate(
-        """([name, src, sandbox]) => {
-            const frame = document.createElement("iframe");
-            Object.assign(frame, {name, src, sandbox});
-            document.body.append(frame);
-        }""",
-        [name, f"/remote-tunnel/open/{app_id}?view={view}", SANDBOX],
-    )
-    expect(host.frame_locator(f"iframe[name={name}]").locator("h1")).to_be_visible()
-    frame = host.frame(name)
-    assert frame is not None
-    return frame
-
-
-async def application(request: web.Request) -> web.StreamResponse:
-    """A page; a count of visits in a cookie; an echo of requests and of websocket messages."""
-    name = request.path.rpartition("/")[2]
-    match name:
-        case "ws":
-            ws = web.WebSocketResponse()
-            await ws.prepare(request)
-            async for message in ws:
-                await ws.send_str(message.data)
-            return ws
-        case "count":
-            visits = int(request.cookies.get("visits", 0)) + 1
-            response = web.json_response(visits)
-            response.headers["Set-Cookie"] = f"visits={visits}; Path=/; HttpOnly"
-            return response
-        case "echo":
-            headers = dict(request.headers)
-            return web.json_response({"body": await request.text(), "headers": headers})
-        case "module.js":
-            return web.Response(text="export const loaded = 1", content_type="text/javascript")
-        case "worker.js":
-            return web.Response(text="self.x = 1", content_type="text/javascript")
-    return web.Response(text=PAGE, content_type="text/html")
-
-
-def fetched(frame: Frame, path: str, **options: Any) -> Any:
-    """The JSON that the page gets from its own server."""
-    return frame.evaluate(
-        "([path, options]) => fetch(path, options).then(answer => answer.json())", [path, options]
-    )
-
-
-def asks_websocket(frame: Frame) -> str:
-    """What comes back through a websocket of the page."""
-    return str(
-        frame.evaluate(
-            """() => new Promise((done, failed) => {
-                const ws = new WebSocket(new URL("ws", location.href.replace("http", "ws")));
-                ws.onopen = () => ws.send("hello");
-                ws.onmessage = event => done(event.data);
-                ws.onerror = () => failed("no websocket");
-            })"""
-        )
-    )
+def _looks(page: Page) -> None:
+    with page.expect_response(lambda answer: answer.request.method == "HEAD") as answer:
+        pass
+    assert answer.value.status == 202
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -210,16 +134,21 @@ def test_a_page_that_is_down_comes_back_by_itself(
         frame.evaluate("() => location.reload()")
         inside = host.frame_locator(f"iframe[name=f{app_id}]")
         expect(inside.get_by_text("This page reloads by itself")).to_be_visible()
+        waits_quietly(host)
         lab.change(app_id, state="open")
         expect(inside.get_by_role("heading", name="application")).to_be_visible()
 
 
-def test_so_does_the_page_before_the_first_view(lab: Lab, host: Page, socket_path: Path) -> None:
+@pytest.mark.parametrize("view", VIEWS)
+def test_so_does_the_page_before_the_first_view(
+    lab: Lab, host: Page, socket_path: Path, view: str
+) -> None:
     with serve_in_thread(socket_path, application):
         app_id = lab.add(None, state="connecting")
-        show(host, app_id, "origin")
+        show(host, app_id, view)
         inside = host.frame_locator(f"iframe[name=f{app_id}]")
         expect(inside.get_by_text("Connecting to user@gpu01")).to_be_visible()
+        waits_quietly(host)
         lab.change(app_id, state="open", bound=str(socket_path))
         expect(inside.get_by_role("heading", name="application")).to_be_visible()
 

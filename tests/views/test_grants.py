@@ -91,6 +91,31 @@ def test_revoking_ends_the_right_ones(grants: Grants) -> None:
     assert grants.session([hers], "a1") is None
 
 
+def test_a_detour_leads_back_once_and_for_30_seconds(grants: Grants, clock: Clock) -> None:
+    first, second = grants.detour("/a"), grants.detour("/b")
+    assert grants.way_back(first) == "/a"
+    assert grants.way_back(first) is None
+    clock.now = 30.0
+    assert grants.way_back(second) is None
+
+
+def test_there_are_only_so_many_detours(grants: Grants) -> None:
+    first, *others = (grants.detour(f"/{number}") for number in range(101))
+    assert grants.way_back(first) is None
+    assert [grants.way_back(value) for value in others] == [f"/{n}" for n in range(1, 101)]
+
+
+def test_the_newest_frame_of_a_host(grants: Grants, clock: Clock) -> None:
+    for app_id, framed in (("one", True), ("two", True), ("tab", False)):
+        grants.enter(grants.ticket(grant(app_id=app_id)), "a1", [], framed=framed)
+    newest = grants.framed_at("a1")
+    assert newest is not None
+    assert newest.app_id == "two"
+    assert grants.framed_at("a2") is None
+    clock.now = 30 * 86400.0
+    assert grants.framed_at("a1") is None
+
+
 async def test_close_ends_and_awaits_what_is_under_way(grants: Grants) -> None:
     ended = asyncio.Event()
 

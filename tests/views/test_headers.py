@@ -18,8 +18,8 @@ def upstream(destination: Address) -> Upstream:
 
 
 APP = upstream(TcpAddress("localhost", 5006))
-ORIGIN = Manner(OWN, "/", "own", "gate", "secret", ())
-PATH = Manner("http://localhost:8888", "/app/x/", "none", "", "secret", ())
+ORIGIN = Manner(OWN, "/", "own", "secret", ())
+PATH = Manner("http://localhost:8888", "/app/x/", "none", "secret", ())
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,8 @@ def test_referer(manner: Manner, referer: str, sent: str | None) -> None:
     [
         ("Bearer own", ORIGIN, "Bearer own"),
         ("token secret", ORIGIN, None),
+        ("Bearer secret", ORIGIN, None),
+        ("Bearer not-the-secret", ORIGIN, "Bearer not-the-secret"),
         ("Bearer own", PATH, None),
     ],
 )
@@ -88,6 +90,8 @@ def test_an_application_does_not_speak_for_jupyters_origin(name: str) -> None:
         ("/?a=1&token=secret&b=2", "/?a=1&b=2"),
         ("/?token=own", "/?token=own"),
         ("/?mytoken=secret", "/?mytoken=secret"),
+        ("/?token=%73ecret", "/"),
+        ("/?%74oken=secret&a", "/?a"),
         ("/\xe9", "/%E9"),
         ("/a#b", "/a%23b"),
     ],
@@ -119,13 +123,18 @@ def test_location(sent: str, browser_gets: str) -> None:
     assert headers.location(sent, APP) == browser_gets
 
 
-@pytest.mark.parametrize(
-    "name", ["_xsrf", "_XSRF", "username-localhost-8888", "jupyterhub-session-id", "gate"]
-)
-def test_reserved_cookies_pass_neither_way(name: str) -> None:
-    assert cookies.for_remote(f"a=1; {name}=2;b=3", ORIGIN.reserved) == "a=1; b=3"
-    assert cookies.for_browser(f" {name} = 2; Path=/", ORIGIN.reserved, framed=False) is None
-    assert cookies.for_browser(f"{name}", ORIGIN.reserved, framed=False) is None
+@pytest.mark.parametrize("name", [cookies.of_view(8888), cookies.of_view(80)])
+def test_cookies_that_let_in_pass_neither_way(name: str) -> None:
+    """Also those of another Jupyter of the user, which shows the application at the same name."""
+    assert cookies.for_remote(f"a=1; {name}=2;b=3") == "a=1; b=3"
+    assert cookies.for_browser(f" {name} = 2; Path=/", framed=False) is None
+    assert cookies.for_browser(f"{name}", framed=False) is None
+
+
+@pytest.mark.parametrize("name", ["_xsrf", "username-localhost-8888", "remote-tunnel-x"])
+def test_other_names_are_the_applications(name: str) -> None:
+    assert cookies.for_remote(f"{name}=2") == f"{name}=2"
+    assert cookies.for_browser(f"{name}=2", framed=False) == f"{name}=2"
 
 
 @pytest.mark.parametrize(
@@ -139,10 +148,83 @@ def test_reserved_cookies_pass_neither_way(name: str) -> None:
         ),
         ("a=1; domain=", None),
         ("a=1;Domain = .localhost", None),
+        ("a=1;\tDOMAIN\t=localhost; Path=/", None),
+        ('a="1; Domain=localhost"', None),  # quotes mean nothing to browsers
+        ("__Host-a=1; Path=/", "__Host-a=1; Path=/; SameSite=None; Secure; Partitioned"),
+        ("a=1, b=2; Path=/", "a=1, b=2; Path=/; SameSite=None; Secure; Partitioned"),
+        ("=b=2", "=b=2; SameSite=None; Secure; Partitioned"),
     ],
 )
 def test_cookies_in_a_frame(set_cookie: str, browser_gets: str | None) -> None:
-    assert cookies.for_browser(set_cookie, ORIGIN.reserved, framed=True) == browser_gets
+    assert cookies.for_browser(set_cookie, framed=True) == browser_gets
+
+
+@pytest.mark.parametrize(
+    ("sent", "browser_gets"),
+    [
+        ("frame-ancestors 'self'; report-uri /x", "report-uri /x"),
+        ("default-src 'self'; Frame-Ancestors 'none'", "default-src 'self'"),
+        ("frame-ancestors 'none', script-src 'self';", "script-src 'self'"),
+        ("frame-ancestors", None),
+        ("frame-src x;", "frame-src x"),
+    ],
+)
+@pytest.mark.parametrize("manner", [ORIGIN, PATH])
+def test_who_may_frame_it_is_not_for_the_application_to_say(
+    sent: str, browser_gets: str | None, manner: Manner
+) -> None:
+    told = [("Content-Security-Policy", sent), ("X-Frame-Options", "DENY")]
+    passed = dict(headers.for_browser(told, APP, manner))
+    assert passed.get("Content-Security-Policy") == browser_gets
+    assert "X-Frame-Options" not in passed
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["", "/", "/a?b#c", "a", "?a", "#a", "./a", f"{OWN}", f"{OWN}/a", "/.//evil.example", "/a:b"],
+)
+def test_redirects_that_stay(location: str) -> None:
+    assert headers.stays(location, "/page", ORIGIN)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://localhost:8888/logout",
+        "//localhost:8888/logout",
+        "///localhost:8888/logout",
+        "\\\\localhost:8888/logout",
+        "/\\localhost:8888/logout",
+        " //localhost:8888/logout",
+        "/\t/localhost:8888/logout",
+        "http:/\\localhost:8888",
+        "http:logout",
+        f"{OWN}.evil.example/",
+        f"{OWN}0/",
+        "javascript:alert()",
+    ],
+)
+def test_redirects_that_do_not(location: str) -> None:
+    assert not headers.stays(location, "/page", ORIGIN)
+
+
+@pytest.mark.parametrize(
+    ("location", "stays"),
+    [
+        ("/app/x/", True),
+        ("next", True),
+        ("../b", True),
+        ("../../logout", False),
+        ("%2e%2e/%2E%2e/logout", False),
+        ("/app/x/../../logout", False),
+        ("/app/y/", False),
+        ("/logout", False),
+        ("http://localhost:8888/logout", False),
+        ("http://localhost:8888/app/x/a", True),
+    ],
+)
+def test_redirects_in_the_path_view(location: str, stays: bool) -> None:
+    assert headers.stays(location, "/app/x/a/page", PATH) == stays
 
 
 def test_headers_that_connection_names_stay_on_their_hop() -> None:

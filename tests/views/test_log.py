@@ -22,7 +22,7 @@ async def test_nothing_that_opens_a_view_reaches_the_log(socket_path: Path) -> N
                 by_origin = await browser.open(app_id)
                 by_path = await browser.open(app_id, "path")
             secrets = {
-                ticket.parts[-1],
+                ticket.parts[2],
                 URL(by_path).parts[3],
                 (URL(by_origin).host or "").partition(".")[0],
                 *browser.cookies(by_origin).values(),

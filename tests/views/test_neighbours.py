@@ -68,8 +68,8 @@ async def test_a_neighbour_gets_no_request_and_gives_no_answer(
 async def test_a_neighbour_is_not_told_the_path_of_a_view(
     lab: Lab, browser: Browser, neighbour: Child, stolen: str
 ) -> None:
-    url = f"{lab.url}remote-tunnel/open/{lab.add(stolen)}?view=path"
-    async with browser.get(url, headers={"Sec-Fetch-Dest": "document"}) as response:
+    view = await browser.open(lab.add(stolen), "path")
+    async with browser.get(view, headers={"Sec-Fetch-Dest": "document"}) as response:
         assert response.status == 502
     neighbour.wait_for_line("was sent b''")
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_remote_tunnel.server.views.gate import LOOK
 from tests.views.backend import serve
 from tests.views.lab import Browser, Lab
 from tests.views.lab import lab as run_lab
@@ -105,6 +106,48 @@ async def test_a_view_of_a_tunnel_that_went_down(browser: Browser, socket_path: 
             assert "gpu01 <refused> the connection" in await response.text()
 
 
+async def look(browser: Browser, url: str) -> int:
+    """What a waiting page at `url` is answered."""
+    async with browser.http.head(url, headers={"Accept": LOOK}, allow_redirects=False) as response:
+        assert response.headers["Cache-Control"] == "no-store"
+        return response.status
+
+
+@pytest.mark.parametrize("view", ["origin", "path"])
+async def test_a_waiting_page_is_told_without_an_error_that_it_can_go(
+    browser: Browser, socket_path: Path, view: str
+) -> None:
+    app_id = browser.lab.add(socket_path)
+    there = await browser.open(app_id, view)
+    assert await look(browser, there) == 202  # nothing listens
+    async with serve(socket_path) as seen:
+        for state in ("reconnecting", "connecting"):
+            browser.lab.change(app_id, state=state)
+            assert await look(browser, there) == 202
+        assert not seen
+        browser.lab.change(app_id, state="open")
+        assert await look(browser, there) == 204
+    browser.lab.remove(app_id)
+    assert await look(browser, there) == 404  # as for whoever asks
+
+
+async def test_so_is_the_page_before_the_first_view(browser: Browser, socket_path: Path) -> None:
+    app_id = browser.lab.add(None, state="connecting")
+    there = url(browser.lab, app_id)
+    assert await look(browser, there) == 202
+    browser.lab.change(app_id, state="open", bound=str(socket_path))
+    assert await look(browser, there) == 204
+
+
+async def test_whoever_waits_for_a_sandboxed_page_waits_there(browser: Browser) -> None:
+    """With the capability: to a page in a sandboxed frame Jupyter's cookies are not sent."""
+    app_id = browser.lab.add(None, state="connecting")
+    view = await browser.open(app_id, "path")
+    async with browser.get(view, headers={"Accept": "text/html"}) as response:
+        assert response.status == 503
+        assert "Connecting to user@gpu01" in await response.text()
+
+
 async def test_a_refused_destination(browser: Browser, socket_path: Path) -> None:
     refused = {**ERROR, "code": "forward_refused", "message": "localhost:5006 on gpu01 refused"}
     app_id = browser.lab.add(socket_path)
@@ -115,7 +158,7 @@ async def test_a_refused_destination(browser: Browser, socket_path: Path) -> Non
         text = await response.text()
     assert "Nothing answers at localhost:5006 on user@gpu01" in text
     assert "localhost:5006 on gpu01 refused" in text
-    async with browser.get(url(browser.lab, app_id, "?view=path")) as response:
+    async with browser.get(await browser.open(app_id, "path")) as response:
         assert response.status == 502
 
 

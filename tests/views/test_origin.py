@@ -107,6 +107,70 @@ async def test_without_the_cookie_every_name_has_one_answer(
     assert code == 404
 
 
+OWN_LINK = {
+    "Sec-Fetch-Site": "same-origin",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+}
+
+
+async def test_what_a_framed_page_opens_in_a_tab_fetches_a_ticket(
+    lab: Lab, browser: Browser, app_id: str
+) -> None:
+    """The frame's cookie is not sent with it. What else browsers do: `test_browser_popups`."""
+    view = await browser.open(app_id, framed=True)
+    browser.http.cookie_jar.clear_domain(URL(view).host or "")
+    async with browser.get(f"{view}/evil.example/?x=1", headers=OWN_LINK) as response:
+        assert response.status == 303
+        there = response.headers["Location"]
+    assert there.startswith(f"{lab.url}remote-tunnel/open/{app_id}?view=origin&detour=")
+    assert "evil" not in there  # Jupyter's log shall not tell what an application has in its URLs
+    for goes, severed in (("/.//evil.example/?x=1", False), ("/", True)):  # it counts once
+        async with browser.get(there) as response:
+            assert ("Cross-Origin-Opener-Policy" in response.headers) == severed
+            ticket = response.headers["Location"]
+        assert ticket.startswith(f"{view}.remote-tunnel/")
+        async with browser.get(ticket) as response:
+            assert response.headers["Location"] == goes
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Mode": "no-cors"},
+        {"Sec-Fetch-Dest": "iframe"},
+    ],
+)
+async def test_what_others_open_there_does_not(
+    browser: Browser, app_id: str, other: dict[str, str]
+) -> None:
+    view = await browser.open(app_id, framed=True)
+    browser.http.cookie_jar.clear_domain(URL(view).host or "")
+    assert await status(browser, view, **{**OWN_LINK, **other}) == 404
+
+
+async def test_it_does_not_once_no_frame_is_let_in(lab: Lab, browser: Browser, app_id: str) -> None:
+    view = await browser.open(app_id)  # in a tab, which has a cookie
+    host = URL(view).host or ""
+    browser.http.cookie_jar.clear_domain(host)
+    assert await status(browser, view, **OWN_LINK) == 404
+    await browser.open(app_id, framed=True)
+    browser.http.cookie_jar.clear_domain(host)
+    assert await status(browser, view, **OWN_LINK) == 303
+    async with browser.http.post(view, headers=OWN_LINK, allow_redirects=False) as response:
+        assert response.status == 404
+    await browser.logout()
+    assert await status(browser, view, **OWN_LINK) == 404
+    await browser.login()
+    await browser.open(app_id, framed=True)
+    browser.http.cookie_jar.clear_domain(host)
+    lab.remove(app_id)
+    assert await status(browser, view, **OWN_LINK) == 404
+
+
 async def test_a_login_of_jupyter_opens_nothing_there(
     lab: Lab, browser: Browser, app_id: str
 ) -> None:

@@ -1,20 +1,35 @@
 """Cookie and Set-Cookie headers, taken apart as far as the views must and never re-encoded.
 
-An application's cookies pass as they are, but for three things: none may have a name of Jupyter's
-or of ours, none may reach beyond its host, and in a frame each must say that it is partitioned,
-or the browser drops it as third-party.
+Whose cookies are sent to an application's host name? Its own, and whatever they are called: a
+remote Jupyter needs its `_xsrf` and `username-…`, and scripts read them by name, so they are
+neither dropped nor renamed. Jupyter's are of another host, and stay there: a cookie of `localhost`
+or `127.0.0.1` is for that host alone, also with `Domain=localhost`, which browsers take for a
+public suffix like `com`. For the same reason no page here can set one for Jupyter's host. (Both are
+tried in a real browser by the tests.)
+
+So cookies pass as they are, but for three things: none may have the name of ours, none that the
+application sets may reach beyond its host, and in a frame each must say that it is partitioned, or
+the browser drops it as third-party.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 
-Reserved = Callable[[str], bool]
-"""Whether a cookie's name is taken: by Jupyter, JupyterHub or these views."""
+_OURS = re.compile(r"remote-tunnel-\d+")
+_FRAME_ATTRIBUTES = frozenset({"samesite", "secure", "partitioned"})
 
 
-def is_jupyters(name: str) -> bool:
-    """Whether Jupyter or JupyterHub use this name for a login, a session or a form check."""
-    folded = name.lower()
-    return folded == "_xsrf" or folded.startswith(("username-", "jupyterhub-", "jupyter-hub-"))
+def of_view(port: int) -> str:
+    """The name of the cookie that lets a browser in.
+
+    Cookies do not tell ports apart; with the port, two servers do not displace each other's.
+    """
+    return f"remote-tunnel-{port}"
+
+
+def is_ours(name: str) -> bool:
+    """Whether a cookie of this name lets a browser in, here or at another server of the user."""
+    return _OURS.fullmatch(name) is not None
 
 
 def pairs(header: str) -> Iterator[tuple[str, str]]:
@@ -30,24 +45,18 @@ def values(header: str, name: str) -> list[str]:
     return [text.partition("=")[2] for found, text in pairs(header) if found == name]
 
 
-def for_remote(header: str, reserved: Reserved) -> str:
-    """The Cookie header without reserved names; "" if nothing is left."""
-    return "; ".join(text for name, text in pairs(header) if not reserved(name))
+def for_remote(header: str) -> str:
+    """The Cookie header without ours; "" if nothing is left."""
+    return "; ".join(text for name, text in pairs(header) if not is_ours(name))
 
 
-def for_browser(set_cookie: str, reserved: Reserved, *, framed: bool) -> str | None:
-    """A Set-Cookie header as it may reach the browser, or None if it may not.
-
-    With a Domain it could reach other hosts, with a reserved name it could displace a login.
-    """
+def for_browser(set_cookie: str, *, framed: bool) -> str | None:
+    """A Set-Cookie header as it may reach the browser, or None if it may not."""
     cookie, *attributes = set_cookie.split(";")
     named = {text.partition("=")[0].strip().lower(): text for text in attributes}
-    if reserved(cookie.partition("=")[0].strip()) or "domain" in named:
+    if is_ours(cookie.partition("=")[0].strip()) or "domain" in named:
         return None
     if not framed:
         return set_cookie
     kept = [text for key, text in named.items() if key not in _FRAME_ATTRIBUTES]
     return ";".join([cookie, *kept, " SameSite=None", " Secure", " Partitioned"])
-
-
-_FRAME_ATTRIBUTES = frozenset({"samesite", "secure", "partitioned"})

@@ -9,6 +9,9 @@ neither, and hold the cookie or the capability because a person gave it to them.
 import ipaddress
 from collections.abc import Mapping
 
+# What a waiting page of ours asks for when it looks whether it is still right. Browsers let a page
+# say it to another origin without asking first, as a sandboxed page has to.
+LOOK = "text/x-remote-tunnel-look"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FRAMES = frozenset({"iframe", "frame", "embed", "object", "fencedframe"})
 
@@ -35,6 +38,17 @@ def is_page(headers: Mapping[str, str]) -> bool:
 def is_framed(headers: Mapping[str, str]) -> bool:
     """Whether the page will stand in a frame."""
     return headers.get("Sec-Fetch-Dest") in FRAMES
+
+
+def is_look(headers: Mapping[str, str]) -> bool:
+    """Whether a waiting page asks if it can go."""
+    return headers.get("Accept") == LOOK
+
+
+def is_own_link(method: str, headers: Mapping[str, str]) -> bool:
+    """Whether a page opens one of its own origin in a tab; no other site can feign that."""
+    told = [headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode", "Dest")]
+    return method == "GET" and told == ["same-origin", "navigate", "document"]
 
 
 def wants_service_worker(headers: Mapping[str, str]) -> bool:

@@ -4,6 +4,8 @@ A *ticket* stands in a URL once, for 30 seconds, and becomes a *session*: the va
 the host name of an application (origin view). A *capability* stands in the URL of the path view and
 is the same for the same login and application. All three are grants of one login: revoking them
 also ends what is going through them at that moment.
+
+A *detour* is no grant: it keeps the place where a browser wanted to go while it fetches a ticket.
 """
 
 import asyncio
@@ -15,6 +17,8 @@ from dataclasses import dataclass, field, replace
 TICKET_SECONDS = 30.0
 # As long as Jupyter's own login cookie.
 GRANT_SECONDS = 30 * 86400.0
+# No login is needed for one, and each holds a URL of up to 64 KiB.
+_MAX_DETOURS = 100
 
 
 @dataclass(eq=False)
@@ -63,6 +67,7 @@ class Grants:
         self._tickets: dict[str, Grant] = {}
         self._sessions: dict[str, Grant] = {}
         self._capabilities: dict[str, Grant] = {}
+        self._detours: dict[str, tuple[str, float]] = {}
 
     def ticket(self, grant: Grant) -> str:
         """A new ticket for `grant`."""
@@ -90,6 +95,26 @@ class Grants:
             if grant is not None and grant.label == label:
                 return grant
         return None
+
+    def framed_at(self, label: str) -> Grant | None:
+        """The newest session on the host `label` whose pages stand in a frame."""
+        for grant in reversed(self._sessions.values()):
+            if grant.framed and grant.label == label and grant.ends > self._clock():
+                return grant
+        return None
+
+    def detour(self, uri: str) -> str:
+        """Keep `uri`, a path with its query, as long as a ticket counts; what `way_back` takes."""
+        if len(self._detours) == _MAX_DETOURS:
+            del self._detours[next(iter(self._detours))]
+        value = secrets.token_hex(16)
+        self._detours[value] = uri, self._clock() + TICKET_SECONDS
+        return value
+
+    def way_back(self, detour: str) -> str | None:
+        """The place of a detour, once; None if there is none, or it was too long ago."""
+        uri, ends = self._detours.pop(detour, ("", 0.0))
+        return uri if ends > self._clock() else None
 
     def capability(self, login: str, app_id: str, lab: str) -> str:
         """The capability of this login for this application, 128 bits in hex; made if need be."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from . import Views
 
 _NO_LIMIT = 1 << 62
+_REDIRECTS = (301, 302, 303, 307, 308)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -55,6 +56,10 @@ class Reply:
 
     status: int
     headers: tuple[Header, ...]
+
+
+def _cookies_of(passed: Iterable[Header]) -> Iterable[Header]:
+    return [pair for pair in passed if pair[0].lower() == "set-cookie"]
 
 
 @stream_request_body
@@ -82,9 +87,14 @@ class ViewHandler(JupyterHandler, abc.ABC):
     def passes_gate(self, *, websocket: bool) -> bool:
         """Whether the request comes from the application's own pages."""
 
-    def instead_of(self, admitted: Admitted, status: int, location: str) -> Page | None:  # noqa: ARG002
-        """A page to show in place of the application's answer, if it cannot be meant."""
-        return None
+    def instead_of(self, admitted: Admitted, status: int, location: str) -> Page | None:
+        """A page to show in place of the application's answer, if that must not pass."""
+        shown = self.request.method == "GET" and gate.is_page(self.request.headers)
+        if not shown or status not in _REDIRECTS or not location:
+            return None
+        if headers.stays(location, self.request.path, admitted.manner):
+            return None
+        return pages.elsewhere(location)
 
     # -- the life of a request ----------------------------------------------------------------
 
@@ -96,12 +106,7 @@ class ViewHandler(JupyterHandler, abc.ABC):
             if not self._is_websocket:
                 self._start(decision)
             return
-        if isinstance(decision, Page):
-            self._compose(decision)
-        else:
-            self.set_status(decision.status)
-            self._add_headers(decision.headers)
-        await self.finish()
+        await self._give(decision)
 
     @override
     async def data_received(self, chunk: bytes) -> None:
@@ -143,7 +148,8 @@ class ViewHandler(JupyterHandler, abc.ABC):
         if not self.passes_gate(websocket=self._is_websocket):
             return pages.refused("It comes from another site than the application's own pages.")
         # While a connection is restored the engine lets streams wait: only a person is told so.
-        waits = upstream.state == State.RECONNECTING and not gate.is_page(asked)
+        told = gate.is_page(asked) or gate.is_look(asked)
+        waits = upstream.state == State.RECONNECTING and not told
         if upstream.bound is None or not (upstream.state == State.OPEN or waits):
             return pages.down(upstream)
         return admitted
@@ -183,13 +189,14 @@ class ViewHandler(JupyterHandler, abc.ABC):
         client = self.views.client
         async with await client.request(address, method, target, sent, body) as answer:
             location = headers.location(answer.location, admitted.upstream)
-            page = self.instead_of(admitted, answer.status, location)
-            if page is not None:
-                self._compose(page)
-                await self.finish()
+            passed = headers.for_browser(answer.headers, admitted.upstream, admitted.manner)
+            instead = self._looked(pages.CAN_GO) or self.instead_of(
+                admitted, answer.status, location
+            )
+            if instead is not None:
+                await self._give(instead, _cookies_of(passed))
                 return
             self.set_status(answer.status, answer.reason)
-            passed = headers.for_browser(answer.headers, admitted.upstream, admitted.manner)
             self._add_headers(passed)
             self._connection.stream.set_nodelay(True)
             await copy(answer.chunks(), self)
@@ -215,12 +222,11 @@ class ViewHandler(JupyterHandler, abc.ABC):
             return
         known = await self.views.upstreams.refresh(upstream.app_id)
         if known is None or known.gone:
-            self._compose(pages.nothing_here())
+            await self._give(pages.nothing_here())
         elif known.state == State.OPEN:
-            self._compose(pages.unanswered(known))
+            await self._give(pages.unanswered(known))
         else:
-            self._compose(pages.down(known))
-        await self.finish()
+            await self._give(pages.down(known))
 
     def _cut(self, why: str) -> None:
         """End the browser's connection, so that it does not take a part for the whole."""
@@ -240,6 +246,24 @@ class ViewHandler(JupyterHandler, abc.ABC):
     def page_headers(self) -> Iterable[Header]:
         """Headers for our own pages in this view."""
         return self.admitted.manner.extra if self.admitted is not None else ()
+
+    async def _give(self, answer: Page | Reply, more: Iterable[Header] = ()) -> None:
+        """Finish with an answer of ours, and `more` headers."""
+        if isinstance(answer, Page) and answer.waits:
+            answer = self._looked(pages.STILL_WAITING) or answer
+        if isinstance(answer, Page):
+            self._compose(answer)
+        else:
+            self.set_status(answer.status)
+            self._add_headers(answer.headers)
+        self._add_headers(more)
+        await self.finish()
+
+    def _looked(self, status: int) -> Reply | None:
+        """What to tell a waiting page, if this is one that looks whether it can go."""
+        if not gate.is_look(self.request.headers):
+            return None
+        return Reply(status, (("Cache-Control", "no-store"), *self.page_headers()))
 
     def _compose(self, page: Page) -> None:
         """Make a page of ours the answer; in plain text for what did not ask for HTML."""

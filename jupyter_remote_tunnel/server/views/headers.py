@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote_plus, urljoin, urlsplit, urlunsplit
 
 from . import cookies
 from .upstream import Upstream
@@ -47,6 +47,7 @@ _NOT_FOR_BROWSER = frozenset(
         "report-to",
         "reporting-endpoints",
         "referrer-policy",  # ours is stricter
+        "x-frame-options",  # ours says who may frame it
         "set-cookie2",
     }
 )
@@ -79,7 +80,6 @@ class Manner:
     :param prefix: the path under which all of the application lies, ends with "/".
     :param jar: whose cookies the browser sends here: "none" (they are Jupyter's, drop them all),
         "own" (the application's), "framed" (the application's, in a frame of another site).
-    :param gate_cookie: the name of our own cookie.
     :param token: Jupyter's own token, or "".
     :param extra: headers added to each response.
     """
@@ -87,13 +87,8 @@ class Manner:
     origin: str
     prefix: str
     jar: Literal["none", "own", "framed"]
-    gate_cookie: str
     token: str
     extra: tuple[Header, ...]
-
-    def reserved(self, name: str) -> bool:
-        """Whether a cookie of this name is not the application's."""
-        return name == self.gate_cookie or cookies.is_jupyters(name)
 
     @property
     def sandboxed(self) -> bool:
@@ -122,13 +117,13 @@ def _request_value(key: str, value: str, upstream: Upstream, manner: Manner) -> 
         case "referer":
             return _referer(value, upstream, manner)
         case "cookie":
-            return "" if manner.sandboxed else cookies.for_remote(value, manner.reserved)
+            return "" if manner.sandboxed else cookies.for_remote(value)
         case "authorization":
-            # Under an origin of its own it is the application's, unless a script sent Jupyter's.
-            jupyters = manner.sandboxed or (manner.token and manner.token in value)
+            # At an origin of its own it is the application's, unless somebody gave it Jupyter's.
+            jupyters = manner.sandboxed or manner.token in value.split()
             return "" if jupyters else value
         case "x-xsrftoken":
-            # Without its cookie, which stays here, it could only be Jupyter's.
+            # Goes with the cookie `_xsrf`: the application's where it has cookies, else Jupyter's.
             return "" if manner.sandboxed else value
     return value
 
@@ -163,10 +158,27 @@ def _response_value(key: str, value: str, upstream: Upstream, manner: Manner) ->
     """The value that goes on, None for none."""
     match key:
         case "set-cookie":
-            return cookies.for_browser(value, manner.reserved, framed=manner.jar == "framed")
+            return cookies.for_browser(value, framed=manner.jar == "framed")
         case "location":
             return location(value, upstream)
+        case "content-security-policy":
+            return _without_ancestors(value) or None
     return value
+
+
+def _without_ancestors(policies: str) -> str:
+    """Content security policies without their word on who may frame the page: it is JupyterLab,
+    which an application cannot know of. (A Jupyter wants to be framed by its own pages alone.)
+    """
+    kept = []
+    for policy in policies.split(","):
+        directives = (directive.strip() for directive in policy.split(";"))
+        others = [text for text in directives if not _ANCESTORS.match(text)]
+        kept.append("; ".join(filter(None, others)))
+    return ", ".join(filter(None, kept))
+
+
+_ANCESTORS = re.compile(r"frame-ancestors(\s|$)", re.IGNORECASE)
 
 
 def location(value: str, upstream: Upstream) -> str:
@@ -182,6 +194,25 @@ def location(value: str, upstream: Upstream) -> str:
     return urlunsplit(("", "", path, parts.query, parts.fragment))
 
 
+def stays(location: str, path: str, manner: Manner) -> bool:
+    """Whether a redirect at `path` leads to the application's own pages, for sure.
+
+    What browsers read in another way than we do (white space, backslashes, encoded dots) is not.
+    """
+    if not _READ_AS_WRITTEN.fullmatch(location) or "%2e" in location.lower():
+        return False
+    rest = location.removeprefix(manner.origin)
+    if rest.startswith("//") or _SCHEME.match(rest):
+        return False
+    if rest != location and rest[:1] not in ("", "/", "?", "#"):
+        return False
+    return urlsplit(urljoin(f"http://own{path}", rest or "/")).path.startswith(manner.prefix)
+
+
+_READ_AS_WRITTEN = re.compile(r"[!-\[\]-~\x80-\xff]*")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
 def target(uri: str, token: str) -> str:
     """The request target to send on: as it came, but without `?token=` if it is Jupyter's.
 
@@ -189,7 +220,9 @@ def target(uri: str, token: str) -> str:
     """
     path, mark, query = uri.partition("?")
     if token and mark:
-        query = "&".join(part for part in query.split("&") if part != f"token={token}")
+        query = "&".join(
+            part for part in query.split("&") if unquote_plus(part) != f"token={token}"
+        )
     joined = f"{path}?{query}" if query else path
     raw = joined.replace("#", "%23").encode("latin1")
     return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)

@@ -2,7 +2,8 @@
 
 It opens nothing by itself: behind Jupyter's login it makes a ticket or finds the capability, and
 redirects to the view. `?view=origin` or `?view=path` asks for one of them; without, it is the
-origin view where that is possible.
+origin view where that is possible. `?detour=…` comes from the origin view and goes back there, to
+the page that was asked for.
 """
 
 from http import HTTPStatus
@@ -13,9 +14,8 @@ from jupyter_server.base.handlers import JupyterHandler
 from tornado.web import HTTPError, authenticated
 from typing_extensions import override
 
-from ...model.address import Address
 from ...model.state import State
-from . import headers, logins, origin, pages, path
+from . import gate, headers, logins, origin, pages, path
 from .grants import Grant
 from .pages import Page
 from .relay import Unanswered
@@ -40,52 +40,64 @@ class OpenHandler(JupyterHandler):
         view = self.get_query_argument("view", "")
         if view not in ("", "origin", "path"):
             raise HTTPError(HTTPStatus.BAD_REQUEST, "view is origin or path")
-        # Lab and what it opens are strangers: neither can reach the other's window.
-        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
+        uri = self.views.grants.way_back(self.get_query_argument("detour", ""))
+        if uri is None:
+            # Lab and what it opens are strangers: neither can reach the other's window. (On a
+            # detour it is the application's own page that opens the other, from its frame.)
+            self.set_header("Cross-Origin-Opener-Policy", "same-origin")
         self.set_header("Cache-Control", "no-store")
         # Nor does the application learn which notebook is open there.
         self.set_header("Referrer-Policy", "no-referrer")
-        answer = await self._answer(app_id, view)
-        if isinstance(answer, Page):
+        answer = await self._answer(app_id, view, uri or "/")
+        if gate.is_look(self.request.headers):
+            waits = isinstance(answer, Page) and answer.waits
+            self.set_status(pages.STILL_WAITING if waits else pages.CAN_GO)
+        elif isinstance(answer, Page):
             self._compose(answer)
         else:
             self.redirect(answer, status=HTTPStatus.SEE_OTHER)
 
     head = get  # what a waiting page asks; a ticket that nobody takes expires
 
-    async def _answer(self, app_id: str, view: str) -> Page | str:
-        """A page, or the URL to go to."""
+    async def _answer(self, app_id: str, view: str, uri: str) -> Page | str:
+        """A page, or the URL to go to; `uri` is the page of the application in the origin view."""
         upstream = self.views.upstreams.get(app_id)
         if upstream is None or upstream.gone:
             return pages.unknown(app_id)
-        if upstream.state != State.OPEN or upstream.bound is None:
-            return pages.down(upstream)
         offered = self.views.offer(self.request)["origin"]
         if view == "path" or not (view or offered):
-            return await self._by_path(upstream, upstream.bound, origin_offered=offered)
+            return await self._by_path(upstream, origin_offered=offered)
         if not offered:
             return pages.not_offered((("Show it in a sandboxed page", "?view=path"),))
-        return self._by_origin(upstream)
+        if upstream.state != State.OPEN:
+            return pages.down(upstream)
+        return self._by_origin(upstream, uri)
 
-    def _by_origin(self, upstream: Upstream) -> str:
+    def _by_origin(self, upstream: Upstream, uri: str) -> str:
         label = self.views.labels.of(upstream)
         grant = Grant(logins.login_of(self), upstream.app_id, self._lab, label)
         ticket = self.views.grants.ticket(grant)
-        return origin.entrance(label, origin.port_of(self.request), ticket)
+        return origin.entrance(label, origin.port_of(self.request), ticket, uri)
 
-    async def _by_path(
-        self, upstream: Upstream, address: Address, *, origin_offered: bool
-    ) -> Page | str:
-        """Here, and not in the sandbox, a link to the other view works: so look first."""
+    async def _by_path(self, upstream: Upstream, *, origin_offered: bool) -> Page | str:
+        """Here, and not in the sandbox, a link to the other view works: so look first.
+
+        Whoever has to wait does it there: in a sandboxed frame a page of ours could not ask again
+        with Jupyter's cookies.
+        """
         login = logins.login_of(self)
         capability = self.views.grants.capability(login, upstream.app_id, self._lab)
         prefix = path.prefix_of(self.base_url, capability)
+        if upstream.state != State.OPEN or upstream.bound is None:
+            return prefix
         asked = [("Host", upstream.authority), ("Accept", "text/html")]
         try:
-            async with await self.views.client.request(address, "HEAD", prefix, asked) as answer:
+            async with await self.views.client.request(
+                upstream.bound, "HEAD", prefix, asked
+            ) as answer:
                 status, location = answer.status, headers.location(answer.location, upstream)
         except Unanswered:
-            return pages.unanswered(await self.views.upstreams.refresh(upstream.app_id) or upstream)
+            return prefix
         if not path.misses_prefix(prefix, prefix, status, location):
             return prefix
         links = (("Show it at an address of its own", "?view=origin"),) if origin_offered else ()

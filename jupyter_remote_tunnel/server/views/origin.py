@@ -1,9 +1,10 @@
 """The origin view: an application at `http://<label>.localhost:<port>/`.
 
-The way in: `open/<id>` redirects to `/.remote-tunnel/<ticket>` on that host, which sets a cookie
-and redirects to `/`. Without the cookie every request to every name has one answer. Root-absolute
-paths, the application's own cookies and its storage work as on a machine of its own, and its pages
-can do nothing to Jupyter's: browsers see another site.
+The way in: `open/<id>` redirects to `/.remote-tunnel/<ticket>/` on that host, which sets a cookie
+and redirects to `/`. Without the cookie every request to every name has one answer, but for what a
+framed page opens in a tab: a frame's cookie is for the frame alone, so this request takes a detour
+by `open/<id>`. Root-absolute paths, the application's own cookies and its storage work as on a
+machine of its own, and its pages can do nothing to Jupyter's: browsers see another site.
 """
 
 import re
@@ -18,17 +19,17 @@ from typing_extensions import override
 from . import cookies, gate, pages
 from .grants import Grant
 from .handler import Admitted, Reply, ViewHandler
-from .headers import Manner
+from .headers import Header, Manner
 from .pages import Page
 from .ports import Loopback
 
 _LAB_HOSTS = ("localhost", "127.0.0.1")
-_ENTRANCE = re.compile(r"/\.remote-tunnel/([0-9a-f]{32})")
+_ENTRANCE = re.compile(r"/\.remote-tunnel/([0-9a-f]{32})(/.*)")
 
 
-def entrance(label: str, port: int, ticket: str) -> str:
-    """The URL that takes a ticket."""
-    return f"http://{label}.localhost:{port}/.remote-tunnel/{ticket}"
+def entrance(label: str, port: int, ticket: str, uri: str) -> str:
+    """The URL that takes a ticket and goes on to `uri` ("/path?query") of the application."""
+    return f"http://{label}.localhost:{port}/.remote-tunnel/{ticket}{uri}"
 
 
 def port_of(request: HTTPServerRequest) -> int:
@@ -55,9 +56,9 @@ def is_offered(request: HTTPServerRequest, loopback: Loopback) -> bool:
     return named and is_local(request) and loopback.owns(port_of(request))
 
 
-def cookie_name(port: int) -> str:
-    """Cookies do not tell ports apart; with the port, two servers do not displace each other's."""
-    return f"remote-tunnel-{port}"
+def _see_other(location: str, *more: Header) -> Reply:
+    fixed = (("Cache-Control", "no-store"), ("Referrer-Policy", "no-referrer"))
+    return Reply(HTTPStatus.SEE_OTHER, (("Location", location), *more, *fixed))
 
 
 class OriginHandler(ViewHandler):
@@ -69,13 +70,13 @@ class OriginHandler(ViewHandler):
     def admit(self) -> Admitted | Page | Reply:
         if not is_local(self.request):
             return pages.nothing_here()
-        entered = _ENTRANCE.fullmatch(self.request.path)
+        entered = _ENTRANCE.fullmatch(self.request.uri or "")
         if entered:
-            return self._enter(entered[1])
+            return self._enter(*entered.groups())
         grant = self.views.grants.session(self._cookies(), self._label)
         upstream = self.views.upstream_of(grant)
         if grant is None or upstream is None:
-            return pages.nothing_here()
+            return self._detour() or pages.nothing_here()
         return Admitted(grant, upstream, self._manner(grant))
 
     @override
@@ -83,29 +84,33 @@ class OriginHandler(ViewHandler):
         method = self.request.method or ""
         return gate.admits_origin(method, self.request.headers, self._origin, websocket=websocket)
 
-    def _enter(self, ticket: str) -> Page | Reply:
+    def _detour(self) -> Reply | None:
+        """By Jupyter, where the user is logged in, to a ticket for what a framed page opens."""
+        asked, uri = self.request, self.request.uri or ""
+        if not (gate.is_own_link(asked.method or "", asked.headers) and uri.startswith("/")):
+            return None
+        grant = self.views.grants.framed_at(self._label)
+        if grant is None or self.views.upstream_of(grant) is None:
+            return None
+        detour = self.views.grants.detour(uri)
+        where = f"{grant.lab}{self.base_url}remote-tunnel/open/{grant.app_id}"
+        return _see_other(f"{where}?view=origin&detour={detour}")
+
+    def _enter(self, ticket: str, uri: str) -> Page | Reply:
         framed = gate.is_framed(self.request.headers)
         value = self.views.grants.enter(ticket, self._label, self._cookies(), framed=framed)
         if value is None:
             return pages.nothing_here()
         jar = "SameSite=None; Secure; Partitioned" if framed else "SameSite=Lax"
-        cookie = f"{cookie_name(port_of(self.request))}={value}; Path=/; HttpOnly; {jar}"
-        return Reply(
-            HTTPStatus.SEE_OTHER,
-            (
-                ("Location", "/"),
-                ("Set-Cookie", cookie),
-                ("Cache-Control", "no-store"),
-                ("Referrer-Policy", "no-referrer"),
-            ),
-        )
+        cookie = f"{cookies.of_view(port_of(self.request))}={value}; Path=/; HttpOnly; {jar}"
+        # Two slashes at its begin would be read as a host.
+        return _see_other(f"/.{uri}" if uri.startswith("//") else uri, ("Set-Cookie", cookie))
 
     def _manner(self, grant: Grant) -> Manner:
         return Manner(
             origin=self._origin,
             prefix="/",
             jar="framed" if grant.framed else "own",
-            gate_cookie=cookie_name(port_of(self.request)),
             token=self.views.token,
             extra=(
                 ("Content-Security-Policy", f"frame-ancestors 'self' {grant.lab}"),
@@ -115,7 +120,7 @@ class OriginHandler(ViewHandler):
 
     def _cookies(self) -> list[str]:
         sent = "; ".join(self.request.headers.get_list("Cookie"))
-        return cookies.values(sent, cookie_name(port_of(self.request)))
+        return cookies.values(sent, cookies.of_view(port_of(self.request)))
 
     @property
     def _label(self) -> str:

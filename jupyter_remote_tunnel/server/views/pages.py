@@ -8,22 +8,27 @@ again and reloads when something else answers; that works in a sandboxed frame, 
 import secrets
 from dataclasses import dataclass
 from html import escape
+from http import HTTPStatus
 
 from ...model.address import TcpAddress
 from ...model.state import State
 from ...model.text import plain
+from .gate import LOOK
 from .headers import Header
 from .upstream import Upstream
 
 MARK = "Remote-Tunnel-Page"
-"""The header by which the script knows a page of ours."""
+"""The header by which a page of ours is known."""
+STILL_WAITING = HTTPStatus.ACCEPTED.value
+CAN_GO = HTTPStatus.NO_CONTENT.value
+"""What a page that waits is answered when it looks."""
 
 
 @dataclass(frozen=True)
 class Page:
     """A page: HTTP status, a heading, paragraphs, literal text to copy, links (text, URL).
 
-    `waits`: it reloads by itself once the application is there.
+    `waits`: it reloads by itself once the application is there; `goes`: it goes to this URL.
     """
 
     status: int
@@ -32,6 +37,7 @@ class Page:
     code: str = ""
     links: tuple[tuple[str, str], ...] = ()
     waits: bool = False
+    goes: str = ""
 
     def as_text(self) -> str:
         """For programs, which have not asked for HTML."""
@@ -50,15 +56,19 @@ class Page:
         if self.waits:
             parts.append('<p role="status">This page reloads by itself.</p>')
             parts.append(f'<script nonce="{nonce}">{_SCRIPT}</script>')
+        refresh = f'<meta http-equiv="refresh" content="0; url={escape(self.goes)}">'
         document = _DOCUMENT.format(
-            title=escape(self.heading), nonce=nonce, style=_STYLE, body="\n".join(parts)
+            title=escape(self.heading),
+            refresh=refresh if self.goes else "",
+            nonce=nonce,
+            style=_STYLE,
+            body="\n".join(parts),
         )
         policy = _POLICY.format(nonce=nonce)
         return document, [
             ("Content-Security-Policy", policy),
             ("Referrer-Policy", "no-referrer"),
             (MARK, str(self.status)),
-            ("Access-Control-Expose-Headers", MARK),  # in a sandbox we are another origin
         ]
 
 
@@ -121,6 +131,17 @@ def without_prefix(upstream: Upstream, prefix: str, links: tuple[tuple[str, str]
     )
 
 
+def elsewhere(location: str) -> Page:
+    """A redirect out of the application, as a page of the application.
+
+    JupyterLab asks for the page in a frame, and what that request is redirected to would be asked
+    in JupyterLab's name, with Jupyter's cookies: a redirect to `/logout` would log the user out. A
+    page that goes there asks in its own.
+    """
+    links = ((plain(location, 500), location),)
+    return Page(200, "The application leads to another place", links=links, goes=location)
+
+
 def refused(why: str) -> Page:
     """The origin gate said no."""
     return Page(403, "This request is not allowed", (why,))
@@ -162,6 +183,7 @@ _DOCUMENT = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
+{refresh}
 <style nonce="{nonce}">{style}</style>
 </head>
 <body>
@@ -181,13 +203,14 @@ p, pre { overflow-wrap: anywhere; }
 pre { white-space: pre-wrap; padding: .6rem .8rem; border: 1px solid GrayText; }
 """
 
-# HEAD, so that nothing is loaded twice. `manual`: a redirect is an answer, and not followed.
+# HEAD, so that nothing is loaded twice. The answer to a look is no error, which would fill the
+# browser's console.
 _SCRIPT = f"""
 async function ask() {{
   try {{
-    const options = {{ method: "HEAD", cache: "no-store", redirect: "manual" }};
+    const options = {{ method: "HEAD", cache: "no-store", headers: {{ Accept: "{LOOK}" }} }};
     const answer = await fetch(location.href, options);
-    if (answer.status < 502 || !answer.headers.has("{MARK}")) return location.reload();
+    if (answer.status !== {STILL_WAITING}) return location.reload();
   }} catch {{ /* the server is away, too */ }}
   setTimeout(ask, 2000);
 }}

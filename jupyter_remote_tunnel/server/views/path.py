@@ -67,7 +67,6 @@ class PathHandler(ViewHandler):
             origin=f"{self.request.protocol}://{self.request.host.lower()}",
             prefix=prefix_of(self.base_url, capability),
             jar="none",
-            gate_cookie="",
             token=self.views.token,
             extra=self.page_headers(),
         )
@@ -84,7 +83,7 @@ class PathHandler(ViewHandler):
         prefix = admitted.manner.prefix
         if misses_prefix(prefix, self.request.path, status, location):
             return pages.without_prefix(admitted.upstream, prefix, ())
-        return None
+        return super().instead_of(admitted, status, location)
 
     @override
     def page_headers(self) -> tuple[Header, ...]:
