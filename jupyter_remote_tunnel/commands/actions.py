@@ -58,7 +58,7 @@ def opened(spec: TunnelSpec, tunnel: TunnelStatus, *, created: bool) -> Answer:
 
 async def list_tunnels(engines: Engines, parsed: Parsed) -> Answer:
     """`list`: data is {"tunnels": [status, …]} of all engines."""
-    tunnels = [entry[1] for entry in await engines.tunnels()]
+    tunnels = [entry.tunnel for entry in await engines.tunnels()]
     none = f"No tunnels. Open one: {parsed.prog} open user@host:5006"
     lines = (*problem_lines(tunnels), *source_lines(tunnels)) if tunnels else (none,)
     return Answer({"tunnels": [t.as_dict() for t in tunnels]}, lines, tunnel_table(tunnels))
@@ -75,7 +75,7 @@ async def close(engines: Engines, parsed: Parsed) -> Answer:
     found = (
         await engines.tunnels() if everything else [await engines.tunnel(name) for name in names]
     )
-    closed = [await client.close_tunnel(tunnel.id, drain) for client, tunnel in found]
+    closed = [await entry.client.close_tunnel(entry.tunnel.id, drain) for entry in found]
     lines = [f"{plain(tunnel.name)} is closed." for tunnel in closed]
     return Answer(
         {"tunnels": [tunnel.as_dict() for tunnel in closed]}, tuple(lines or ["No tunnels."])
@@ -84,7 +84,7 @@ async def close(engines: Engines, parsed: Parsed) -> Answer:
 
 async def restart(engines: Engines, parsed: Parsed) -> Answer:
     """`restart`: data is the tunnel's status."""
-    client, tunnel = await engines.tunnel(parsed.options["tunnel"])
+    tunnel, client, _ = await engines.tunnel(parsed.options["tunnel"])
     restarted = await client.restart_tunnel(tunnel.id)
     lines = (f"{plain(restarted.name)} is {restarted.state}.", *tunnel_lines(restarted))
     return Answer(restarted.as_dict(), lines)
@@ -92,8 +92,7 @@ async def restart(engines: Engines, parsed: Parsed) -> Answer:
 
 async def url(engines: Engines, parsed: Parsed) -> Answer:
     """`url`: data is {"url": "http://127.0.0.1:5006"}."""
-    _, tunnel = await engines.tunnel(parsed.options["tunnel"])
-    found = url_of(tunnel)
+    found = url_of((await engines.tunnel(parsed.options["tunnel"])).tunnel)
     return Answer({"url": found}, (found,))
 
 
@@ -133,8 +132,7 @@ async def hosts(engines: Engines, _: Parsed) -> Answer:
     """`hosts`: data is {"hosts": [{"host", "tunnels": [id, …]}, …]} of all engines."""
     by_host: dict[str, list[TunnelStatus]] = {}
     for entry in await engines.tunnels():
-        tunnel = entry[1]
-        by_host.setdefault(tunnel.host, []).append(tunnel)
+        by_host.setdefault(entry.tunnel.host, []).append(entry.tunnel)
     rows = [
         (plain(host), " → ".join(map(plain, found[0].route)), str(len(found)))
         for host, found in by_host.items()
@@ -147,10 +145,15 @@ async def hosts(engines: Engines, _: Parsed) -> Answer:
 
 
 async def apps_list(engines: Engines, parsed: Parsed) -> Answer:
-    """`apps list`: data is {"apps": [application, …]}, as `GET …/api/apps` lists them."""
-    url = _server_url(engines)
-    client = await engines.one()
-    apps = [app for tunnel in await client.list_tunnels() for app in applications(tunnel, url)]
+    """`apps list`: data is {"apps": [application, …]}, as `GET …/api/apps` lists them, of all
+    engines that a Jupyter server holds.
+    """
+    apps = [
+        app
+        for tunnel, _, engine in await engines.tunnels()
+        if engine.url
+        for app in applications(tunnel, engine.url)
+    ]
     rows = (
         tuple(map(plain, (app.name, app.host, app.destination, app.state, app.url))) for app in apps
     )

@@ -7,7 +7,7 @@ looks for it in every engine of the user.
 import contextlib
 from importlib.util import find_spec
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from ..engine.announce import Announcement
 from ..engine.client import EngineClient
@@ -19,6 +19,14 @@ from ..model.text import plain
 
 # What a kernel's environment may lack, where the package came with --no-deps.
 _ENGINE_NEEDS = ("asyncssh", "msgspec")
+
+
+class Found(NamedTuple):
+    """A tunnel, and whom to ask about it."""
+
+    tunnel: TunnelStatus
+    client: EngineClient
+    engine: Announcement
 
 
 class Engines:
@@ -72,25 +80,24 @@ class Engines:
             engine = await _start()
         return await self._client(engine)
 
-    async def tunnels(self, *, wake: bool = False) -> list[tuple[EngineClient, TunnelStatus]]:
-        """Every tunnel of every engine (or of the one that `--server` names), with its engine.
+    async def tunnels(self, *, wake: bool = False) -> list[Found]:
+        """Every tunnel of every engine, or of the one that `--server` names.
 
         :param wake: ask the engines too whose process does not run. It has no tunnels, unless it
             died an instant ago, and asking starts it.
         """
-        engines = list_engines() if self._server is None else [self.find()]
-        found: list[tuple[EngineClient, TunnelStatus]] = []
-        for engine in engines:
+        found: list[Found] = []
+        for engine in list_engines() if self._server is None else [self.find()]:
             if engine.engine_pid is None and not wake:
                 continue
             # An engine that ends while we look has no tunnels any more.
             with contextlib.suppress(Fatal, Transient):
                 client = await self._client(engine)
-                found += [(client, tunnel) for tunnel in await client.list_tunnels()]
+                found += [Found(tunnel, client, engine) for tunnel in await client.list_tunnels()]
         return found
 
-    async def tunnel(self, name: str) -> tuple[EngineClient, TunnelStatus]:
-        """The tunnel of that name or id, and its engine.
+    async def tunnel(self, name: str) -> Found:
+        """The tunnel of that name or id.
 
         :raises Fatal: `not_found`.
         :raises BadInput: `ambiguous`, several engines have one of that name.
@@ -98,14 +105,14 @@ class Engines:
         everything = await self.tunnels()
         found = _named(everything, name) or _named(await self.tunnels(wake=True), name)
         if not found:
-            names = ", ".join(plain(tunnel.name) for _, tunnel in everything)
+            names = ", ".join(plain(entry.tunnel.name) for entry in everything)
             raise Fatal(
                 f"There is no tunnel {plain(name)}.",
                 code="not_found",
                 hint=f"There are: {names}." if names else "No tunnel is open.",
             )
         if len(found) > 1:
-            ids = ", ".join(tunnel.id for _, tunnel in found)
+            ids = ", ".join(entry.tunnel.id for entry in found)
             raise BadInput(
                 f"Several engines have a tunnel {plain(name)}.",
                 code="ambiguous",
@@ -121,10 +128,8 @@ class Engines:
         return client
 
 
-def _named(
-    tunnels: list[tuple[EngineClient, TunnelStatus]], name: str
-) -> list[tuple[EngineClient, TunnelStatus]]:
-    return [entry for entry in tunnels if name in (entry[1].id, entry[1].name)]
+def _named(tunnels: list[Found], name: str) -> list[Found]:
+    return [entry for entry in tunnels if name in (entry.tunnel.id, entry.tunnel.name)]
 
 
 async def _start() -> Announcement:
