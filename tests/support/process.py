@@ -45,8 +45,11 @@ def program(name: str) -> str:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without Jupyter's, ssh-agent's and pytest's own, marked."""
-    unwanted = ("JUPYTER", "JPY_", "IPYTHON", "SSH_", "PYTEST_", "XDG_")
+    """This process's environment without Jupyter's, ssh-agent's and pytest's own, marked.
+
+    Nor with that of an activated virtual environment, whose packages IPython takes into any other.
+    """
+    unwanted = ("JUPYTER", "JPY_", "IPYTHON", "SSH_", "PYTEST_", "XDG_", "VIRTUAL_ENV")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
     return {**kept, MARK: MARK_VALUE, **(extra or {})}
 
