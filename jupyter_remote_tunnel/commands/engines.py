@@ -69,16 +69,27 @@ class Engines:
     async def one(self, *, start: bool = False) -> EngineClient:
         """A client of the engine that is meant.
 
-        :param start: where none is running, start one that lives as long as it has tunnels.
+        :param start: where none is running, start one that lives as long as it is needed.
         :raises RemoteTunnelError: as `find`, or it does not answer.
         """
+        if not start:
+            return await self._client(self.find())
+        engine = await self._found_or_started()
         try:
-            engine = self.find()
-        except Fatal as error:
-            if not start or error.code != "engine_unavailable":
+            return await self._client(engine)
+        except Fatal:
+            if engine.path.exists():
                 raise
-            engine = await _start()
-        return await self._client(engine)
+        # A background engine whose last tunnel has gone ended before we spoke to it.
+        return await self._client(await self._found_or_started())
+
+    async def _found_or_started(self) -> Announcement:
+        try:
+            return self.find()
+        except Fatal as error:
+            if error.code != "engine_unavailable":
+                raise
+            return await _start()
 
     async def tunnels(self, *, wake: bool = False) -> list[Found]:
         """Every tunnel of every engine, or of the one that `--server` names.

@@ -1,9 +1,9 @@
 """The holder for `jupyter tunnel open` where no Jupyter server runs: a process of its own.
 
 `start_background` starts it, or finds the one that somebody else has just started. It lives while
-it has tunnels: it ends, and takes everything with it, `LINGER` seconds after the last one is gone,
-or if none is opened in the first `FIRST_TUNNEL` seconds, or on SIGTERM. Its log stands beside its
-announcement; it stays there if the engine was given up.
+it has tunnels or clients: it ends, and takes everything with it, `LINGER` seconds after the last
+one is gone, or if nobody comes in the first `FIRST_CLIENT` seconds, or on SIGTERM. Its log stands
+beside its announcement; it stays there if the engine was given up.
 
     python -m jupyter_remote_tunnel.engine.background
 
@@ -17,7 +17,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from .peer import require_unix
 if sys.platform != "win32":
     import fcntl
 
-FIRST_TUNNEL = 60.0
+FIRST_CLIENT = 60.0
 LINGER = 1.0
 
 
@@ -123,20 +123,18 @@ def _replace(descriptor: int, path: Path, flags: int) -> None:
 
 
 class _Background:
-    """Holds an engine until it has no tunnels."""
+    """Holds an engine until nobody needs it."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._over = asyncio.Event()
-        self._holder = Holder(
-            settings, kind="background", on_news=self._hear, on_wanted=self._count
-        )
+        self._holder = Holder(settings, kind="background", on_news=self._hear, on_use=self._wait)
 
     async def run(self) -> bool:
         """Run to the end; whether the engine was given up."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._over.set)
-        self._end_in(FIRST_TUNNEL)
+        self._end_in(FIRST_CLIENT)
         try:
             await self._holder.open()
         except RemoteTunnelError as error:
@@ -152,9 +150,9 @@ class _Background:
     def _end_in(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._over.set)
 
-    def _count(self, wanted: Sequence[dict[str, Any]]) -> None:
+    def _wait(self, in_use: bool) -> None:
         self._timer.cancel()
-        if not wanted:
+        if not in_use:
             self._end_in(LINGER)
 
     def _hear(self, news: News) -> None:

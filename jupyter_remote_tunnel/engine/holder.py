@@ -18,7 +18,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -88,7 +88,7 @@ class Holder:
         saved: SavedSet | None = None,
         restore: bool = False,
         on_news: Callable[[News], None] | None = None,
-        on_wanted: Callable[[Sequence[dict[str, Any]]], None] | None = None,
+        on_use: Callable[[bool], None] | None = None,
         log: int | None = None,
         ping_every: float = 2.0,
         silent_after: float = 10.0,
@@ -98,7 +98,9 @@ class Holder:
         :param root_dir: of the Jupyter server, for the announcement; so is `url` (without token).
         :param saved: where the wanted set is kept; None keeps it in memory only.
         :param restore: open what the saved set holds.
-        :param on_news: called on the loop; so is `on_wanted`, with `wanted` after a change of it.
+        :param on_news: called on the loop.
+        :param on_use: called on the loop with whether the engine has tunnels or clients, after a
+            change of that.
         :param log: a descriptor for the engine's log; None is our standard error.
         :param ping_every: seconds between pings.
         :param silent_after: seconds without an answer after which an engine is ended.
@@ -112,7 +114,9 @@ class Holder:
         self._saver = Saver(saved, self._tell) if saved is not None else None
         self._restore = restore
         self._on_news = on_news
-        self._on_wanted = on_wanted
+        self._on_use = on_use
+        self._in_use = False
+        self._clients = 0
         self._process: EngineProcess | None = None
         self._log = log
         self._ping_every = ping_every
@@ -294,16 +298,26 @@ class Holder:
             self._process = None
             await process.end()
             self._announce(None)
+            self._clients = 0
+            self._tell_use()
 
     def _hear(self, event: "Event") -> None:
-        # A new engine says first what it has: most often what it was given.
-        if event.name != "wanted" or event.data["tunnels"] == self.wanted or self._task is None:
+        if self._task is None:
             return
-        self.wanted = event.data["tunnels"]
-        if self._saver is not None:
-            self._saver.put(self.wanted)
-        if self._on_wanted is not None:
-            self._on_wanted(self.wanted)
+        if event.name == "clients":
+            self._clients = event.data["count"]
+        # A new engine says first what it has: most often what it was given.
+        elif event.name == "wanted" and event.data["tunnels"] != self.wanted:
+            self.wanted = event.data["tunnels"]
+            if self._saver is not None:
+                self._saver.put(self.wanted)
+        self._tell_use()
+
+    def _tell_use(self) -> None:
+        in_use = bool(self.wanted) or self._clients > 0
+        if in_use != self._in_use and self._on_use is not None:
+            self._on_use(in_use)
+        self._in_use = in_use
 
     def _give_up(self, reason: RemoteTunnelError) -> None:
         self._given_up = Fatal(

@@ -165,6 +165,13 @@ class Restore:
     tunnels: tuple[WantedTunnel, ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class ClientCount:
+    """How many clients the engine has beside its holder."""
+
+    count: int
+
+
 class Method(NamedTuple):
     """The dataclasses of a method's params and result."""
 
@@ -186,9 +193,11 @@ METHODS: dict[str, Method] = {
     "holder.restore": Method(Restore, TunnelList),
 }
 
-# What the engine says unasked. `wanted` goes to the holder alone, as it holds whole requests.
+# What the engine says unasked. `wanted` (which holds whole requests) and `clients` are for the
+# holder alone.
 EVENTS: dict[str, type[Any]] = {
     "tunnel": TunnelStatus,
     "removed": NamedTunnel,
     "wanted": Restore,
+    "clients": ClientCount,
 }

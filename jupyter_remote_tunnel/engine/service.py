@@ -63,10 +63,12 @@ class Service:
         self._subscribers.add(subscriber)
         if subscriber.client == "holder":
             subscriber.event("wanted", {"tunnels": self._wanted()}, "")
+        self._tell_clients()
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Send it nothing more."""
         self._subscribers.discard(subscriber)
+        self._tell_clients()
 
     async def call(self, method: str, params: Any, client: Client) -> dict[str, Any]:
         """Do what is asked.
@@ -185,9 +187,16 @@ class Service:
         if wanted == self._wanted_told:
             return
         self._wanted_told = wanted
+        self._tell_holder("wanted", {"tunnels": wanted})
+
+    def _tell_clients(self) -> None:
+        count = sum(subscriber.client != "holder" for subscriber in self._subscribers)
+        self._tell_holder("clients", {"count": count})
+
+    def _tell_holder(self, name: str, data: dict[str, Any]) -> None:
         for subscriber in self._subscribers:
             if subscriber.client == "holder":
-                subscriber.event("wanted", {"tunnels": wanted}, "")
+                subscriber.event(name, data, "")
 
     def _wanted(self) -> list[dict[str, Any]]:
         return [

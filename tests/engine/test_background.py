@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from jupyter_remote_tunnel.engine.announce import Announcement
-from jupyter_remote_tunnel.engine.background import start_background
+from jupyter_remote_tunnel.engine.background import LINGER, start_background
 from jupyter_remote_tunnel.engine.client import EngineClient
 from jupyter_remote_tunnel.engine.discovery import find_engine, list_engines
 from jupyter_remote_tunnel.model.errors import Fatal
@@ -54,9 +54,33 @@ async def test_it_ends_when_the_last_tunnel_is_gone(
     assert [tunnel.id for tunnel in await client.list_tunnels()] == [second.id]
     assert all(process.is_running() for process in processes)
     await client.close_tunnel(second.id)
-    await asyncio.to_thread(assert_gone, processes)
     await client.close()
+    await asyncio.to_thread(assert_gone, processes)
     assert folders.left() == []
+
+
+async def test_it_ends_when_nothing_could_be_opened(
+    background: Announcement, folders: Folders
+) -> None:
+    client = await EngineClient.connect(background.socket, "shell")
+    processes = [psutil.Process(background.holder_pid), psutil.Process(client.welcome.pid)]
+    with pytest.raises(Fatal, match="nowhere"):
+        await client.open_tunnel(TunnelRequest(host="gpu01", forwards=("-L /nowhere/x:h:1",)))
+    await client.close()
+    await asyncio.to_thread(assert_gone, processes)
+    assert folders.left() == []
+
+
+async def test_it_stays_for_who_is_about_to_open_a_tunnel(background: Announcement) -> None:
+    client = await EngineClient.connect(background.socket, "shell")
+    request = TunnelRequest(host="gpu01", forwards=("-L 0:localhost:9",))
+    tunnel, _ = await client.open_tunnel(request)
+    await client.close_tunnel(tunnel.id)
+    await asyncio.sleep(2 * LINGER)  # that something does not happen has no event
+    tunnel, created = await client.open_tunnel(request)
+    assert created
+    await client.close_tunnel(tunnel.id)
+    await client.close()
 
 
 async def test_sigterm_ends_it_with_its_tunnels(background: Announcement, folders: Folders) -> None:
