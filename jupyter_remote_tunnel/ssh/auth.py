@@ -5,12 +5,15 @@ asking anybody.
 taken, so that a refusal can say what to do."""
 
 import base64
-from collections.abc import AsyncGenerator
+import stat
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from pathlib import Path
 
 import asyncssh
 
 from ..model.errors import Fatal, NeedsUser, RemoteTunnelError
+from .files import Files, exists, is_file
 from .hop import Hop
 
 _OPENSSH_MAGIC = b"openssh-key-v1\0"
@@ -20,8 +23,9 @@ _LARGEST_KEY_FILE = 1 << 20
 class Login:
     """One attempt to log in to a hop. `close` when the attempt is over, whatever became of it."""
 
-    def __init__(self, hop: Hop) -> None:
+    def __init__(self, hop: Hop, files: Files) -> None:
         self._hop = hop
+        self._files = files
         self._agent: asyncssh.SSHAgentClient | None = None
         self._agent_fault = ""
         self._offered: list[bytes] = []
@@ -51,7 +55,7 @@ class Login:
 
     async def _all_keys(self) -> AsyncGenerator[asyncssh.SSHKeyPair, None]:
         """Agent keys that the configuration names, other agent keys, then the identity files."""
-        named = {data for path in self._hop.identities if (data := _public_data(path))}
+        named = {await self._files.look_at(path, _public_data) for path in self._hop.identities}
         from_agent = await self._agent_keys()
         for key in from_agent:
             if key.public_data in named:
@@ -60,12 +64,14 @@ class Login:
             for key in from_agent:
                 yield key
         for path in self._hop.identities:
-            for key in self._load(path):
+            for key in await self._load(path):
                 yield key
 
     async def _agent_keys(self) -> list[asyncssh.SSHKeyPair]:
         if self._hop.agent is None:
             return []
+        # To connect to a socket on a drive that is gone would hold up the loop.
+        await self._files.look_at(self._hop.agent, exists)
         try:
             self._agent = await asyncssh.connect_agent(self._hop.agent)
             return list(await self._agent.get_keys())
@@ -73,16 +79,14 @@ class Login:
             self._agent_fault = str(error)
             return []
 
-    def _load(self, path: str) -> list[asyncssh.SSHKeyPair]:
+    async def _load(self, path: str) -> list[asyncssh.SSHKeyPair]:
         """The key of a file, with its certificates. One that is not there, or cannot be read, is
         passed over."""
-        if not Path(path).is_file():
-            if Path(path).exists():  # a FIFO or a device would be read without end
-                self._unreadable.append(path)
-            return []
-        certificates = [name for name in self._hop.certificates if Path(name).is_file()]
+        certificates = [
+            name for name in self._hop.certificates if await self._files.look_at(name, is_file)
+        ]
         try:
-            return list(asyncssh.load_keypairs(path, None, certificates))
+            return await self._files.look_at(path, partial(_key_pairs, certificates=certificates))
         except asyncssh.KeyImportError as error:
             locked = str(error).startswith("Passphrase")
             (self._locked if locked else self._unreadable).append(path)
@@ -130,13 +134,28 @@ class Login:
         return f"Give the key to your agent: ssh-add {self._locked[0]} . " if self._locked else ""
 
 
+def _key_pairs(path: str, certificates: Sequence[str]) -> list[asyncssh.SSHKeyPair]:
+    """The key of a file with its certificates; none if there is no such file.
+
+    :raises asyncssh.KeyImportError: it holds no key, or one under a passphrase.
+    :raises OSError: it cannot be read.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except FileNotFoundError:
+        return []
+    if not stat.S_ISREG(mode):  # a FIFO or a device would be read without end
+        raise OSError("no regular file")
+    return list(asyncssh.load_keypairs(path, None, certificates))
+
+
 def _public_data(path: str) -> bytes | None:
     """The public half of an identity file: from the .pub beside it, or out of the file, which needs
     no passphrase."""
-    if not Path(path).is_file():
+    if not is_file(path):
         return None
     for candidate in (f"{path}.pub", path):
-        if not Path(candidate).is_file():
+        if not is_file(candidate):
             continue
         try:
             return asyncssh.read_public_key(candidate).public_data

@@ -6,22 +6,28 @@ this machine what was typed is all there is, with ssh's defaults. What `ssh -G` 
 configuration file, but lossy: `expand` and `_paths` mend that."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import partial
 
 from ..model.address import check_host
 from ..model.errors import BadInput, Fatal
 from ..model.settings import EngineSettings
 from ..model.spec import AddressFamily, HostArgument, SshOptions, check_user, split_option
 from ..model.text import plain
+from .errors import file_error
 from .expand import Tokens, expand, home_directory, local_user
+from .files import Files, exists
 from .hop import Hop
 
 RESOLVE_TIMEOUT = 10.0
 """Seconds that `ssh -G` may take: a `Match exec` of the user runs in it."""
+
+_KILLED_WITHIN = 1.0
+"""Seconds until a process that was killed and still waits for a dead drive is left to itself."""
 
 MAX_HOPS = 16
 
@@ -38,6 +44,7 @@ async def resolve(host: str, options: SshOptions, settings: EngineSettings) -> t
     :param host: a host alias, a host name or an address, without user and port.
     :raises BadInput: the name cannot be a host's, or ssh cannot read its configuration.
     :raises Fatal: the route leads in a circle, or needs what is not supported.
+    :raises Transient: a file that the configuration names is on a drive that does not answer.
     """
     route = await _resolve(host, options, settings, behind=())
     return tuple(hop.at(number, len(route)) for number, hop in enumerate(route, start=1))
@@ -51,7 +58,7 @@ async def _resolve(
     if options.user is not None:
         check_user(options.user, options.user, 0)
     configuration = await _configuration(host, options, settings)
-    hop = make_hop(host, configuration, options, settings)
+    hop = await make_hop(host, configuration, options, settings)
     _refuse_circle(hop, behind)
     jump = _first(configuration, "proxyjump")
     if jump is None:
@@ -86,7 +93,7 @@ def _refuse_circle(hop: Hop, behind: tuple[Hop, ...]) -> None:
 async def _configuration(host: str, options: SshOptions, settings: EngineSettings) -> Configuration:
     """What ssh would use for a host. Algorithms stand in it only where they are not ssh's own
     defaults."""
-    ssh = shutil.which("ssh")
+    ssh = await Files().look_at("ssh", shutil.which)
     if ssh is None:
         return typed_configuration(host, options)
     words = options.words()
@@ -120,12 +127,15 @@ async def _ssh_g(command: list[str], host: str, environment: dict[str, str]) -> 
     except TimeoutError:
         raise BadInput(
             f"ssh took more than {RESOLVE_TIMEOUT:g} s to read its configuration for {host}.",
-            hint=f"Does a “Match exec” hang? Try: ssh -G {host}",
+            hint="Does a “Match exec” hang, or a network drive that it names a file of? "
+            f"Try: ssh -G {host}",
         ) from None
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_KILLED_WITHIN):
+                    await process.wait()
     if process.returncode != 0:
         raise BadInput(
             f"ssh cannot resolve {host}: {plain(complaint.decode(errors='replace'), 300)}",
@@ -170,14 +180,26 @@ def typed_configuration(host: str, options: SshOptions) -> Configuration:
     return found
 
 
-def make_hop(
+async def make_hop(
     alias: str, found: Configuration, options: SshOptions, settings: EngineSettings
 ) -> Hop:
     """The hop that a configuration describes.
 
     :raises BadInput: a value in it is none.
     :raises Fatal: it needs what is not supported.
+    :raises Transient: a file that it names is on a drive that does not answer.
     """
+    files = Files()
+    try:
+        async with asyncio.timeout(RESOLVE_TIMEOUT):
+            return await _make_hop(alias, found, options, settings, files)
+    except TimeoutError:
+        raise file_error(files.waiting_for or "A file", RESOLVE_TIMEOUT, alias) from None
+
+
+async def _make_hop(
+    alias: str, found: Configuration, options: SshOptions, settings: EngineSettings, files: Files
+) -> Hop:
     if _yes(found, "proxyusefdpass"):
         raise Fatal(f"“ProxyUseFdpass yes” for {alias} is not supported.", code="unsupported")
     host = _first(found, "hostname") or alias
@@ -192,7 +214,7 @@ def make_hop(
         check_user(user, user, 0)
         check_host(name or alias, name or alias, 0)
         proxy_command = expand(proxy_command, tokens, home=False)
-    _require_identities(options, tokens)
+    await _require_identities(options, tokens, files)
     interval = _number(found, "serveraliveinterval", 0)
     return Hop(
         alias=alias,
@@ -200,8 +222,8 @@ def make_hop(
         port=port,
         user=user,
         host_key_alias=name,
-        known_hosts=_paths(found, "userknownhostsfile", tokens)
-        + _paths(found, "globalknownhostsfile", tokens),
+        known_hosts=await _paths(found, "userknownhostsfile", tokens, files)
+        + await _paths(found, "globalknownhostsfile", tokens, files),
         revoked_host_keys=_path(found, "revokedhostkeys", tokens),
         identities=_files(found, "identityfile", tokens),
         certificates=_files(found, "certificatefile", tokens),
@@ -222,10 +244,10 @@ def make_hop(
     )
 
 
-def _require_identities(options: SshOptions, tokens: Tokens) -> None:
+async def _require_identities(options: SshOptions, tokens: Tokens, files: Files) -> None:
     """Refuse an identity that was typed and is not there: ssh would go on without it."""
     for typed in options.identities:
-        if not Path(expand(typed, tokens)).exists():
+        if not await files.look_at(expand(typed, tokens), exists):
             raise BadInput(f"The identity file {plain(typed)} does not exist.", hint="Look at -i.")
 
 
@@ -273,18 +295,25 @@ def _files(found: Configuration, key: str, tokens: Tokens) -> tuple[str, ...]:
     return tuple(expand(value, tokens) for value in found.get(key, []) if value != "none")
 
 
-def _paths(found: Configuration, key: str, tokens: Tokens) -> tuple[str, ...]:
+async def _paths(found: Configuration, key: str, tokens: Tokens, files: Files) -> tuple[str, ...]:
     """Several paths in one line. A path with spaces lost its quotes: what exists is taken to be
     meant."""
     words = (_first(found, key) or "").split(" ")
     paths: list[str] = []
     while words:
-        joined = (" ".join(words[:count]) for count in range(len(words), 1, -1))
-        taken = next((name for name in joined if Path(expand(name, tokens)).exists()), words[0])
-        if taken:
-            paths.append(expand(taken, tokens))
-        del words[: taken.count(" ") + 1]
-    return tuple(paths)
+        look = partial(_length, words=tuple(words), tokens=tokens)
+        count = await files.look_at(expand(words[0], tokens), look)
+        paths.append(expand(" ".join(words[:count]), tokens))
+        del words[:count]
+    return tuple(filter(None, paths))
+
+
+def _length(_first: str, words: Sequence[str], tokens: Tokens) -> int:
+    """How many of the words make the first path: as many as name a file that exists, or one."""
+    for count in range(len(words), 1, -1):
+        if exists(expand(" ".join(words[:count]), tokens)):
+            return count
+    return 1
 
 
 def _agent(found: Configuration, options: SshOptions, tokens: Tokens) -> str | None:

@@ -19,8 +19,17 @@ from ..model.errors import Fatal, RemoteTunnelError, Transient
 from ..model.text import plain
 from .auth import Login
 from .client import Client, options
-from .errors import again, channel_error, closed_error, connect_error, lost_error, timeout_error
+from .errors import (
+    again,
+    channel_error,
+    closed_error,
+    connect_error,
+    file_error,
+    lost_error,
+    timeout_error,
+)
 from .exec import ExecResult, Output
+from .files import Files
 from .flow import Flow
 from .hop import Hop
 from .host_keys import HostKeyJudge, KnownKeys
@@ -306,9 +315,20 @@ async def open_connection(hop: Hop, *, via: Connection | None) -> Connection:
     :raises Fatal: host_key_unknown, host_key_changed, host_key_revoked, auth_failed, unsupported.
     :raises NeedsUser: the host asks for a password or code, or the key for a passphrase.
     """
-    known = KnownKeys.of(hop)
+    files = Files()
+    try:
+        async with asyncio.timeout(hop.connect_timeout):
+            return await _open_connection(hop, via, files)
+    except TimeoutError:
+        if files.waiting_for is not None:
+            raise file_error(files.waiting_for, hop.connect_timeout, hop.place) from None
+        raise timeout_error(hop, "connect and log in to") from None
+
+
+async def _open_connection(hop: Hop, via: Connection | None, files: Files) -> Connection:
+    known = await KnownKeys.of(hop, files)
     judge = HostKeyJudge(hop, known)
-    login = Login(hop)
+    login = Login(hop, files)
     flow = Flow(below=via.flow if via else None)
     dialler = _dialler(hop, flow, via)
     lost: asyncio.Future[RemoteTunnelError] = asyncio.get_running_loop().create_future()
@@ -317,8 +337,9 @@ async def open_connection(hop: Hop, *, via: Connection | None) -> Connection:
         if not lost.done():
             lost.set_result(lost_error(error, hop))
 
-    try:
-        async with asyncio.timeout(hop.connect_timeout):
+    async with contextlib.AsyncExitStack() as undo:
+        undo.push_async_callback(dialler.close)
+        try:
             ssh = await asyncssh.connect(
                 hop.host,
                 hop.port,
@@ -328,28 +349,24 @@ async def open_connection(hop: Hop, *, via: Connection | None) -> Connection:
                 known_hosts=([], [], [entry.key for entry in known.revoked]),
                 **options(hop),
             )
-    except BaseException as error:
-        await dialler.close()
-        raise _login_error(error, hop, via, judge, login) from error
-    finally:
-        await login.close()
+        except Exception as error:
+            raise _login_error(error, hop, via, judge, login) from error
+        finally:
+            await login.close()
+        undo.pop_all()
     return Connection(hop, ssh, lost, dialler, flow)
 
 
 def _login_error(
-    error: BaseException, hop: Hop, via: Connection | None, judge: HostKeyJudge, login: Login
-) -> BaseException:
+    error: Exception, hop: Hop, via: Connection | None, judge: HostKeyJudge, login: Login
+) -> RemoteTunnelError:
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
         return judge.error(error.reason)
     if isinstance(error, asyncssh.PermissionDenied):
         return login.error()
     if via is not None and via.lost.done():
         return again(via.lost.result())
-    if isinstance(error, TimeoutError):
-        return timeout_error(hop, "connect and log in to")
-    if isinstance(error, Exception):
-        return connect_error(error, hop, via.hop if via else None)
-    return error
+    return connect_error(error, hop, via.hop if via else None)
 
 
 def _dialler(hop: Hop, flow: Flow, via: Connection | None) -> Dialler:

@@ -125,6 +125,18 @@ def timeout_error(hop: Hop, doing: str) -> Transient:
     )
 
 
+def file_error(file: str, seconds: float, place: str) -> Transient:
+    """A file of this machine could not be looked at in time; `place` is the host or hop that it was
+    needed for."""
+    return Transient(
+        f"{plain(file)} of this machine, which is needed for {place}, could not be read within "
+        f"{seconds:g} s.",
+        code="connect_timeout",
+        hint="Is it on a network drive that does not answer?",
+        hop=place,
+    )
+
+
 def lost_error(error: Exception | None, hop: Hop) -> Transient:
     """Why an open connection ended by itself."""
     reason = plain(error.reason if isinstance(error, asyncssh.Error) else str(error or ""))

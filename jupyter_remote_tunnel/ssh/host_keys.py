@@ -12,14 +12,17 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import asyncssh
 
 from ..model.errors import Fatal
 from ..model.text import plain
+from .files import Files, is_file
 from .hop import Hop
 
 _LARGEST_FILE = 16 << 20
@@ -62,28 +65,27 @@ class KnownKeys:
     revoked: list[KnownKey] = field(default_factory=list)
 
     @classmethod
-    def of(cls, hop: Hop) -> "KnownKeys":
+    async def of(cls, hop: Hop, files: Files) -> "KnownKeys":
         """Read the known_hosts files of a hop. A file that is missing holds nothing.
 
         :raises Fatal: unsupported, for a list of revoked keys that cannot be read.
         """
         known = cls()
-        for file in hop.known_hosts:
-            known._add(file, hop.known_as)
+        await known._add(hop.known_hosts, hop.known_as, files)
         if not (known.trusted or known.authorities) and hop.known_as.startswith("["):
             # As ssh: a host on another port may be known without its port.
-            for file in hop.known_hosts:
-                known._add(file, hop.host)
+            await known._add(hop.known_hosts, hop.host, files)
         if hop.revoked_host_keys is not None:
-            known.revoked += _revocation_list(hop.revoked_host_keys, hop)
+            read = partial(_revocation_list, place=hop.place)
+            known.revoked += await files.look_at(hop.revoked_host_keys, read)
         return known
 
-    def _add(self, file: str, name: str) -> None:
+    async def _add(self, paths: Sequence[str], name: str, files: Files) -> None:
         lists = {"": self.trusted, "@cert-authority": self.authorities, "@revoked": self.revoked}
-        for number, line in enumerate(_lines(file), start=1):
-            marker, names, key = _entry(line)
-            if key is not None and marker in lists and _matches(names, name.lower()):
-                lists[marker].append(KnownKey(key, file, number))
+        for path in paths:
+            for marker, key in await files.look_at(path, partial(_keys_of, name=name.lower())):
+                if marker in lists:
+                    lists[marker].append(key)
 
     def algorithms(self) -> list[str]:
         """The algorithms to ask of the host, those of known keys first so that it shows one of
@@ -105,28 +107,31 @@ def _certificate(algorithm: str) -> str:
     return algorithm.removesuffix("@openssh.com") + _CERTIFICATE_SUFFIX
 
 
-def _lines(file: str) -> Iterator[str]:
-    if not Path(file).is_file():
-        return  # a FIFO would never end; /dev/null is as good as empty
+def _keys_of(file: str, name: str) -> list[tuple[str, KnownKey]]:
+    """The keys that a known_hosts file holds for `name` (in lower case), with the markers of their
+    lines."""
+    if not is_file(file):
+        return []  # a FIFO would never end; /dev/null is as good as empty
     try:
         with Path(file).open("rb") as opened:
             content = opened.read(_LARGEST_FILE)
     except OSError:
-        return
-    for line in content.split(b"\n"):
-        yield line.decode(errors="surrogateescape").strip()
+        return []
+    found: list[tuple[str, KnownKey]] = []
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        marker, names, text = _entry(line.decode(errors="surrogateescape").strip())
+        if _matches(names, name) and (key := _read_key(text)) is not None:
+            found.append((marker, KnownKey(key, file, number)))
+    return found
 
 
-def _entry(line: str) -> tuple[str, str, asyncssh.SSHKey | None]:
-    """A line's marker, names and key; the key is None where the line holds none that can be
-    read."""
-    words = line.split(None, 2)
-    marker = words.pop(0) if words and words[0].startswith("@") else ""
-    if marker:
-        words = line.split(None, 3)[1:]
-    if len(words) < 3 or words[0].startswith("#"):
-        return marker, "", None
-    return marker, words[0], _read_key(f"{words[1]} {words[2]}")
+def _entry(line: str) -> tuple[str, str, str]:
+    """A line's marker, names and key, each of them "" where there is none."""
+    marker = line.split(None, 1)[0] if line.startswith("@") else ""
+    words = line.removeprefix(marker).split(None, 1)
+    if len(words) < 2 or line.startswith("#"):
+        return marker, "", ""
+    return marker, words[0], words[1]
 
 
 def _read_key(text: str) -> asyncssh.SSHKey | None:
@@ -169,31 +174,31 @@ def _matches_hash(names: str, name: str) -> bool:
     return hmac.compare_digest(hmac.digest(salt, name.encode(), hashlib.sha1), digest)
 
 
-def _unreadable(file: str, reason: str | None, hop: Hop) -> Fatal:
+def _unreadable(file: str, reason: str | None, place: str) -> Fatal:
     return Fatal(
         f"The revoked host keys {file} cannot be read: {reason}.",
         code="unsupported",
         hint="No host is trusted without them. Mend RevokedHostKeys in your ssh configuration.",
-        hop=hop.place,
+        hop=place,
     )
 
 
-def _revocation_list(file: str, hop: Hop) -> list[KnownKey]:
+def _revocation_list(file: str, place: str) -> list[KnownKey]:
     """A RevokedHostKeys file: public keys, one a line."""
     if file == os.devnull:
         return []
-    if Path(file).exists() and not Path(file).is_file():
-        raise _unreadable(file, "it is no regular file", hop)
     try:
+        if not stat.S_ISREG(Path(file).stat().st_mode):
+            raise _unreadable(file, "it is no regular file", place)
         content = Path(file).read_bytes()
     except OSError as error:
-        raise _unreadable(file, error.strerror, hop) from error
+        raise _unreadable(file, error.strerror, place) from error
     if content.startswith(_BINARY_REVOCATION_LIST):
         raise Fatal(
             f"The revoked host keys {file} are a binary list, which is not supported.",
             code="unsupported",
             hint="A list of public keys, one a line, is.",
-            hop=hop.place,
+            hop=place,
         )
     numbered = enumerate(content.decode(errors="surrogateescape").splitlines(), start=1)
     keys = ((number, _read_key(line.strip())) for number, line in numbered if line.strip())

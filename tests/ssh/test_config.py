@@ -331,10 +331,10 @@ def test_the_names_of_ssh_g_are_in_lower_case_and_repeat() -> None:
     }
 
 
-def test_a_number_that_is_none() -> None:
+async def test_a_number_that_is_none() -> None:
     found = {**typed_configuration("gpu01", SshOptions()), "port": ["many"]}
     with pytest.raises(BadInput, match="port many"):
-        make_hop("gpu01", found, SshOptions(), SETTINGS)
+        await make_hop("gpu01", found, SshOptions(), SETTINGS)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import asyncssh
 import pytest
 
 from jupyter_remote_tunnel.model.errors import Fatal
+from jupyter_remote_tunnel.ssh.files import Files
 from jupyter_remote_tunnel.ssh.hop import Hop
 from jupyter_remote_tunnel.ssh.host_keys import HostKeyJudge, KnownKeys
 from tests.ssh.support import connect
@@ -22,12 +23,17 @@ def line(key: asyncssh.SSHKey) -> str:
     return key.export_public_key().decode().strip()
 
 
-def known(tmp_path: Path, text: str, *, port: int = 22, alias: str | None = None) -> KnownKeys:
+async def known(
+    tmp_path: Path, text: str, *, port: int = 22, alias: str | None = None
+) -> KnownKeys:
     file = tmp_path / "known_hosts"
     file.write_text(text)
-    return KnownKeys.of(
-        Hop("gpu01", "Gpu01.example.org", port, "me", alias, (str(file), "/nowhere"))
-    )
+    hop = Hop("gpu01", "Gpu01.example.org", port, "me", alias, (str(file), "/nowhere"))
+    return await KnownKeys.of(hop, Files())
+
+
+async def trusted(tmp_path: Path, text: str, *, port: int = 22) -> list[asyncssh.SSHKey]:
+    return [entry.key for entry in (await known(tmp_path, text, port=port)).trusted]
 
 
 @pytest.mark.parametrize(
@@ -47,55 +53,62 @@ def known(tmp_path: Path, text: str, *, port: int = 22, alias: str | None = None
         ("|1|!!!|!!!", False),
     ],
 )
-def test_names(tmp_path: Path, names: str, found: bool) -> None:
-    assert bool(known(tmp_path, f"{names} {line(KEY)} comment\n").trusted) == found
+async def test_names(tmp_path: Path, names: str, found: bool) -> None:
+    assert await trusted(tmp_path, f"{names} {line(KEY)} comment\n") == ([KEY] if found else [])
 
 
-def test_names_that_openssh_hashed(tmp_path: Path) -> None:
+async def test_names_that_openssh_hashed(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"gpu01.example.org {line(KEY)}\n[gpu01.example.org]:2222 {line(OTHER)}\n")
-    subprocess.run([program("ssh-keygen"), "-q", "-H", "-f", file], check=True)
+    hash_names(file)
     text = file.read_text()
     assert "example" not in text
-    assert [entry.key for entry in known(tmp_path, text).trusted] == [KEY]
-    assert [entry.key for entry in known(tmp_path, text, port=2222).trusted] == [OTHER]
+    assert await trusted(tmp_path, text) == [KEY]
+    assert await trusted(tmp_path, text, port=2222) == [OTHER]
 
 
-def test_another_port_falls_back_to_the_name_alone(tmp_path: Path) -> None:
+def hash_names(file: Path) -> None:
+    subprocess.run([program("ssh-keygen"), "-q", "-H", "-f", file], check=True)
+
+
+async def test_another_port_falls_back_to_the_name_alone(tmp_path: Path) -> None:
     plain = f"gpu01.example.org {line(KEY)}\n"
     own = f"[gpu01.example.org]:2222 {line(OTHER)}\n"
-    assert [entry.key for entry in known(tmp_path, plain, port=2222).trusted] == [KEY]
-    assert [entry.key for entry in known(tmp_path, plain + own, port=2222).trusted] == [OTHER]
+    assert await trusted(tmp_path, plain, port=2222) == [KEY]
+    assert await trusted(tmp_path, plain + own, port=2222) == [OTHER]
 
 
-def test_an_alias_stands_for_name_and_port(tmp_path: Path) -> None:
+async def test_an_alias_stands_for_name_and_port(tmp_path: Path) -> None:
     text = f"cluster {line(KEY)}\ngpu01.example.org {line(OTHER)}\n"
-    found = known(tmp_path, text, port=2222, alias="cluster")
+    found = await known(tmp_path, text, port=2222, alias="cluster")
     assert [entry.key for entry in found.trusted] == [KEY]
 
 
-def test_lines_that_say_nothing_are_passed_over(tmp_path: Path) -> None:
+async def test_lines_that_say_nothing_are_passed_over(tmp_path: Path) -> None:
     text = (
         f"# gpu01.example.org {line(OTHER)}\n\n   \ngpu01.example.org\n"
         "gpu01.example.org ssh-ed25519 AAAA\n@unknown * ssh-ed25519\n\xff\xfe\n"
         f"  gpu01.example.org {line(KEY)}\n"
     )
-    found = known(tmp_path, text)
+    found = await known(tmp_path, text)
     assert [(entry.key, entry.line) for entry in found.trusted] == [(KEY, 8)]
 
 
-def test_a_revoked_key_is_not_trusted(tmp_path: Path) -> None:
-    found = known(tmp_path, f"* {line(KEY)}\n@revoked * {line(KEY)}\n")
+async def test_a_revoked_key_is_not_trusted(tmp_path: Path) -> None:
+    found = await known(tmp_path, f"* {line(KEY)}\n@revoked * {line(KEY)}\n")
     judge = HostKeyJudge(Hop("gpu01", "gpu01", 22, "me"), found)
     assert not judge.is_trusted(KEY)
 
 
-def test_algorithms_of_known_keys_come_first(tmp_path: Path) -> None:
-    assert known(tmp_path, f"* {line(OTHER)}\n").algorithms()[0] == "ecdsa-sha2-nistp256"
-    assert known(tmp_path, "").algorithms()[0] == "ssh-ed25519"
-    found = known(tmp_path, f"* {line(KEY)}\n@cert-authority * {line(OTHER)}\n").algorithms()
-    assert found[0] == "ssh-ed25519-cert-v01@openssh.com"
-    assert found.index("ssh-ed25519") < found.index("rsa-sha2-512")
+async def test_algorithms_of_known_keys_come_first(tmp_path: Path) -> None:
+    found = await known(tmp_path, f"* {line(OTHER)}\n")
+    assert found.algorithms()[0] == "ecdsa-sha2-nistp256"
+    found = await known(tmp_path, "")
+    assert found.algorithms()[0] == "ssh-ed25519"
+    found = await known(tmp_path, f"* {line(KEY)}\n@cert-authority * {line(OTHER)}\n")
+    first = found.algorithms()
+    assert first[0] == "ssh-ed25519-cert-v01@openssh.com"
+    assert first.index("ssh-ed25519") < first.index("rsa-sha2-512")
 
 
 def test_the_judgement_is_never_a_coroutine() -> None:
@@ -147,20 +160,20 @@ def sign(authority: Path, host_key: Path, name: str) -> None:
     subprocess.run([program("ssh-keygen"), *words], check=True)
 
 
-def revoking(tmp_path: Path, content: bytes) -> KnownKeys:
+async def revoking(tmp_path: Path, content: bytes) -> KnownKeys:
     file = tmp_path / "revoked"
     file.write_bytes(content)
-    return KnownKeys.of(Hop("gpu01", "gpu01", 22, "me", None, (), str(file)))
+    return await KnownKeys.of(Hop("gpu01", "gpu01", 22, "me", None, (), str(file)), Files())
 
 
-def test_revoked_host_keys_one_a_line(tmp_path: Path) -> None:
-    found = revoking(tmp_path, f"# old\n{line(KEY)}\n".encode())
+async def test_revoked_host_keys_one_a_line(tmp_path: Path) -> None:
+    found = await revoking(tmp_path, f"# old\n{line(KEY)}\n".encode())
     assert [(entry.key, entry.line) for entry in found.revoked] == [(KEY, 2)]
 
 
-def test_revoked_host_keys_that_cannot_be_read(tmp_path: Path) -> None:
+async def test_revoked_host_keys_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="binary list") as caught:
-        revoking(tmp_path, b"SSHKRL\n\0\0\0\0\1")
+        await revoking(tmp_path, b"SSHKRL\n\0\0\0\0\1")
     assert caught.value.code == "unsupported"
     with pytest.raises(Fatal, match="cannot be read"):
-        KnownKeys.of(Hop("gpu01", "gpu01", 22, "me", None, (), "/nowhere/revoked"))
+        await KnownKeys.of(Hop("gpu01", "gpu01", 22, "me", None, (), "/nowhere/revoked"), Files())
