@@ -94,7 +94,7 @@ export function errorsOf(forwards: readonly ForwardStatus[]): ErrorStatus[] {
 }
 
 /** Who asked for a tunnel, where it was not a person just now. */
-export function origin(
+export function askedBy(
   tunnel: TunnelStatus,
   trans: TranslationBundle
 ): { label: string; explanation: string } | null {

@@ -21,6 +21,7 @@ import { CommandIDs } from './commands';
 import { Explanation } from './dialogs';
 import {
   applicationOf,
+  askedBy,
   destination,
   details,
   errorsOf,
@@ -28,7 +29,6 @@ import {
   joined,
   localAddress,
   NBSP,
-  origin,
   stateLabel,
   traffic
 } from './format';
@@ -50,7 +50,7 @@ export function Tunnel(props: TunnelProps): JSX.Element {
   const { tunnel, trans } = props;
   const { id, name, state } = tunnel;
   const Icon = stateIcon(state).react;
-  const source = origin(tunnel, trans);
+  const source = askedBy(tunnel, trans);
   return (
     <li className="jp-RemoteTunnel-tunnel" data-state={state} data-tunnel={id}>
       <div className="jp-RemoteTunnel-heading">

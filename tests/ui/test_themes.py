@@ -3,6 +3,7 @@
 Pictures are for people; the test says only that all there is to see is in them.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,17 @@ def test_everything_is_shown(lab: Lab, lab_scene: Scene, pictures: Path, theme: 
     picture(lab.page, pictures, f"dialog-{theme}")
     lab.dialog.get_by_label("Fill in the parts").check()
     picture(lab.page, pictures, f"fields-{theme}")
+    lab.dialog.get_by_role("textbox", name="Remote host", exact=True).fill("nobody@gpu01")
+    lab.dialog.get_by_role("textbox", name="Port on the remote host").fill("99999")
+    lab.open_button.click()
+    expect(lab.dialog.locator("mark")).to_have_text("99999")
+    picture(lab.page, pictures, f"wrong-{theme}")
+    lab.dialog.get_by_role("textbox", name="Port on the remote host").fill("80")
+    lab.open_button.click()
+    expect(lab.dialog.get_by_role("alert")).to_contain_text("nobody")
+    lab.dialog.get_by_role("button", name="Cancel").click()
+    lab.sidebar.get_by_role("heading").filter(has_text=re.compile("^gpu01")).get_by_role(
+        "button"
+    ).click()
+    expect(lab.row("plot")).to_be_hidden()
+    picture(lab.page, pictures, f"sidebar-{theme}")
