@@ -92,7 +92,7 @@ async def test_a_file_that_cannot_be_read_is_as_good_as_none(
 ) -> None:
     (hop,) = await route_to(ssh_bed, "gpu01")
     hop = replace(on_drive(hop, field, drive.add("file", b"")), connect_timeout=PATIENCE)
-    drive.broken = True
+    drive.break_()
     if says is None:
         await (await open_connection(hop, via=None)).close()
     else:
@@ -195,8 +195,7 @@ async def test_what_nobody_waits_for_any_more_is_not_told(
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await Files().look_at(str(file), lambda path: Path(path).stat())
-    drive.broken = True
-    drive.revive()
+    drive.break_()
     assert not await Files().look_at(str(file), exists)  # it comes after the first
     gc.collect()
     assert caplog.records == []

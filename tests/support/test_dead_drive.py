@@ -22,10 +22,10 @@ def test_files_are_there_and_read(drive: DeadDrive) -> None:
 
 def test_a_broken_one_answers_with_errors(drive: DeadDrive) -> None:
     file = drive.add("a", b"text")
-    drive.broken = True
+    drive.break_()
     with pytest.raises(OSError, match="Input/output error"):
         file.stat()
-    drive.broken = False
+    drive.revive()
     assert file.read_bytes() == b"text"
 
 
