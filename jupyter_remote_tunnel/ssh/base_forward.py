@@ -164,12 +164,24 @@ class Forward(ABC):
         destination: Address,
         originator: tuple[str, int],
     ) -> None:
-        """Open the channel of a stream."""
+        """Open the channel of a stream. One that is not open in time fails; it counts as open until
+        the remote host answers, which it may never do."""
         opening = connection.open_channel(destination, lambda: relay.remote, originator=originator)
         relay.expect_channel(
             opening, lambda error: connection.explain(error, destination), connection.flow
         )
         opening.add_done_callback(self._channel_opened)
+        timer = asyncio.get_running_loop().call_later(
+            connection.hop.connect_timeout,
+            lambda: self._fail_unopened(relay, connection.not_opened(destination)),
+        )
+        opening.add_done_callback(lambda _: timer.cancel())
+
+    def _fail_unopened(self, relay: Relay, error: RemoteTunnelError) -> None:
+        if not relay.over:
+            relay.fail(error)
+            self.last_error = error
+            self._on_change()
 
     def _channel_opened(self, opening: "asyncio.Task[object]") -> None:
         if not opening.cancelled() and opening.exception() is None:

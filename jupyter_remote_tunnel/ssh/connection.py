@@ -146,6 +146,10 @@ class Connection:
             )
         return channel
 
+    def not_opened(self, destination: Address) -> Transient:
+        """Opening a channel to `destination` takes longer than `hop.connect_timeout`."""
+        return self._silent(f"connect to {destination}")
+
     def explain(self, error: BaseException | None, destination: Address) -> RemoteTunnelError:
         """Why opening a channel to `destination` failed with an exception."""
         if self.lost.done():
@@ -164,9 +168,9 @@ class Connection:
 
         :param accept: given the originator, makes the session of a stream, or raises
             ChannelOpenError (and nothing else: asyncssh would end the connection).
-        :raises Fatal: forward_refused.
+        :raises Fatal: forward_refused, it does not, or does not answer in time.
         :raises Transient: the connection was lost."""
-        return await self._listen(
+        listener = await self._listen(
             self._ssh.create_server(
                 accept,
                 host,
@@ -177,6 +181,10 @@ class Connection:
             ),
             f"port {port}" if port else "a free port",
         )
+        if not 0 < listener.get_port() < 1 << 16:
+            listener.close()
+            raise self._unheard_of(f"says that it listens on port {listener.get_port()}")
+        return listener
 
     async def listen_unix(
         self, path: str, accept: Callable[[], Awaitable[Any]]
@@ -194,7 +202,10 @@ class Connection:
             async with asyncio.timeout(self.hop.connect_timeout):
                 return await self._unless_lost(asked)
         except TimeoutError:
-            raise self._silent(f"listen on {where}") from None
+            seconds = f"{self.hop.connect_timeout:g} s"
+            raise self._unheard_of(
+                f"did not answer within {seconds} when asked to listen on {where}"
+            ) from None
         except asyncssh.ChannelListenError:
             if self.lost.done():
                 raise again(self.lost.result()) from None
@@ -205,6 +216,17 @@ class Connection:
                 "(AllowTcpForwarding, AllowStreamLocalForwarding, PermitListen).",
                 hop=self.hop.place,
             ) from None
+        except (asyncssh.ProtocolError, ValueError):
+            raise self._unheard_of(f"answered nonsense when asked to listen on {where}") from None
+
+    def _unheard_of(self, what: str) -> Fatal:
+        """No sshd does that when it is asked to listen."""
+        return Fatal(
+            f"{self.hop.place} {what}.",
+            code="forward_refused",
+            hint=f"Does “ssh -R” to {self.hop.alias} work in a terminal?",
+            hop=self.hop.place,
+        )
 
     # Questions and commands
 
