@@ -76,9 +76,9 @@ class Lab:
     def open(self) -> "Lab":
         """Log in as the server wants it, and come to JupyterLab with the sidebar in front."""
         self.log_in("lab?reset")
-        tab = self.page.get_by_role("tab", name="SSH Tunnels")
-        expect(tab).to_be_visible(timeout=60_000)
-        tab.click()
+        # It comes last and takes the focus, which closes a palette that is open by then.
+        expect(self.page.locator(".jp-Launcher")).to_be_visible(timeout=60_000)
+        self.page.get_by_role("tab", name="SSH Tunnels").click()
         expect(self.sidebar).to_be_visible()
         return self
 
