@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
@@ -137,11 +138,32 @@ def open_channels(connection: Connection) -> int:
     return len(connection._ssh._channels)
 
 
+async def stands_still(count: Callable[[], int], connection: Connection) -> int:
+    """Wait until a count of bytes does not grow any more while others are served; how many they
+    are then.
+
+    A system's buffers fill bit by bit: it stands still when it has not changed over a whole series
+    of round trips. What is counted is finite, so this ends, whether or not anything holds it back.
+    """
+    same, last = 0, -1
+    while same < 50:
+        await connection.rtt()
+        now = count()
+        same = same + 1 if now == last else 0
+        last = now
+    return last
+
+
 async def no_channels(connection: Connection) -> None:
     """Wait until the connection holds no channel."""
     async with asyncio.timeout(PATIENCE):
         while open_channels(connection):
             await connection.rtt()
+
+
+def looks() -> list[str]:
+    """The threads that look at files for the code under test."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("look at")]
 
 
 def task_names() -> set[str]:

@@ -1,9 +1,11 @@
 """Connecting to real sshds: logging in, refusing, losing, and short commands."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +14,17 @@ import pytest
 from jupyter_remote_tunnel.model.errors import Fatal, NeedsUser, RemoteTunnelError, Transient
 from jupyter_remote_tunnel.model.spec import SshOptions
 from jupyter_remote_tunnel.ssh.connection import Connection, open_connection
-from tests.ssh.support import connect, descriptors, no_channels, route_to, task_names
+from tests.ssh.support import (
+    connect,
+    descriptors,
+    looks,
+    no_channels,
+    open_channels,
+    route_to,
+    task_names,
+)
 from tests.support.netns import Namespace
+from tests.support.process import wait_until
 from tests.support.relay import Relay
 from tests.support.sshd import SshBed, Sshd, make_key
 
@@ -290,8 +301,6 @@ async def test_the_agent_signs_for_a_file_that_cannot_be_read(
 
 def make_key_with_passphrase(key: Path) -> Path:
     """The same key under a passphrase."""
-    import subprocess
-
     subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", key], check=True)
     return key
 
@@ -373,21 +382,31 @@ async def test_what_is_not_an_ssh_server(ssh_bed: SshBed) -> None:
     assert "not an SSH 2 server" in error.message
 
 
-async def test_a_cancelled_attempt_leaves_nothing(ssh_bed: SshBed) -> None:
-    ssh_bed.host("gw")
+@pytest.mark.parametrize("moment", ["begun", "asked to go on", "reached"])
+async def test_a_cancelled_attempt_leaves_nothing(ssh_bed: SshBed, moment: str) -> None:
+    gateway = ssh_bed.host("gw")
+    loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as mute:
+        mute.setblocking(False)
         ssh_bed.host("gpu01", client=["ProxyJump gw"], start=False)
         options = SshOptions(port=mute.getsockname()[1], config_file=str(ssh_bed.config_file))
         first, last = await route_to(ssh_bed, "gpu01", options)
         gate = await open_connection(first, via=None)
         before = descriptors(), task_names()
-        for pause in (0.0, 0.02, 0.2):
-            attempt = asyncio.get_running_loop().create_task(open_connection(last, via=gate))
-            await asyncio.sleep(pause)
+        with gateway.paused() if moment == "asked to go on" else contextlib.nullcontext():
+            attempt = loop.create_task(open_connection(last, via=gate), name="attempt")
+            if moment == "begun":
+                await asyncio.sleep(0)
+            elif moment == "asked to go on":
+                await asyncio.to_thread(wait_until, lambda: open_channels(gate), "the question")
+            else:
+                connected, _ = await loop.sock_accept(mute)
+                connected.close()
             attempt.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await attempt
         await no_channels(gate)
+        await asyncio.to_thread(wait_until, lambda: not looks(), "the end of the look at a file")
         assert (descriptors(), task_names()) == before
         await gate.close()
 

@@ -16,7 +16,7 @@ from jupyter_remote_tunnel.ssh import config
 from jupyter_remote_tunnel.ssh.connection import open_connection
 from jupyter_remote_tunnel.ssh.files import Files, exists
 from jupyter_remote_tunnel.ssh.hop import Hop
-from tests.ssh.support import PATIENCE, Forwarding, dialled, route_to, task_names
+from tests.ssh.support import PATIENCE, Forwarding, dialled, looks, route_to, task_names
 from tests.support.dead_drive import DeadDrive
 from tests.support.echo import serve
 from tests.support.process import wait_until
@@ -27,11 +27,6 @@ from tests.support.sshd import SshBed, Sshd
 def drive() -> Iterator[DeadDrive]:
     with DeadDrive() as made:
         yield made
-
-
-def looking(drive: DeadDrive) -> list[str]:
-    """The threads that look at a file of the drive."""
-    return [thread.name for thread in threading.enumerate() if f"at {drive.folder}" in thread.name]
 
 
 def on_drive(hop: Hop, field: str, file: Path) -> Hop:
@@ -109,11 +104,11 @@ async def test_it_is_tried_with_one_thread_and_works_again(
     for _ in range(3):
         with pytest.raises(Transient, match="could not be read"):
             await open_connection(replace(hop, connect_timeout=0.1), via=None)
-    assert len(looking(drive)) == 1
+    assert len(looks()) == 1
     drive.revive()
     connection = await open_connection(replace(hop, connect_timeout=PATIENCE), via=None)
     await connection.close()
-    assert looking(drive) == []
+    assert looks() == []
 
 
 async def test_a_route_with_known_hosts_that_do_not_answer(

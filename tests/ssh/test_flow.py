@@ -13,6 +13,7 @@ from jupyter_remote_tunnel.ssh.flow import Flow
 from jupyter_remote_tunnel.ssh.wire import WIRE_BUFFER
 from tests.ssh.support import Forwarding, ask, connect, dialled
 from tests.support.echo import digest, pattern, serve
+from tests.support.process import wait_until
 from tests.support.relay import Relay
 from tests.support.sshd import SshBed
 
@@ -36,6 +37,7 @@ async def over_a_wire(bed: SshBed, wire: Relay, hops: int) -> AsyncIterator[Conn
 @pytest.mark.parametrize("hops", [1, 2])
 async def test_a_line_that_stands_still_holds_every_sender_back(ssh_bed: SshBed, hops: int) -> None:
     sshd = ssh_bed.host("hop1")
+    data = pattern(EACH)
     if hops == 2:
         ssh_bed.host("hop2", client=["ProxyJump hop1"])
     with serve("sink") as sink, Relay("127.0.0.1", sshd.port) as wire:
@@ -44,21 +46,28 @@ async def test_a_line_that_stands_still_holds_every_sender_back(ssh_bed: SshBed,
             Forwarding(connection, EngineSettings()) as forwarding,
         ):
             forward = await forwarding.open(f"-L 0:localhost:{sink.port}")
-            assert await ask(forward.bound, b"") == digest(b"").encode()
-            wire.freeze()
-            asking = [
-                asyncio.get_running_loop().create_task(
-                    ask(forward.bound, pattern(EACH)), name="ask"
+            async with contextlib.AsyncExitStack() as stack:
+                streams = [
+                    await stack.enter_async_context(dialled(forward.bound)) for _ in range(STREAMS)
+                ]
+                for _, writer in streams:
+                    writer.write(data[:1])
+                await asyncio.to_thread(sink.wait_for, lambda server: server.received == STREAMS)
+                wire.freeze()
+                for _, writer in streams:
+                    writer.write(data[1:])
+                    writer.write_eof()
+                await asyncio.to_thread(
+                    wait_until,
+                    lambda: all(relay._held for relay in list(forward._relays)),
+                    "every sender to be held",
                 )
-                for _ in range(STREAMS)
-            ]
-            await asyncio.to_thread(asyncio.run, quiet(lambda: forward.bytes_out))
-            waiting = sum(flow.transport.get_write_buffer_size() for flow in flows(connection))
-            # Each sender may have written once more before it was told.
-            assert waiting < WIRE_BUFFER + (STREAMS + 2) * (256 << 10) < STREAMS * EACH
-            wire.thaw()
-            answers = await asyncio.gather(*asking)
-            assert {answer.decode() for answer in answers} == {digest(pattern(EACH))}
+                waiting = sum(flow.transport.get_write_buffer_size() for flow in flows(connection))
+                # Each sender may have written once more before it was told.
+                assert waiting < WIRE_BUFFER + (STREAMS + 2) * (256 << 10) < STREAMS * EACH
+                wire.thaw()
+                answers = await asyncio.gather(*(reader.read() for reader, _ in streams))
+                assert {answer.decode() for answer in answers} == {digest(data)}
 
 
 def flows(connection: Connection) -> Iterator[Flow]:
@@ -67,17 +76,6 @@ def flows(connection: Connection) -> Iterator[Flow]:
     while flow is not None:
         yield flow
         flow = flow._below
-
-
-async def quiet(count: object) -> None:
-    """Wait until a count has not changed for a while; from another thread."""
-    assert callable(count)
-    last, same = -1, 0
-    while same < 10:
-        await asyncio.sleep(0.05)
-        now = count()
-        same = same + 1 if now == last else 0
-        last = now
 
 
 async def test_small_messages_are_not_held_back(forwarding: Forwarding) -> None:

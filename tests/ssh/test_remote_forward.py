@@ -176,7 +176,7 @@ async def test_closing_while_a_destination_is_being_connected(
         busy.bind(("127.0.0.1", 0))
         busy.listen(0)
         port = busy.getsockname()[1]
-        fillers = [await fill(port) for _ in range(4)]
+        fillers = [fill(port) for _ in range(4)]
         forward = await forwarding.open(f"-R 0:127.0.0.1:{port}")
         async with dialled(forward.bound) as (reader, _):
             await forwarding.until(lambda: forward.streams_open == 1)
@@ -188,12 +188,11 @@ async def test_closing_while_a_destination_is_being_connected(
         assert not any(name.startswith("connect to") for name in task_names())
 
 
-async def fill(port: int) -> socket.socket:
+def fill(port: int) -> socket.socket:
     """Start to connect, and do not wait for it."""
     client = socket.socket()
     client.setblocking(False)
     client.connect_ex(("127.0.0.1", port))
-    await asyncio.sleep(0)
     return client
 
 
