@@ -21,7 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from unittest.mock import patch
+
+import pytest
 
 from jupyter_remote_tunnel.engine.discovery import list_engines
 from jupyter_remote_tunnel.engine.holder import Holder
@@ -51,7 +52,7 @@ class User:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         own = {variable: str(self.folder / name) for variable, name in names.items()}
         self.environment = environment({**own, "PATH": path})
-        self._process = patch.dict(os.environ, self.environment, clear=True)
+        self._process = pytest.MonkeyPatch()
 
     @property
     def runtime_dir(self) -> Path:
@@ -107,7 +108,10 @@ class User:
             shutil.rmtree(self.folder)
 
     def __enter__(self) -> Self:
-        self._process.start()
+        for name in os.environ.keys() - self.environment.keys():
+            self._process.delenv(name)
+        for name, value in self.environment.items():
+            self._process.setenv(name, value)
         return self
 
     def __exit__(
@@ -119,4 +123,4 @@ class User:
         try:
             self.close()
         finally:
-            self._process.stop()
+            self._process.undo()
