@@ -1,8 +1,10 @@
-"""Folders of their own for engines, and holders in this process and in others."""
+"""Folders of their own for engines, holders in this process and in others, and a control socket
+without an engine."""
 
 import contextlib
 import json
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,8 +16,11 @@ import psutil
 import pytest
 
 from jupyter_remote_tunnel.engine.announce import Announcement
+from jupyter_remote_tunnel.engine.control import ControlServer
 from jupyter_remote_tunnel.engine.holder import Holder, News
 from jupyter_remote_tunnel.model.settings import EngineSettings
+from jupyter_remote_tunnel.tunnels.tasks import Tasks
+from tests.engine.talking import Answers
 from tests.support.leaks import files_below
 from tests.support.process import MARK, MARK_VALUE, Child, child, environment
 
@@ -115,3 +120,18 @@ async def held(folders: Folders) -> AsyncIterator[Held]:
     """An open holder in this process."""
     async with holding() as made:
         yield made
+
+
+@pytest.fixture
+async def answers(short_dir: Path) -> AsyncIterator[Answers]:
+    """A service, at the control socket `short_dir`/s."""
+    service, tasks = Answers(), Tasks()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(short_dir / "s"))
+        listener.listen()
+        listener.setblocking(False)
+        server = ControlServer(service, listener)
+        tasks.start(server.serve(), "server")
+        yield service
+        await tasks.close()
+        await server.close()

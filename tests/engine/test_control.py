@@ -1,116 +1,23 @@
+"""The control socket, as its server keeps it: whatever is said to it, by whom, however much and
+however slowly it is read, one client's nonsense is no other's trouble."""
+
 import asyncio
-import contextlib
 import json
 import logging
-import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from jupyter_remote_tunnel._version import __version__
 from jupyter_remote_tunnel.engine import control
-from jupyter_remote_tunnel.engine.client import LOST, EngineClient, Event
-from jupyter_remote_tunnel.engine.control import ControlServer, Subscriber
-from jupyter_remote_tunnel.engine.messages import MAX_LINE, Client
-from jupyter_remote_tunnel.model.errors import Fatal, Transient
-from jupyter_remote_tunnel.tunnels.tasks import Tasks
+from jupyter_remote_tunnel.engine.client import EngineClient
+from jupyter_remote_tunnel.engine.messages import MAX_LINE
+from jupyter_remote_tunnel.model.errors import Fatal
 from tests.engine.conftest import Held
+from tests.engine.talking import HELLO, OPEN, Answers, Wire
 from tests.support.other_uid import OTHER_UID, python_as_other_user
 from tests.support.process import wait_until
-
-HELLO = {
-    "id": 0,
-    "method": "hello",
-    "params": {"version": __version__, "client": "shell", "pid": 1},
-}
-OPEN = {"request": {"host": "gpu01", "forwards": ["-D 0"]}}
-
-
-class Wire:
-    """A client that may say anything."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    @classmethod
-    async def connect(cls, path: Path, *, hello: bool = True) -> "Wire":
-        wire = cls(*await asyncio.open_unix_connection(path))
-        if hello:
-            assert "result" in await wire.ask(HELLO)
-        return wire
-
-    async def say(self, line: bytes) -> Any:
-        """The next line after `line` was said; None at the end."""
-        self.writer.write(line)
-        return await self.hear()
-
-    async def ask(self, message: Any) -> Any:
-        return await self.say(json.dumps(message).encode() + b"\n")
-
-    async def hear(self) -> Any:
-        async with asyncio.timeout(30):
-            try:
-                line = await self.reader.readline()
-            except ConnectionResetError:
-                return None
-        return json.loads(line) if line else None
-
-    def close(self) -> None:
-        self.writer.close()
-
-
-class Answers:
-    """A service: each call waits until `go` is set, and says in `ended` how it ended."""
-
-    def __init__(self) -> None:
-        self.subscribers: list[Subscriber] = []
-        self.go = asyncio.Event()
-        self.begun: asyncio.Queue[str] = asyncio.Queue()
-        self.ended: asyncio.Queue[str] = asyncio.Queue()
-        self.result: dict[str, Any] = {}
-
-    def subscribe(self, subscriber: Subscriber) -> None:
-        self.subscribers.append(subscriber)
-
-    def unsubscribe(self, subscriber: Subscriber) -> None:
-        if subscriber in self.subscribers:
-            self.subscribers.remove(subscriber)
-
-    async def call(self, method: str, params: Any, client: Client) -> dict[str, Any]:
-        if method == "hello":
-            return {"version": __version__, "pid": 1, "private_dir": ""}
-        self.begun.put_nowait(method)
-        try:
-            await self.go.wait()
-        except asyncio.CancelledError:
-            self.ended.put_nowait("cancelled")
-            raise
-        if method == "hosts.list":
-            raise ZeroDivisionError("secret")
-        self.ended.put_nowait("done")
-        return self.result
-
-
-@pytest.fixture
-async def answers(short_dir: Path) -> AsyncIterator[Answers]:
-    """It is served at `short_dir`/s."""
-    service, tasks = Answers(), Tasks()
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(short_dir / "s"))
-        listener.listen()
-        listener.setblocking(False)
-        server = ControlServer(service, listener)
-        tasks.start(server.serve(), "server")
-        yield service
-        await tasks.close()
-        await server.close()
-
 
 # Nonsense.
 
@@ -294,18 +201,21 @@ async def test_a_mistake_of_the_engine_is_logged_and_not_shown(
 async def test_requests_run_side_by_side_and_not_too_many(
     answers: Answers, short_dir: Path
 ) -> None:
-    wire = await Wire.connect(short_dir / "s")
+    wire, other = await Wire.connect(short_dir / "s"), await Wire.connect(short_dir / "s")
     places = 2 * control.REQUESTS
     for number in range(places + 10):
         wire.writer.write(json.dumps({"id": number, "method": "ping"}).encode() + b"\n")
     for _ in range(places):
         await answers.begun.get()
-    await asyncio.sleep(0.05)
+    # What another asks later is begun before the rest, which waits for a place.
+    other.writer.write(b'{"id": 1, "method": "tunnels.list"}\n')
+    assert await answers.begun.get() == "tunnels.list"
     assert answers.begun.empty()
     answers.go.set()
     heard = {(await wire.hear())["id"] for _ in range(places + 10)}
     assert heard == set(range(places + 10))
     wire.close()
+    other.close()
 
 
 async def test_hosts_that_do_not_answer_hold_up_nothing_else(
@@ -368,7 +278,7 @@ async def test_a_slow_reader_gets_the_newest_of_each_tunnel(
         for tunnel in "abc":
             data = {"id": tunnel, "round": round_, "padding": padding}
             session.event("tunnel", data, tunnel)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it writes what is taken
         assert len(session._outgoing) <= 3
     heard: dict[str, int] = {}
     count = 0
@@ -391,7 +301,7 @@ async def test_a_reader_of_nothing_is_hung_up_on(
     for number in range(5000):
         session.event("removed", {"tunnel": str(number), "padding": "x" * 1000}, str(number))
         if number % 100 == 0:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # it writes what is taken
     await asyncio.to_thread(wait_until, lambda: len(answers.subscribers) == 1, "its end")
     answers.go.set()
     assert await other.ask({"id": 2, "method": "ping"}) == {"id": 2, "result": {}}
@@ -424,107 +334,3 @@ async def test_a_client_that_does_not_say_hello_is_hung_up_on(
     wire = await Wire.connect(short_dir / "s", hello=False)
     assert await wire.hear() is None
     wire.close()
-
-
-# The client.
-
-
-async def test_events_come_in_order_and_end_with_the_connection(
-    answers: Answers, short_dir: Path
-) -> None:
-    heard: list[Event] = []
-    client = await EngineClient.connect(short_dir / "s", "shell", on_event=heard.append)
-    events = client.events()
-    answers.subscribers[0].event("tunnel", {"id": "a", "state": "open"}, "a")
-    assert await anext(events) == Event("tunnel", {"id": "a", "state": "open"})
-    answers.subscribers[0].event("removed", {"tunnel": "a"}, "a")
-    assert await anext(events) == Event("removed", {"tunnel": "a"})
-    await client.close()
-    assert [event async for event in events] == []
-    assert [event.name for event in heard] == ["tunnel", "removed", LOST.name]
-    assert [event async for event in client.events()] == []
-
-
-async def test_a_call_that_takes_too_long(answers: Answers, short_dir: Path) -> None:
-    client = await EngineClient.connect(short_dir / "s", "shell")
-    with pytest.raises(Fatal, match=r"did not answer ping in 0\.1 s") as caught:
-        await client.call("ping", timeout=0.1)
-    assert caught.value.code == "engine_unavailable"
-    answers.go.set()
-    await client.ping()  # the late answer to the first disturbs nobody
-    await client.close()
-
-
-async def test_a_call_that_waits_when_the_client_closes(answers: Answers, short_dir: Path) -> None:
-    client = await EngineClient.connect(short_dir / "s", "shell")
-    asking = asyncio.get_running_loop().create_task(client.ping(), name="ping")
-    await answers.begun.get()
-    await client.close()
-    for call in (asking, client.ping()):
-        with pytest.raises(Transient) as caught:
-            await call
-        assert caught.value.code == "engine_died"
-
-
-async def test_a_request_that_is_too_long_is_not_sent(answers: Answers, short_dir: Path) -> None:
-    answers.go.set()
-    client = await EngineClient.connect(short_dir / "s", "shell")
-    with pytest.raises(Fatal, match="too long"):
-        await client.call("ping", {"x": "x" * MAX_LINE})
-    await client.ping()
-    await client.close()
-
-
-async def test_nobody_listens(short_dir: Path) -> None:
-    with pytest.raises(Fatal, match="Nobody answers") as caught:
-        await EngineClient.connect(short_dir / "none", "shell")
-    assert caught.value.code == "engine_unavailable"
-
-
-async def test_a_listener_that_never_answers(short_dir: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(short_dir / "s"))
-        listener.listen()
-        with pytest.raises(Fatal, match=r"did not answer within 0\.2 s"):
-            await EngineClient.connect(short_dir / "s", "shell", timeout=0.2)
-
-
-async def test_a_listener_that_is_no_engine(short_dir: Path) -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 mail.example.org ESMTP\r\n")
-        with contextlib.suppress(ConnectionError):
-            await reader.read()
-        writer.close()
-
-    server = await asyncio.start_unix_server(talk, short_dir / "s")
-    async with server:
-        with pytest.raises(Fatal, match="did not answer"):
-            await EngineClient.connect(short_dir / "s", "shell", timeout=0.3)
-
-
-def test_importing_what_a_server_or_a_kernel_needs_is_cheap() -> None:
-    script = """
-import sys
-before = set(sys.modules)
-from jupyter_remote_tunnel.engine import background, client, discovery, holder, sync
-new = {name.partition(".")[0] for name in set(sys.modules) - before}
-print(*sorted(new - set(sys.stdlib_module_names)))
-"""
-    shown = subprocess.run(
-        [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True
-    )
-    assert shown.stdout.split() == ["jupyter_remote_tunnel"]
-
-
-def test_an_engine_is_not_started_by_hand() -> None:
-    tried = subprocess.run(
-        [sys.executable, "-m", "jupyter_remote_tunnel.engine"],
-        input="",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert tried.returncode == 1
-    assert "not by hand" in tried.stderr
-    assert "Traceback" not in tried.stderr
-    assert not psutil.Process().children()
