@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from jupyter_remote_tunnel.model.address import UnixAddress, parse_address
+from jupyter_remote_tunnel.model.address import TcpAddress, UnixAddress, parse_address
 from jupyter_remote_tunnel.model.forward import ForwardSpec
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import OnConflict, SshOptions
@@ -18,9 +19,14 @@ from jupyter_remote_tunnel.ssh.config import resolve
 from jupyter_remote_tunnel.ssh.connection import Connection, open_connection
 from jupyter_remote_tunnel.ssh.forward import Forward, make_forward
 from jupyter_remote_tunnel.ssh.hop import Hop
+from tests.support.echo import reset_at_close
 from tests.support.sshd import SshBed
 
 PATIENCE = 30.0
+"""Seconds until something counts as never."""
+
+MANY = 64 << 20
+"""Bytes that no buffer on the way can hold."""
 
 
 async def route_to(bed: SshBed, alias: str, options: SshOptions | None = None) -> tuple[Hop, ...]:
@@ -94,6 +100,18 @@ class Forwarding:
         shutil.rmtree(self.folder)
 
 
+@contextlib.asynccontextmanager
+async def forwarding_to(
+    bed: SshBed, alias: str, options: SshOptions | None = None
+) -> AsyncIterator[Forwarding]:
+    """`Forwarding` over a connection of its own to a host of the bed."""
+    async with (
+        connect(bed, alias, options) as connection,
+        Forwarding(connection, EngineSettings()) as forwarding,
+    ):
+        yield forwarding
+
+
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -126,6 +144,17 @@ async def ask(bound: str | None, question: bytes) -> bytes:
         writer.write(question)
         writer.write_eof()
         return await reader.read()
+
+
+def hit_and_run(bound: str | None, early: bytes = b"", *, rst: bool = True) -> None:
+    """Connect, perhaps send something, and leave, all before anybody can have reacted."""
+    address = parse_address(bound or "")
+    assert isinstance(address, TcpAddress)
+    client = socket.create_connection((address.host, address.port))
+    client.sendall(early)
+    if rst:
+        reset_at_close(client)
+    client.close()
 
 
 def descriptors() -> int:

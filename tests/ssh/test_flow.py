@@ -11,7 +11,7 @@ from jupyter_remote_tunnel.model.spec import SshOptions
 from jupyter_remote_tunnel.ssh.connection import Connection
 from jupyter_remote_tunnel.ssh.flow import Flow
 from jupyter_remote_tunnel.ssh.wire import WIRE_BUFFER
-from tests.ssh.support import Forwarding, ask, connect, dialled
+from tests.ssh.support import Forwarding, ask, connect, dialled, forwarding_to
 from tests.support.echo import digest, pattern, serve
 from tests.support.process import wait_until
 from tests.support.relay import Relay
@@ -106,10 +106,7 @@ async def test_rekeying_loses_nothing(ssh_bed: SshBed, cipher: str) -> None:
     ssh_bed.host("gpu01", server=["RekeyLimit 1M"])
     options = SshOptions(config_file=str(ssh_bed.config_file), ciphers=cipher)
     with serve("sink") as sink, serve("source", size=16 << 20) as source:
-        async with (
-            connect(ssh_bed, "gpu01", options) as connection,
-            Forwarding(connection, EngineSettings()) as forwarding,
-        ):
+        async with forwarding_to(ssh_bed, "gpu01", options) as forwarding:
             up = await forwarding.open(f"-L 0:localhost:{sink.port}")
             down = await forwarding.open(f"-L 0:localhost:{source.port}")
             sent, got = await asyncio.gather(ask(up.bound, pattern(16 << 20)), ask(down.bound, b""))

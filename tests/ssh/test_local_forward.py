@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
-import struct
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.ssh import base_forward
 from jupyter_remote_tunnel.ssh.connection import CHANNEL_WINDOW, Connection
 from tests.ssh.support import (
+    MANY,
     PATIENCE,
     Forwarding,
     ask,
@@ -20,14 +19,14 @@ from tests.ssh.support import (
     descriptors,
     dial,
     dialled,
+    forwarding_to,
+    hit_and_run,
     no_channels,
     stands_still,
     task_names,
 )
-from tests.support.echo import digest, pattern, serve
+from tests.support.echo import digest, pattern, reset_at_close, serve
 from tests.support.sshd import SshBed, Sshd
-
-MANY = 64 << 20
 
 
 async def test_a_stream_goes_both_ways_and_is_counted(forwarding: Forwarding) -> None:
@@ -90,10 +89,7 @@ async def test_streams_through_jump_hosts(ssh_bed: SshBed, hops: int) -> None:
     for number in range(2, hops + 1):
         ssh_bed.host(f"hop{number}", client=[f"ProxyJump hop{number - 1}"])
     with serve("sink") as sink, serve("source", size=MANY // 4) as source:
-        async with (
-            connect(ssh_bed, f"hop{hops}") as connection,
-            Forwarding(connection, EngineSettings()) as forwarding,
-        ):
+        async with forwarding_to(ssh_bed, f"hop{hops}") as forwarding:
             up = await forwarding.open(f"-L 0:localhost:{sink.port}")
             down = await forwarding.open(f"-L 0:localhost:{source.port}")
             sent, got = await asyncio.gather(
@@ -140,16 +136,15 @@ async def test_a_reader_that_stops_holds_the_sender_back(
     forwarding: Forwarding, connection: Connection
 ) -> None:
     """Remote → local: what waits here is bounded by the window, and nothing is lost."""
-    size = 64 << 20
-    with serve("source", size=size) as source:
+    with serve("source", size=MANY) as source:
         forward = await forwarding.open(f"-L 0:localhost:{source.port}")
         async with dialled(forward.bound) as (reader, _):
             await reader.readexactly(1)
             taken = await stands_still(lambda: forward.bytes_in, connection)
             kernel = 16 << 20  # sockets' own buffers grow; they are not ours
-            assert taken <= CHANNEL_WINDOW + kernel < size
+            assert taken <= CHANNEL_WINDOW + kernel < MANY
             rest = await reader.read()
-        assert digest(pattern(1) + rest) == digest(pattern(size))
+        assert digest(pattern(1) + rest) == digest(pattern(MANY))
 
 
 async def test_a_server_that_does_not_read_holds_the_client_back(
@@ -178,8 +173,7 @@ async def test_a_client_that_resets_while_it_is_not_read_is_noticed(
         async with dialled(forward.bound) as (_, writer):
             writer.write(pattern(MANY))
             assert await stands_still(lambda: forward.bytes_out, connection) < MANY
-            linger = struct.pack("ii", 1, 0)
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            reset_at_close(writer.get_extra_info("socket"))
             writer.transport.abort()
         await forwarding.until(lambda: forward.streams_open == 0)
 
@@ -226,10 +220,7 @@ async def test_a_socket_that_is_not_there_and_one_that_is_forbidden_read_the_sam
 
 async def test_a_server_that_forbids_forwards_is_named(ssh_bed: SshBed) -> None:
     ssh_bed.host("gpu01", server=["AllowTcpForwarding no"])
-    async with (
-        connect(ssh_bed, "gpu01") as connection,
-        Forwarding(connection, EngineSettings()) as forwarding,
-    ):
+    async with forwarding_to(ssh_bed, "gpu01") as forwarding:
         forward = await forwarding.open("-L 0:localhost:5006")
         with pytest.raises(ConnectionResetError):
             await ask(forward.bound, b"hello")
@@ -259,24 +250,13 @@ async def test_clients_that_abort_while_their_channel_opens_leave_nothing(
         await no_channels(connection)
         before = descriptors(), task_names()
         for number in range(500):
-            abort_client(forward.bound, early=b"x" * (number % 3), reset=number % 2 == 0)
+            hit_and_run(forward.bound, b"x" * (number % 3), rst=number % 2 == 0)
             if number % 50 == 0:
                 assert await ask(forward.bound, b"still") == b"still"
         await forwarding.until(lambda: forward.streams_total >= 510 and not forward.streams_open)
         await no_channels(connection)
         assert (descriptors(), task_names()) == before
         assert not connection.lost.done()
-
-
-def abort_client(bound: str | None, early: bytes, *, reset: bool) -> None:
-    """Connect, perhaps send something, and leave, all before anybody can have reacted."""
-    assert bound is not None
-    host, _, port = bound.rpartition(":")
-    client = socket.create_connection((host, int(port)))
-    client.sendall(early)
-    if reset:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.close()
 
 
 async def test_a_stream_survives_until_the_connection_is_back(

@@ -2,29 +2,28 @@
 
 import asyncio
 import socket
-import struct
 from pathlib import Path
 
 import pytest
 
 from jupyter_remote_tunnel.model.errors import Fatal, Transient
-from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.ssh.connection import Connection
 from tests.ssh.support import (
+    MANY,
     Forwarding,
     ask,
     connect,
     descriptors,
     dial,
     dialled,
+    forwarding_to,
+    hit_and_run,
     no_channels,
     task_names,
 )
 from tests.support.echo import digest, pattern, serve
 from tests.support.ports import ReservedPort
 from tests.support.sshd import SshBed, Sshd
-
-MANY = 64 << 20
 
 
 async def test_a_port_of_the_remote_host_reaches_this_machine(forwarding: Forwarding) -> None:
@@ -93,13 +92,11 @@ async def test_a_busy_port_there_is_refused(forwarding: Forwarding) -> None:
 
 async def test_an_sshd_that_forbids_it(ssh_bed: SshBed) -> None:
     ssh_bed.host("gpu01", server=["AllowTcpForwarding local"])
-    async with (
-        connect(ssh_bed, "gpu01") as connection,
-        Forwarding(connection, EngineSettings()) as forwarding,
-    ):
+    async with forwarding_to(ssh_bed, "gpu01") as forwarding:
         forward = forwarding.make("-R 0:localhost:1")
+        assert forwarding.connection is not None
         with pytest.raises(Fatal, match="does not listen on a free port") as caught:
-            await forward.attach(connection)
+            await forward.attach(forwarding.connection)
         assert "AllowTcpForwarding" in caught.value.hint
         assert forward.last_error is caught.value
 
@@ -157,11 +154,8 @@ async def test_streams_that_come_and_go_leave_nothing(
         assert await ask(forward.bound, b"warm") == b"warm"
         await no_channels(connection)
         before = descriptors(), task_names()
-        assert forward.bound is not None
         for _ in range(200):
-            client = socket.create_connection(("127.0.0.1", int(forward.bound.split(":")[1])))
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            client.close()
+            hit_and_run(forward.bound)
         assert await ask(forward.bound, b"still") == b"still"
         await forwarding.until(lambda: forward.streams_open == 0)
         await no_channels(connection)
@@ -200,10 +194,7 @@ def fill(port: int) -> socket.socket:
 async def test_all_interfaces_are_asked_for(ssh_bed: SshBed, gateway_ports: str) -> None:
     ssh_bed.host("gpu01", server=[f"GatewayPorts {gateway_ports}"])
     with serve("echo") as echo, ReservedPort() as port:
-        async with (
-            connect(ssh_bed, "gpu01") as connection,
-            Forwarding(connection, EngineSettings()) as forwarding,
-        ):
+        async with forwarding_to(ssh_bed, "gpu01") as forwarding:
             forward = await forwarding.open(f"-R :{port.number}:localhost:{echo.port}")
             assert await ask(f"127.0.0.1:{port.number}", b"hello") == b"hello"
             public = gateway_ports != "no"

@@ -21,6 +21,7 @@ import socket
 import struct
 import tempfile
 import threading
+from asyncio.trsock import TransportSocket
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -173,8 +174,13 @@ def _reset(server: Server, connection: socket.socket) -> None:
 
 def reset(connection: socket.socket) -> None:
     """Close `connection` with RST instead of FIN."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    reset_at_close(connection)
     connection.close()
+
+
+def reset_at_close(connection: socket.socket | TransportSocket) -> None:
+    """When `connection` is closed, its peer is sent RST instead of FIN."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _source(size: int) -> Handler:

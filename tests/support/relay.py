@@ -11,11 +11,12 @@ black hole as the ends see it); `cut` resets all connections; `refuse` takes the
 import asyncio
 import contextlib
 import socket
-import struct
 import threading
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+from tests.support.echo import reset_at_close
 
 _T = TypeVar("_T")
 
@@ -73,10 +74,7 @@ class Relay:
 
         async def abort() -> None:
             for writer in list(self._writers):
-                linger = struct.pack("ii", 1, 0)
-                writer.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, linger
-                )
+                reset_at_close(writer.get_extra_info("socket"))
                 writer.transport.abort()
 
         self._run(abort())
