@@ -1,0 +1,73 @@
+"""One stream at full speed: MB/s each way, and the processor time that a GB takes on either side.
+
+Ours prefers aes128-gcm, so it is set beside an ssh that is told to use it too, and beside one that
+uses what it likes. A download is timed from its request to its last byte, an upload from its first
+byte to the peer's answer, which comes when all of it has come.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from benchmarks import client
+from benchmarks.bench import Bench
+from benchmarks.contenders import CIPHER, CIPHER_NAME, Engine, Forward, ours, peer, ssh
+from benchmarks.figures import Row, Target, interleave, ratio
+from benchmarks.processes import cpu
+from tests.support.sshd import SshBed
+
+_Move = Callable[[client.Address, int], float]
+
+_TARGETS: dict[str, dict[str, Target]] = {
+    "down": {CIPHER_NAME: ratio("≥", 0.75), "its default cipher": ratio("≥", 1.1)},
+    "up": {CIPHER_NAME: ratio("≥", 0.75)},
+}
+
+
+class _Sample(NamedTuple):
+    speed: float  # MB/s
+    near: float  # s of processor time a GB
+    far: float
+
+
+def measure(bench: Bench) -> Iterator[Row]:
+    """The rows of this group."""
+    size = bench.size(1_000_000_000, 100_000_000)
+    with contextlib.ExitStack() as stack:
+        remote = stack.enter_context(peer())
+        bed = stack.enter_context(SshBed())
+        hosts = [bed.host(f"host{number}") for number in range(3)]
+        engine = stack.enter_context(Engine(bed))
+        ways = {
+            "ours": stack.enter_context(ours(engine, hosts[0], remote)),
+            CIPHER_NAME: stack.enter_context(ssh(bed, hosts[1], remote, CIPHER)),
+            "its default cipher": stack.enter_context(ssh(bed, hosts[2], remote)),
+        }
+        for name, move in (("down", client.download), ("up", client.upload)):
+            for way in ways.values():
+                move(way.work, size // 10)
+            contenders = {who: partial(_sample, move, way, size) for who, way in ways.items()}
+            found = interleave(bench.rounds, contenders)
+            yield from _rows(name, found)
+
+
+def _sample(move: _Move, way: Forward, size: int) -> _Sample:
+    near, far = way.near, way.far
+    before = cpu(near), cpu(far)
+    seconds = move(way.work, size)
+    after = cpu(near), cpu(far)
+    used = [(end - begin) / size * 1e9 for begin, end in zip(before, after, strict=True)]
+    return _Sample(size / seconds / 1e6, *used)
+
+
+def _rows(way: str, found: dict[str, list[_Sample]]) -> Iterator[Row]:
+    mine = found.pop("ours")
+    for beside, other in found.items():
+        target = _TARGETS[way].get(beside)
+        speeds = [one.speed for one in mine], [one.speed for one in other]
+        yield Row(f"one stream {way}", "MB/s", *speeds, target, beside)
+        near = [one.near for one in mine], [one.near for one in other]
+        yield Row(f"processor time near, {way}", "s/GB", *near, beside=beside)
+        far = [one.far for one in mine], [one.far for one in other]
+        yield Row(f"processor time at sshd, {way}", "s/GB", *far, beside=beside)
