@@ -2,6 +2,7 @@
 # make demo       a JupyterLab with an SSH host of its own and an application on it; ARGS goes to `jupyter tunnel demo`
 # make test       lint, types, front end, Python and browser tests; WORKERS pytest processes, PYTEST_ARGS to narrow
 # make test-long  the tests that take too long for every change
+# make bench      our figures beside ssh's, as a table; ARGS goes to `python -m benchmarks` (--help says which)
 # make types      the TypeScript types again, after a change in the messages or in a status
 # make pictures   the screenshots of the README again
 # make lint / make format / make clean
@@ -20,7 +21,7 @@ PACKAGE := pyproject.toml jupyter_remote_tunnel/_version.py $(wildcard jupyter-c
 # command:package, as Debian names them
 SYSTEM := sshd:openssh-server ip:iproute2 chromium:chromium
 
-.PHONY: install demo test test-long test-front-end test-python set-up system-packages pictures lint format types clean
+.PHONY: install demo test test-long bench test-front-end test-python set-up system-packages pictures lint format types clean
 
 install: $(VENV)/.installed
 
@@ -38,6 +39,9 @@ test-python: set-up
 
 test-long: set-up
 	pytest -m long --timeout 1800 $(PYTEST_ARGS)
+
+bench: set-up
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 pictures: set-up
 	pytest tests/ui/test_pictures.py --pictures docs/images

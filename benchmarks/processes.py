@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from tests.support.process import program
+from tests.support.process import PeerError, program
 
 MIB = 1 << 20
 
@@ -52,14 +52,21 @@ def _voluntary(status: Path) -> int:
 
 def machine() -> dict[str, Any]:
     """What the figures depend on: versions, processors, and how busy they were when it began."""
-    # ssh says its version on standard error.
-    ssh = run([program("ssh"), "-V"], capture_output=True, text=True, check=True).stderr
     names = ("jupyter-remote-tunnel", "asyncssh", "cryptography", "jupyter_server", "tornado")
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
-        "openssh": ssh.strip(),
+        "openssh": _openssh(),
         **{name: version(name) for name in names},
         "cpus": len(os.sched_getaffinity(0)),
         "load": [round(load, 2) for load in os.getloadavg()],
     }
+
+
+def _openssh() -> str:
+    """As `ssh -V` says it, on its standard error."""
+    try:
+        argv = [program("ssh"), "-V"]
+    except PeerError:
+        return "none"
+    return run(argv, capture_output=True, text=True, check=True).stderr.strip()

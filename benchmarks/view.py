@@ -39,7 +39,8 @@ def measure(bench: Bench) -> Iterator[Row]:
                 "raw": partial(speed, raw),
                 "ssh": partial(speed, theirs.work),
             }
-            contenders["view"]()  # the first request of a server loads its HTTP client
+            for warm_up in contenders.values():
+                warm_up()  # the first request of a server loads its HTTP client
             found = interleave(bench.rounds, contenders)
             what = f"through the origin view, {name}"
             target = ratio("≥", 0.6)
