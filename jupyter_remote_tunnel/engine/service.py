@@ -16,7 +16,7 @@ from ..model.command_line import command_line, spec_of
 from ..model.errors import BadInput, Transient
 from ..model.forward import ForwardKind, ForwardSpec, TcpBind
 from ..model.settings import EngineSettings
-from ..model.spec import TunnelRequest, TunnelSpec
+from ..model.spec import TunnelRequest, TunnelSpec, check_id
 from ..ssh.connection import Connection
 from ..tunnels.manager import Manager, Wanted
 from ..tunnels.tunnel import Tunnel
@@ -109,6 +109,7 @@ class Service:
             from_shell=client == "shell",
             # A shell and a cell have shown why; in the sidebar the row tells.
             keep_failed=client == "server",
+            tunnel_id=None if params.request.id is None else check_id(params.request.id),
         )
         return messages.OpenedTunnel(tunnel.status(), created, command_line(tunnel.spec))
 

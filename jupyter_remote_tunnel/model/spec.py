@@ -196,7 +196,10 @@ class TunnelRequest:
 
     Either `host` with `forwards` (each like "-L 5006:localhost:5006"), or `command`, a line as it
     is typed in a shell ("ssh -NfL 5006:localhost:5006 gpu01", "gpu01:5006"), in which case the
-    other fields but `name`, `on_conflict` and `ssh.agent_socket` stay empty.
+    other fields but `id`, `name`, `on_conflict` and `ssh.agent_socket` stay empty.
+
+    `id` is that of the tunnel if it is a new one, 12 hexadecimal digits: who chooses it can close
+    what is not open yet. None has one made.
     """
 
     host: str | None = None
@@ -207,6 +210,7 @@ class TunnelRequest:
     ssh: SshOptions = field(default_factory=SshOptions)
     command: str | None = None
     connection_file: str | None = None
+    id: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON, without the fields that are at their default."""
@@ -392,6 +396,16 @@ def check_name(name: str) -> str:
             end=len(name),
         )
     return name
+
+
+def check_id(tunnel_id: str) -> str:
+    """A tunnel's id.
+
+    :raises BadInput: it is not 12 hexadecimal digits, in lower case.
+    """
+    if not re.fullmatch("[0-9a-f]{12}", tunnel_id):
+        raise BadInput("A tunnel's id has 12 hexadecimal digits, in lower case.")
+    return tunnel_id
 
 
 def default_name(host: str, forwards: tuple[ForwardSpec, ...]) -> str:

@@ -87,14 +87,15 @@ class Manager:
         *,
         from_shell: bool = False,
         keep_failed: bool = True,
+        tunnel_id: str | None = None,
     ) -> tuple[Tunnel, bool]:
         """Open a tunnel, or find the equal one that is there (False then).
 
         An equal one that failed is opened again; a failed one of that name gives way. A tunnel that
         could not reach its host stays in the list, failed, if `keep_failed`; one that was refused
-        before does not.
+        before does not. A new one has the id `tunnel_id`, if that is given.
 
-        :raises RemoteTunnelError: it is not allowed, its name is taken, or opening it failed.
+        :raises RemoteTunnelError: it is not allowed, its name or id is taken, or opening it failed.
         """
         check(spec, self.settings, from_shell=from_shell)
         known = self._equal(spec)
@@ -105,7 +106,10 @@ class Manager:
         failed = self._named(spec.name)
         if failed is not None and failed.state is State.FAILED:
             await self._remove(failed)
-        tunnel = self._add(secrets.token_hex(6), self._with_free_name(spec), source)
+        if tunnel_id in self._tunnels:
+            raise Fatal(f"There is a tunnel with the id {tunnel_id} already.", code="conflict")
+        spec = self._with_free_name(spec)
+        tunnel = self._add(tunnel_id or secrets.token_hex(6), spec, source)
         try:
             await tunnel.open()
         except RemoteTunnelError:

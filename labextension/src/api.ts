@@ -142,7 +142,10 @@ export interface TunnelList {
  *
  * Either `host` with `forwards` (each like "-L 5006:localhost:5006"), or `command`, a line as it
  * is typed in a shell ("ssh -NfL 5006:localhost:5006 gpu01", "gpu01:5006"), in which case the
- * other fields but `name`, `on_conflict` and `ssh.agent_socket` stay empty.
+ * other fields but `id`, `name`, `on_conflict` and `ssh.agent_socket` stay empty.
+ *
+ * `id` is that of the tunnel if it is a new one, 12 hexadecimal digits: who chooses it can close
+ * what is not open yet. None has one made.
  */
 export interface TunnelRequest {
   host?: string | null;
@@ -153,6 +156,7 @@ export interface TunnelRequest {
   ssh?: SshOptions;
   command?: string | null;
   connection_file?: string | null;
+  id?: string | null;
 }
 
 /**

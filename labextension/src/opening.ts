@@ -1,12 +1,11 @@
 /**
  * One try to open a tunnel, which can be taken back.
  *
- * The server says which tunnel it made when that is open, and not before. What a try leaves in the
- * list until then is found there: it was not in it when the try began.
+ * The server says which tunnel it made when that is open, and not before: so the tunnel's id is
+ * chosen here. Where the server finds an equal tunnel instead, nothing has that id.
  */
 
-import { OpenedTunnel, TunnelRequest, TunnelStatus } from './api';
-import { TunnelError } from './restapi';
+import { OpenedTunnel, TunnelRequest } from './api';
 import { ITunnelManager } from './tokens';
 
 export class Opening {
@@ -14,55 +13,30 @@ export class Opening {
     private readonly _manager: ITunnelManager,
     request: TunnelRequest
   ) {
-    this._before = new Set(_manager.tunnels.map(({ id }) => id));
-    this.result = _manager.open(request);
+    this.result = _manager.open({ ...request, id: this._id });
   }
 
   /** Fulfilled when the tunnel is open; fails with a `TunnelError`. */
   readonly result: Promise<OpenedTunnel>;
 
-  /** Close what is being opened; if it opens all the same, then. */
+  /** Close what is being opened; if it opens all the same, or fails, then. */
   async giveUp(): Promise<void> {
-    await this._manager.refresh();
-    const connecting = this._left(
-      ({ state }) => state === 'connecting' || state === 'waiting_for_user'
-    );
-    // Another front door may be opening one as well, and the list does not tell whose is whose.
-    if (connecting.length === 1) {
-      await this._close(connecting);
-    }
-    const opened = await this.result.catch(() => null);
-    if (opened?.created) {
-      await this._close([opened.tunnel]);
-    }
+    await this.dismiss();
+    await this.result.catch(() => null);
     await this.dismiss();
   }
 
-  /** If it failed, take its row off the list. */
+  /** Take it off the list. */
   async dismiss(): Promise<void> {
-    try {
-      await this.result;
-    } catch (reason) {
-      const { message } = reason as TunnelError;
-      await this._close(
-        this._left(
-          ({ error, state }) => state === 'failed' && error?.message === message
-        )
-      );
-    }
+    // One that is not there is no trouble, and any other trouble shows in the list.
+    await this._manager.close(this._id).catch(() => null);
   }
 
-  /** What came into the list since this began. */
-  private _left(is: (tunnel: TunnelStatus) => boolean): TunnelStatus[] {
-    return this._manager.tunnels.filter(
-      tunnel => !this._before.has(tunnel.id) && is(tunnel)
-    );
-  }
+  private readonly _id = newId();
+}
 
-  private async _close(tunnels: TunnelStatus[]): Promise<void> {
-    // One that is gone already is no trouble, and any other trouble shows in the list.
-    await Promise.allSettled(tunnels.map(({ id }) => this._manager.close(id)));
-  }
-
-  private readonly _before: ReadonlySet<string>;
+/** 12 random hexadecimal digits. */
+function newId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(6));
+  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('');
 }

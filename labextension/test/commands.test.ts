@@ -7,7 +7,7 @@ import { PromiseDelegate } from '@lumino/coreutils';
 import { Widget } from '@lumino/widgets';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { OpenedTunnel } from '../src/api';
+import { OpenedTunnel, TunnelRequest } from '../src/api';
 import { addCommands, CommandIDs, ConfirmClose } from '../src/commands';
 import { TunnelAPI, TunnelError } from '../src/restapi';
 import { ApplicationTab, ViewChooser } from '../src/view';
@@ -85,6 +85,16 @@ function error(code: string): TunnelError {
   return new TunnelError({ code, message: `It is ${code}.`, hint: 'Do this.' });
 }
 
+/** What `open` is to be asked for: the command, under an id of its own. */
+function asking(command: string): unknown {
+  return { command, id: expect.stringMatching(/^[0-9a-f]{12}$/) };
+}
+
+/** The id in a request to open. */
+function idOf(asked: [string, unknown] | undefined): string {
+  return (asked![1] as TunnelRequest).id!;
+}
+
 describe('add', () => {
   const opened = { tunnel: tunnel(), created: true, understood: '' };
 
@@ -110,7 +120,7 @@ describe('add', () => {
     await type(form, 'gpu01:5006');
     press(form, 'Open');
     await done;
-    expect(manager.asked).toEqual([['open', { command: 'gpu01:5006' }]]);
+    expect(manager.asked).toEqual([['open', asking('gpu01:5006')]]);
     expect(form.isConnected).toBe(false);
     expect(shown).toBe(1);
   });
@@ -118,7 +128,7 @@ describe('add', () => {
   it.each(['bad_input', 'host_key_unknown', 'connect_failed', 'conflict'])(
     'keeps what was typed and says why not: %s',
     async code => {
-      manager.answers.push(error(code), opened);
+      manager.answers.push(error(code), undefined, opened);
       const done = commands.execute(CommandIDs.add);
       const form = await dialog('Add an SSH Tunnel');
       await type(form, 'gpu01:');
@@ -128,7 +138,7 @@ describe('add', () => {
       await type(form, 'gpu01:5006');
       press(form, 'Open');
       await done;
-      expect(manager.asked.at(-1)).toEqual(['open', { command: 'gpu01:5006' }]);
+      expect(manager.asked.at(-1)).toEqual(['open', asking('gpu01:5006')]);
     }
   );
 
@@ -164,6 +174,24 @@ describe('add', () => {
     await done;
   });
 
+  it('takes a command that was broken into lines', async () => {
+    const done = commands.execute(CommandIDs.add);
+    const form = await dialog('Add an SSH Tunnel');
+    await type(form, 'ssh ');
+    const paste = new Event('paste', { bubbles: true, cancelable: true });
+    const text = '-NL 5006:localhost:5006 \\\n  gpu01\n';
+    Object.assign(paste, { clipboardData: { getData: () => text } });
+    const field = input(form);
+    field.setSelectionRange(4, 4);
+    field.dispatchEvent(paste);
+    await vi.waitFor(() =>
+      expect(field.value).toBe('ssh -NL 5006:localhost:5006 gpu01')
+    );
+    press(form, 'Open');
+    await done;
+    expect(manager.asked[0]).toEqual(['open', asking(field.value)]);
+  });
+
   it('has nothing to open until what is needed is filled in', async () => {
     const done = commands.execute(CommandIDs.add);
     const form = await dialog('Add an SSH Tunnel');
@@ -187,12 +215,9 @@ describe('add', () => {
     const done = commands.execute(CommandIDs.add);
     const form = await dialog('Add an SSH Tunnel');
     await type(form, 'gpu02:5006');
-    const failed = error('connect_failed');
-    manager.answers.push(failed);
+    manager.answers.push(error('connect_failed'));
     press(form, 'Open');
     await explained(form, 'It is connect_failed.Do this.');
-    const row = { ...failed, message: failed.message, hop: null };
-    manager.tunnels = [tunnel({ id: '2', state: 'failed', error: row })];
     // There until it is clear that it is not wanted.
     expect(manager.asked).toHaveLength(1);
     await type(form, 'gpu01:5006');
@@ -200,8 +225,8 @@ describe('add', () => {
     press(form, 'Open');
     await done;
     expect(manager.asked.slice(1)).toEqual([
-      ['close', '2'],
-      ['open', { command: 'gpu01:5006' }]
+      ['close', idOf(manager.asked[0])],
+      ['open', asking('gpu01:5006')]
     ]);
   });
 
@@ -220,11 +245,10 @@ describe('add', () => {
     expect(openButton(form).getAttribute('aria-disabled')).toBe('true');
     press(form, 'Open');
     expect(manager.asked).toHaveLength(1);
-    manager.tunnels = [tunnel({ id: '7', state: 'connecting' })];
     press(form, 'Cancel');
     await done;
     await vi.waitFor(() => expect(manager.asked).toHaveLength(2));
-    expect(manager.asked[1]).toEqual(['close', '7']);
+    expect(manager.asked[1]).toEqual(['close', idOf(manager.asked[0])]);
     answer.reject(error('closed'));
     expect(shown).toBe(0);
   });

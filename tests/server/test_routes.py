@@ -114,6 +114,7 @@ def test_a_drain_that_is_none(api: httpx.Client, drain: str) -> None:
         ({"command": "ssh -L 1:h:1 gpu01; id"}, ";"),
         ({"command": "-D 0 gpu01", "host": "gpu01"}, "command"),
         ({"command": "-D 0 gpu01", "connection_file": "/etc/passwd"}, "connection_file"),
+        ({"command": "-D 0 gpu01", "id": "../tunnels"}, "id"),
         ([], "object"),
         ("-D 0 gpu01", "object"),
     ],

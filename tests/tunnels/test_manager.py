@@ -165,6 +165,26 @@ async def test_close_during_connect(rig: Rig, sshd: Sshd) -> None:
     assert rig.manager.pool.size == 0
 
 
+async def test_who_chose_the_id_can_close_what_is_not_open_yet(rig: Rig, sshd: Sshd) -> None:
+    chosen = "0123456789ab"
+
+    async def open_(line: str, tunnel_id: str = chosen) -> Tunnel:
+        tunnel, _ = await rig.manager.open(rig.spec(line), from_shell=True, tunnel_id=tunnel_id)
+        return tunnel
+
+    with sshd.paused():
+        async with asyncio.TaskGroup() as group:
+            opening = group.create_task(refusal(open_("-L 0:localhost:1 gpu01")))
+            await rig.recorder.until(lambda: bool(rig.manager.tunnels))
+            await rig.manager.close(chosen)
+    assert opening.result().code == "closed"
+    tunnel = await open_("-L 0:localhost:1 gpu01")
+    assert tunnel.id == chosen
+    assert (await refusal(open_("-L 0:localhost:2 gpu01"))).code == "conflict"
+    assert await open_("-L 0:localhost:1 gpu01", "ba9876543210") is tunnel
+    assert rig.manager.tunnels == [tunnel]
+
+
 async def test_who_stops_waiting_does_not_end_the_opening(rig: Rig, sshd: Sshd) -> None:
     with sshd.paused():
         async with asyncio.TaskGroup() as group:
