@@ -372,11 +372,31 @@ function TextField(
           onChange={({ target: { value } }) =>
             set({ [field]: numeric ? value.replace(/\D/g, '') : value })
           }
+          onPaste={event => {
+            const pasted = event.clipboardData.getData('text');
+            if (pasted.includes('\n')) {
+              event.preventDefault();
+              const target = event.currentTarget;
+              const { selectionStart, selectionEnd } = target;
+              target.setRangeText(
+                joined(pasted),
+                selectionStart!,
+                selectionEnd!,
+                'end'
+              );
+              set({ [field]: target.value });
+            }
+          }}
         />
       </label>
       {wrong && <Marked id={wrongId} text={fields[field]} {...wrong} />}
     </div>
   );
+}
+
+/** One line of those into which a shell's command was broken; a field would glue them together. */
+function joined(lines: string): string {
+  return lines.trim().replace(/\s*\\?\r?\n\s*/g, ' ');
 }
 
 /** A text in which the wrong part is marked. */
