@@ -12,15 +12,16 @@ path, so it needs no prefix::
         app.headers_seen()
 """
 
-import asyncio
 import contextlib
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
+
+from tests.support.threads import in_thread
+from tests.support.web_server import tcp_socket, web_server
 
 _PAGE = Path(__file__).parent / "hostile_page"
 
@@ -108,28 +109,14 @@ class HostileApp:
         return response
 
 
-@contextlib.contextmanager
-def hostile_app() -> Iterator[HostileApp]:
+def hostile_app() -> contextlib.AbstractContextManager[HostileApp]:
     """Serve it on a loopback port of its own, in a thread with an event loop."""
-    app = HostileApp()
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="hostile application")
-    thread.start()
+    return in_thread(_serve())
 
-    async def start() -> web.AppRunner:
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", app.answer)
-        runner = web.AppRunner(application)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        app.port = runner.addresses[0][1]
-        return runner
 
-    runner = asyncio.run_coroutine_threadsafe(start(), loop).result(30)
-    try:
+@contextlib.asynccontextmanager
+async def _serve() -> AsyncIterator[HostileApp]:
+    listening = tcp_socket("127.0.0.1")
+    app = HostileApp(listening.getsockname()[1])
+    async with web_server(listening, app.answer):
         yield app
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
