@@ -14,7 +14,7 @@ from ..model.text import plain
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _SOURCES = {
-    "config": "declared in the configuration of the Jupyter server.",
+    "config": "from the server’s configuration.",
     "saved": "restored from an earlier session.",
 }
 
