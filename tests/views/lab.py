@@ -185,3 +185,14 @@ class Browser:
         """GET, without following redirects."""
         async with self.http.get(url, allow_redirects=False, **more) as answer:
             yield answer
+
+
+async def many_turns(browser: Browser, view: str) -> None:
+    """Return when the server had many turns at whatever else it has to do.
+
+    Each of these requests, one after the other, takes a turn of its loop or more; in each it would
+    pass on 64 KiB of a body if it did not hold it back, so 64 MiB in all.
+    """
+    for _ in range(1024):
+        async with browser.http.head(view, allow_redirects=False) as response:
+            assert response.status == 200

@@ -11,10 +11,12 @@ import pytest
 from aiohttp import web
 
 from tests.views.backend import echo, serve
-from tests.views.lab import Browser, Lab
+from tests.views.lab import Browser, Lab, many_turns
 
 MIB = 1 << 20
 CHUNK = bytes(MIB)
+# What fits into the buffers on the way, of the kernel and of both ends, is far less.
+LIMIT = 32 * MIB
 
 
 @pytest.fixture
@@ -64,65 +66,66 @@ async def test_a_gigabyte_down_and_up_adds_little_memory(
     assert peak - before < 64 * MIB
 
 
-class Counter:
-    """Bytes that went through some point."""
+class Stalled:
+    """An application that fills or takes one body without end, and answers all other requests."""
 
     def __init__(self) -> None:
-        self.bytes = 0
+        self.began, self.ended, self.go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.sent = 0
 
-    async def standstill(self) -> int:
-        """Their number once it has stopped to grow."""
-        last = -1
-        while last != self.bytes:
-            last = self.bytes
-            await asyncio.sleep(0.5)
-        return last
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        match request.method:
+            case "POST":
+                self.began.set()
+                await self.go_on.wait()
+                return await echo(request)
+            case "GET":
+                return await self._flood(request)
+        return web.Response()
 
-
-async def test_a_slow_reader_holds_the_application_back(
-    browser: Browser, view: str, socket_path: Path
-) -> None:
-    sent = Counter()
-    ended = asyncio.Event()
-
-    async def handler(request: web.Request) -> web.StreamResponse:
+    async def _flood(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
         try:
             while True:
                 await response.write(CHUNK)
-                sent.bytes += MIB
+                self.sent += MIB
         finally:
-            ended.set()
+            self.ended.set()
 
-    async with serve(socket_path, handler):
+
+async def test_a_slow_reader_holds_the_application_back(
+    browser: Browser, view: str, socket_path: Path
+) -> None:
+    app = Stalled()
+    async with serve(socket_path, app.answer):
         async with browser.get(view) as response:
-            assert await sent.standstill() < 32 * MIB
+            await many_turns(browser, view)
+            assert 0 < app.sent < LIMIT
             response.close()
-        await ended.wait()
+        await app.ended.wait()
 
 
 async def test_a_slow_application_holds_the_browser_back(
     browser: Browser, view: str, socket_path: Path
 ) -> None:
-    sent = Counter()
-    go = asyncio.Event()
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        await go.wait()
-        return await echo(request)
+    app = Stalled()
+    sent = 0
 
     async def body() -> AsyncIterator[bytes]:
+        nonlocal sent
         for _ in range(128):
             yield CHUNK
-            sent.bytes += MIB
+            sent += MIB
 
     async def post() -> int:
         async with browser.http.post(view, data=body()) as response:
             return await size(response)
 
-    async with serve(socket_path, handler), asyncio.TaskGroup() as group:
+    async with serve(socket_path, app.answer), asyncio.TaskGroup() as group:
         posted = group.create_task(post())
-        assert await sent.standstill() < 32 * MIB
-        go.set()
+        await app.began.wait()
+        await many_turns(browser, view)
+        assert 0 < sent < LIMIT
+        app.go_on.set()
         assert await posted == 128 * MIB
