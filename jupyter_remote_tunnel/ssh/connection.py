@@ -376,6 +376,7 @@ async def _open_connection(hop: Hop, via: Connection | None, files: Files) -> Co
         finally:
             await login.close()
         undo.pop_all()
+    flow.logged_in = True
     return Connection(hop, ssh, lost, dialler, flow)
 
 

@@ -19,13 +19,15 @@ from typing import Any
 class Flow:
     """The flow of one connection; `below` is that of the connection that carries it.
 
-    `ended` is true as soon as nothing passes any more, before any channel hears of it.
+    `ended` is true as soon as nothing passes any more, before any channel hears of it; `logged_in`
+    is set by who logs in.
     Who writes to the connection looks at `full` afterwards, and stops until `when_free` calls.
     """
 
     def __init__(self, below: "Flow | None" = None) -> None:
         self.transport: Any = None
         self.ended = False
+        self.logged_in = False
         self._below = below
         self._full = False
         self._waiting: list[Callable[[], None]] = []

@@ -68,12 +68,22 @@ class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
     @override
     def eof_received(self) -> bool:
         self._flow.ended = True
-        self.connection.eof_received()
+        self._end(None)
         return False
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._flow.ended = True
+        self._end(exc)
+
+    def _end(self, exc: Exception | None) -> None:
+        """Tell asyncssh of the end. It drops what it has received and not handled yet, which in a
+        login may be why the host has ended it: so let it finish that.
+        """
+        handling = self.connection._tasks  # noqa: SLF001
+        if handling and not self._flow.logged_in:
+            next(iter(handling)).add_done_callback(lambda _: self._end(exc))
+            return
         self.connection.connection_lost(exc)
 
     @override

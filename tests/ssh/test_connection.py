@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from asyncssh.constants import MSG_KEXINIT
+from asyncssh.packet import String, UInt32
 
 from jupyter_remote_tunnel.model.errors import Fatal, NeedsUser, RemoteTunnelError, Transient
 from jupyter_remote_tunnel.model.spec import SshOptions
@@ -72,6 +74,24 @@ async def test_algorithms_without_anything_in_common(ssh_bed: SshBed) -> None:
     error = await failing(ssh_bed, "gpu01")
     assert (error.code, error.hop) == ("unsupported", "gpu01")
     assert "aes128-ctr" in error.message
+
+
+async def test_what_a_host_said_counts_though_it_hung_up_at_once(ssh_bed: SshBed) -> None:
+    async def say_and_leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        names = [b"curve25519-sha256", b"ssh-ed25519", *[b"rot13"] * 2, *[b"hmac-sha2-256"] * 2]
+        lists = b"".join(map(String, [*names, b"none", b"none", b"", b""]))
+        payload = bytes([MSG_KEXINIT]) + bytes(16) + lists + bytes(5)
+        padding = 4 + -(len(payload) + 9) % 8
+        packet = UInt32(len(payload) + padding + 1) + bytes([padding]) + payload + bytes(padding)
+        writer.write(b"SSH-2.0-brief\r\n" + packet)
+        writer.close()
+
+    sshd = ssh_bed.host("gpu01", start=False)
+    async with await asyncio.start_server(say_and_leave, sshd.address, sshd.port):
+        error = await failing(ssh_bed, "gpu01")
+    assert error.code == "unsupported"
+    assert "rot13" in error.message
 
 
 async def test_a_command_gets_its_words_and_input_as_they_are(connection: Connection) -> None:
