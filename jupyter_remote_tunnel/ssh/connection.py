@@ -75,7 +75,6 @@ class Connection:
         self._letting_go: asyncio.Task[None] | None = None
         key = ssh.get_server_host_key()
         self.host_key = key.get_fingerprint() if key is not None else ""
-
         lost.add_done_callback(self._let_go)
 
     async def close(self) -> None:
