@@ -40,7 +40,10 @@ def chromium() -> Iterator[playwright.sync_api.Browser]:
     """Debian's Chromium."""
     with sync_playwright() as playwright:
         path = program("chromium")
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        # The last of these switches counts. Playwright's own turns the partitioning of storage off,
+        # and in a frame of another site there would be none; people have it on.
+        args = ["--no-sandbox", "--disable-features=Translate"]
+        browser = playwright.chromium.launch(executable_path=path, args=args)
         yield browser
         browser.close()
 

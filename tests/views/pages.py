@@ -14,18 +14,18 @@ _SANDBOX = {
 PAGE = "<!doctype html><title>app</title><h1>application</h1>"
 
 
-def show(host: Page, app_id: str, view: str) -> Frame:
-    """Frame an application as Lab does."""
+def show(host: Page, app_id: str, view: str, wanted: str = "h1") -> Frame:
+    """Frame an application as Lab does, until the CSS selector `wanted` is there."""
     name = f"f{app_id}"
     host.evaluate(
         """([name, src, sandbox]) => {
             const frame = document.createElement("iframe");
-            Object.assign(frame, {name, src, sandbox});
+            Object.assign(frame, {name, src, sandbox, style: "width: 95vw; height: 95vh"});
             document.body.append(frame);
         }""",
         [name, f"/remote-tunnel/open/{app_id}?view={view}", _SANDBOX[view]],
     )
-    expect(host.frame_locator(f"iframe[name={name}]").locator("h1")).to_be_visible()
+    expect(host.frame_locator(f"iframe[name={name}]").locator(wanted)).to_be_visible()
     frame = host.frame(name)
     assert frame is not None
     return frame
