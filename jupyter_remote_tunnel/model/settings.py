@@ -1,7 +1,7 @@
 """What the holder tells its engine at the start: the traits of the Jupyter server, plain."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class EngineSettings:
     allow_exec_options: bool = False
     max_tunnels: int = 1000
     max_streams: int = 1000
+    byte_budget: int = 64 << 20
+    session_exec: Literal["auto", "never"] = "auto"
     stream_wait: float = 10.0
     connect_timeout: float = 30.0
     keepalive_interval: float = 15.0

@@ -63,6 +63,19 @@ class TunnelManager(LoggingConfigurable):
     )
     max_tunnels = _limit(_DEFAULTS.max_tunnels, "The most tunnels at a time.")
     max_streams = _limit(_DEFAULTS.max_streams, "The most open streams of a forward.")
+    byte_budget = Int(
+        _DEFAULTS.byte_budget,
+        min=1 << 20,
+        help="The most bytes that remote hosts may send before their readers here take them, all"
+        " streams together. More lets a stream be faster on a long link.",
+    ).tag(config=True)
+    session_exec = Enum(
+        ("auto", "never"),
+        _DEFAULTS.session_exec,
+        help='Run a command ("echo") once on each connection, as OpenSSH answers small messages'
+        " up to 40 ms late on a connection that has never run one. It shows in the remote host's"
+        " logs.",
+    ).tag(config=True)
     stream_wait = _seconds(
         _DEFAULTS.stream_wait, "How long a new stream waits for a lost connection", least=0.0
     )

@@ -166,9 +166,12 @@ class Forward(ABC):
     ) -> None:
         """Open the channel of a stream. One that is not open in time fails; it counts as open until
         the remote host answers, which it may never do."""
-        opening = connection.open_channel(destination, lambda: relay.remote, originator=originator)
+        window = connection.new_window()
+        opening = connection.open_channel(
+            destination, lambda: relay.remote, originator=originator, window=window.size
+        )
         relay.expect_channel(
-            opening, lambda error: connection.explain(error, destination), connection.flow
+            opening, lambda error: connection.explain(error, destination), connection.flow, window
         )
         opening.add_done_callback(self._channel_opened)
         timer = asyncio.get_running_loop().call_later(

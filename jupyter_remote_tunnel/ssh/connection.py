@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import asyncssh
+from asyncssh.constants import MSG_CHANNEL_WINDOW_ADJUST
+from asyncssh.packet import UInt32
 
 from ..model.address import Address, TcpAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient
@@ -33,14 +35,13 @@ from .files import Files
 from .flow import Flow
 from .hop import Hop
 from .host_keys import HostKeyJudge, KnownKeys
+from .window import LEAST, ByteBudget, Window
 from .wire import Command, Dialler, Direct, Through
-
-CHANNEL_WINDOW = 4 << 20
-"""The receive window of one stream: what it may hold when its reader stops, and, as asyncssh gives
-it back at half, twice what it can receive per round trip."""
 
 MAX_PACKET = 32 << 10
 """Larger packets do nothing with OpenSSH."""
+
+_MARK = "jupyter_remote_tunnel"
 
 _RTT_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 5.0
@@ -55,8 +56,10 @@ class Connection:
 
     `lost` is done when the connection is gone, and its result (never an exception) says why:
     `Transient` when it broke, `Fatal` of code "closed" after `close()`. `flow` is how bytes
-    pass it.
+    pass it, `round_trip` the shortest that `rtt` has seen, in seconds.
     """
+
+    round_trip: float | None = None
 
     def __init__(
         self,
@@ -65,12 +68,14 @@ class Connection:
         lost: "asyncio.Future[RemoteTunnelError]",
         dialler: Dialler,
         flow: Flow,
+        budget: ByteBudget,
     ) -> None:
         self.hop = hop
         self.lost = lost
         self.flow = flow
         self._ssh = ssh
         self._dialler = dialler
+        self._budget = budget
         self._opening: set[asyncio.Task[Any]] = set()
         self._letting_go: asyncio.Task[None] | None = None
         key = ssh.get_server_host_key()
@@ -99,13 +104,17 @@ class Connection:
 
     # Streams
 
+    def new_window(self, size: int | None = None) -> Window:
+        """The window of a new stream, of `size` bytes or as many as the budget has for one."""
+        return self._budget.window(lambda: self.round_trip, size)
+
     def open_channel(
         self,
         destination: Address,
         session: SessionFactory,
         *,
         originator: tuple[str, int] = ("127.0.0.1", 0),
-        window: int = CHANNEL_WINDOW,
+        window: int = LEAST,
     ) -> "asyncio.Task[Channel]":
         """Open a stream to a destination as the remote host sees it.
 
@@ -163,7 +172,8 @@ class Connection:
     async def listen_tcp(
         self, host: str, port: int, accept: Callable[[str, int], Awaitable[Any]]
     ) -> asyncssh.SSHListener:
-        """Have the remote host listen on a port (0: any; the listener tells which).
+        """Have the remote host listen on a port (0: any; the listener tells which). Streams begin
+        with the window `LEAST`.
 
         :param accept: given the originator, makes the session of a stream, or raises
             ChannelOpenError (and nothing else: asyncssh would end the connection).
@@ -175,7 +185,7 @@ class Connection:
                 host,
                 port,
                 encoding=None,
-                window=CHANNEL_WINDOW,
+                window=LEAST,
                 max_pktsize=MAX_PACKET,
             ),
             f"port {port}" if port else "a free port",
@@ -191,7 +201,7 @@ class Connection:
         """The same for a Unix socket of the remote host."""
         return await self._listen(
             self._ssh.create_unix_server(
-                accept, path, encoding=None, window=CHANNEL_WINDOW, max_pktsize=MAX_PACKET
+                accept, path, encoding=None, window=LEAST, max_pktsize=MAX_PACKET
             ),
             path,
         )
@@ -237,13 +247,15 @@ class Connection:
         try:
             async with asyncio.timeout(_RTT_TIMEOUT):
                 # The first answer may come 40 ms late: sshd leaves Nagle's algorithm on.
-                return min([await self._ask(), await self._ask()])
+                found = min([await self._ask(), await self._ask()])
         except TimeoutError:
             raise Transient(
                 f"{self.hop.place} did not answer for {_RTT_TIMEOUT:g} s.",
                 code="connection_lost",
                 hop=self.hop.place,
             ) from None
+        self.round_trip = min(found, self.round_trip or found)
+        return found
 
     async def _ask(self) -> float:
         started = time.perf_counter()
@@ -284,6 +296,20 @@ class Connection:
             return await self._unless_lost(output.result(argv[0], self.hop))
         finally:
             channel.abort()
+
+    async def hurry(self) -> bool:
+        """Have sshd send small answers at once: it does so (TCP_NODELAY) from the first session of
+        a connection on. Returns whether the host ran the command, not one that it has in its place.
+
+        :raises Fatal: it runs none.
+        :raises Transient: the connection was lost, or there was no answer in time.
+        """
+        try:
+            async with asyncio.timeout(self.hop.connect_timeout):
+                found = await self.exec(["echo", _MARK])
+        except TimeoutError:
+            raise self._silent("run a command") from None
+        return _MARK.encode() in found.stdout
 
     async def read_file(self, path: str) -> bytes:
         """A file of at most 1 MiB; "~/" is the home directory there.
@@ -328,10 +354,24 @@ class Connection:
         return result
 
 
-async def open_connection(hop: Hop, *, via: Connection | None) -> Connection:
+def own_window(channel: Channel) -> None:
+    """Have asyncssh leave the channel's receive window to us: it renews one that is half used."""
+    channel._init_recv_window = 0  # noqa: SLF001 (there is no public way)
+
+
+def renew_window(channel: Channel, more: int) -> None:
+    """Let the remote end send `more` bytes on the channel."""
+    channel._recv_window += more  # noqa: SLF001 (it refuses what exceeds that)
+    channel.send_packet(MSG_CHANNEL_WINDOW_ADJUST, UInt32(more))
+
+
+async def open_connection(
+    hop: Hop, *, via: Connection | None, budget: ByteBudget | None = None
+) -> Connection:
     """Connect and log in with keys and agent, the host key verified, within `hop.connect_timeout`
     seconds. The connection to the hop before is not closed with this one.
 
+    :param budget: what its streams share with those of other connections; None is one of its own.
     :raises Transient: connect_failed, connect_timeout, host_unresolved, network_unreachable.
     :raises Fatal: host_key_unknown, host_key_changed, host_key_revoked, auth_failed, unsupported.
     :raises NeedsUser: the host asks for a password or code, or the key for a passphrase.
@@ -339,14 +379,16 @@ async def open_connection(hop: Hop, *, via: Connection | None) -> Connection:
     files = Files()
     try:
         async with asyncio.timeout(hop.connect_timeout):
-            return await _open_connection(hop, via, files)
+            return await _open_connection(hop, via, files, budget or ByteBudget())
     except TimeoutError:
         if files.waiting_for is not None:
             raise file_error(files.waiting_for, hop.connect_timeout, hop.place) from None
         raise timeout_error(hop, "connect and log in to") from None
 
 
-async def _open_connection(hop: Hop, via: Connection | None, files: Files) -> Connection:
+async def _open_connection(
+    hop: Hop, via: Connection | None, files: Files, budget: ByteBudget
+) -> Connection:
     known = await KnownKeys.of(hop, files)
     judge = HostKeyJudge(hop, known)
     login = Login(hop, files)
@@ -376,7 +418,7 @@ async def _open_connection(hop: Hop, via: Connection | None, files: Files) -> Co
             await login.close()
         undo.pop_all()
     flow.logged_in = True
-    return Connection(hop, ssh, lost, dialler, flow)
+    return Connection(hop, ssh, lost, dialler, flow, budget)
 
 
 def _login_error(

@@ -21,11 +21,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..model.errors import RemoteTunnelError
-from .connection import Channel
+from .connection import Channel, own_window, renew_window
 from .ends import CONNECTION_FULL, OPENING, LocalEnd, RemoteEnd
 from .flow import Flow
+from .window import Window
 
-LOCAL_BUFFER = 256 << 10
+LOCAL_BUFFER = 64 << 10
 """Bytes that may wait for a local reader before the channel's window is no longer given back."""
 
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -72,6 +73,7 @@ class Relay:
         self.transport: asyncio.Transport | None = None
         self.channel: Channel | None = None
         self.flow: Flow | None = None
+        self.window: Window | None = None
         self.greeting: Greeting | None = None
         self._on_end = on_end
         self._on_held = on_held
@@ -102,14 +104,14 @@ class Relay:
     # How it comes to be
 
     def expect_channel(
-        self, opening: "asyncio.Task[Channel]", explain: "Explain", flow: Flow
+        self, opening: "asyncio.Task[Channel]", explain: "Explain", flow: Flow, window: Window
     ) -> None:
         """The channel is being opened, with `remote` as its session.
 
         :param explain: makes an error of the exception with which the opening fails.
         """
         self._opening = True
-        self.flow = flow
+        self.flow, self.window = flow, window
         opening.add_done_callback(lambda task: self._opened(task, explain))
 
     def _opened(self, opening: "asyncio.Task[Channel]", explain: "Explain") -> None:
@@ -134,6 +136,7 @@ class Relay:
     def channel_made(self, channel: Channel) -> None:
         """The channel is there."""
         self.channel = channel
+        own_window(channel)
         if self._over:
             self._abort_channel()
         elif self.transport is not None:
@@ -235,6 +238,14 @@ class Relay:
             data = inward[0] if len(inward) == 1 else b"".join(inward)
             self.tally.bytes_in += len(data)
             self.transport.write(data)
+            self._renew_window(len(data))
+
+    def _renew_window(self, taken: int) -> None:
+        """Let the remote end send more."""
+        assert self.window is not None
+        more = self.window.take(taken, asyncio.get_running_loop().time())
+        if more and self.channel is not None and not self._remote_ended:
+            renew_window(self.channel, more)
 
     def remote_ended(self) -> None:
         """The channel sends no more, and all it sent was taken."""
@@ -329,6 +340,8 @@ class Relay:
             return
         self._told = True
         self._over = True
+        if self.window is not None:
+            self.window.close()
         self._on_end(self)
 
 

@@ -17,6 +17,7 @@ from .connection import Channel, Connection
 from .ends import LocalEnd
 from .errors import destination_error
 from .socks_ends import RemoteSocks
+from .window import LEAST
 
 _CANCEL_TIMEOUT = 5.0
 _OTHER_LOOPBACK = "127.0.0.2"
@@ -101,6 +102,7 @@ class RemoteForward(Forward):
             relay.fail(refusal)
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "too many streams")
         relay.flow = self._connection.flow
+        relay.window = self._connection.new_window(LEAST)
         destination = self.spec.destination
         if destination is None:
             return RemoteSocks(relay, self._dial)

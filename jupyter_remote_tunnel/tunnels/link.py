@@ -13,10 +13,11 @@ import logging
 from contextlib import AsyncExitStack
 from typing import Protocol
 
-from ..model.errors import RemoteTunnelError, Transient
+from ..model.errors import Fatal, RemoteTunnelError, Transient
 from ..model.settings import EngineSettings
 from ..ssh.connection import Connection, open_connection
 from ..ssh.hop import Hop
+from ..ssh.window import ByteBudget
 from .backoff import backoff
 from .tasks import Tasks
 
@@ -44,12 +45,16 @@ class LinkUser(Protocol):
 class Link:
     """One supervised connection. Made and ended by a `LinkPool`."""
 
-    def __init__(self, route: Route, parent: "Link | None", settings: EngineSettings) -> None:
+    def __init__(
+        self, route: Route, parent: "Link | None", settings: EngineSettings, budget: ByteBudget
+    ) -> None:
         self.route = route
         self.parent = parent
         self.connection: Connection | None = None
         self.rtt: float | None = None
         self._settings = settings
+        self._budget = budget
+        self._runs_commands = settings.session_exec == "auto"
         self._users: list[LinkUser] = []
         self._tasks = Tasks()
         self._attempt: asyncio.Task[Connection] | None = None
@@ -87,7 +92,7 @@ class Link:
     async def _connect(self) -> Connection:
         try:
             via = None if self.parent is None else await self.parent.connect()
-            connection = await open_connection(self.hop, via=via)
+            connection = await open_connection(self.hop, via=via, budget=self._budget)
         finally:
             self._attempt = None
         self.connection = connection
@@ -97,8 +102,10 @@ class Link:
         return connection
 
     async def _watch(self, connection: Connection) -> None:
-        """Measure the round trip, then wait for the end of the connection and tell."""
+        """Wait for the end of the connection and tell. Meanwhile, what nobody has to wait for."""
         self._tasks.start(self._measure(connection), f"round trip {self.hop}")
+        if self._runs_commands:
+            self._tasks.start(self._hurry(connection), f"session {self.hop}")
         error = await connection.lost
         self.connection = None
         self.rtt = None
@@ -114,6 +121,14 @@ class Link:
             self.rtt = await connection.rtt()
         except RemoteTunnelError as error:
             log.debug("%s: the round trip is not known: %s", self.hop, error)
+
+    async def _hurry(self, connection: Connection) -> None:
+        """A host that answers a command with something else is not asked for one again."""
+        try:
+            self._runs_commands = await connection.hurry()
+        except RemoteTunnelError as error:
+            self._runs_commands = not isinstance(error, Fatal)
+            log.debug("%s: no session: %s", self.hop, error)
 
     def keep_trying(self) -> None:
         """Try in the background until the connection is there or no try can help."""
@@ -193,6 +208,7 @@ class LinkPool:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
+        self._budget = ByteBudget(settings.byte_budget)
         self._links: dict[Route, Link] = {}
         self._holders: dict[Route, int] = {}
 
@@ -201,7 +217,7 @@ class LinkPool:
         link = self._links.get(route)
         if link is None:
             parent = self.lease(route[:-1]).link if len(route) > 1 else None
-            link = self._links[route] = Link(route, parent, self._settings)
+            link = self._links[route] = Link(route, parent, self._settings, self._budget)
             self._holders[route] = 0
         self._holders[route] += 1
         return Lease(self, link)
