@@ -50,6 +50,8 @@ def measure(bench: Bench) -> Iterator[Row]:
             contenders = {who: partial(_sample, move, way, size) for who, way in ways.items()}
             found = interleave(bench.rounds, contenders)
             yield from _rows(name, found)
+            direct = size / move(remote.work, size) / 1e6
+            bench.note(f"one stream {name}, without a forward between: {direct:.0f} MB/s")
 
 
 def _sample(move: _Move, way: Forward, size: int) -> _Sample:
