@@ -238,12 +238,12 @@ class Relay:
             data = inward[0] if len(inward) == 1 else b"".join(inward)
             self.tally.bytes_in += len(data)
             self.transport.write(data)
-            self._renew_window(len(data))
+            self.took(len(data))
 
-    def _renew_window(self, taken: int) -> None:
-        """Let the remote end send more."""
+    def took(self, count: int) -> None:
+        """So many bytes of the channel were taken: the remote end may send more."""
         assert self.window is not None
-        more = self.window.take(taken, asyncio.get_running_loop().time())
+        more = self.window.take(count, asyncio.get_running_loop().time())
         if more and self.channel is not None and not self._remote_ended:
             renew_window(self.channel, more)
 

@@ -117,6 +117,7 @@ class RemoteSocks(asyncssh.SSHTCPSession[bytes]):
             self._relay.remote.data_received(data)
             return
         assert self._channel is not None
+        self._relay.took(len(data))
         try:
             self._channel.write(self._request.feed(data))
         except SocksError as error:
