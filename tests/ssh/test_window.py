@@ -134,6 +134,6 @@ async def test_readers_that_stop_cost_no_more_than_the_budget(
         assert psutil.Process().memory_info().rss - before <= 80 * MiB
     finally:
         readers.kill()
-        await readers.wait()
+        await readers.communicate()  # to the end of its pipes, too
     await forwarding.until(lambda: forward.streams_open == 0)
     assert budget.granted == 0
