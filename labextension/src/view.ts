@@ -16,7 +16,6 @@ import {
   ToolbarButton
 } from '@jupyterlab/ui-components';
 import { UUID } from '@lumino/coreutils';
-import { Poll } from '@lumino/polling';
 import { Widget } from '@lumino/widgets';
 
 import { Application } from './api';
@@ -36,8 +35,6 @@ const SANDBOX: Record<View, IFrame.SandboxExceptions[]> = {
   path: COMMON
 };
 const PROBE_TIMEOUT = 2000;
-// How often the frame asks whether a waiting page can go.
-const WAIT = 2000;
 
 /** Decides once per page which view this browser can show. */
 export class ViewChooser {
@@ -91,10 +88,8 @@ export class ViewChooser {
 }
 
 /**
- * A frame that shows an application, or a page of the server's that says why it cannot be shown.
- *
- * That page goes on asking until the application is there. In a sandbox it cannot, as Jupyter's
- * cookies do not go with its requests: so the frame asks in its place.
+ * A frame that shows an application, or a page of the server's that says why it cannot be shown and
+ * goes on asking until it can.
  */
 export class ApplicationFrame extends IFrame {
   constructor(
@@ -102,60 +97,12 @@ export class ApplicationFrame extends IFrame {
     view: View
   ) {
     super({ sandbox: SANDBOX[view] });
-    this._poll = new Poll({
-      auto: false,
-      name: 'jupyter-remote-tunnel:waiting-page',
-      factory: () => this._look(),
-      frequency: { interval: WAIT, backoff: false, max: WAIT },
-      standby: 'when-hidden'
-    });
-    this._asks = view === 'path';
     this.reload();
-  }
-
-  override dispose(): void {
-    this._poll.dispose();
-    super.dispose();
   }
 
   /** Show what there is now. */
   reload(): void {
     this.url = this._url;
-    if (this._asks) {
-      this._waits = false;
-      void this._poll.start();
-    }
-  }
-
-  /** Ask once; show the application as soon as it is there. */
-  private async _look(): Promise<void> {
-    if (await isWaitingPage(this._url)) {
-      this._waits = true;
-      return;
-    }
-    if (this._waits && !this.isDisposed) {
-      this.url = this._url;
-    }
-    void this._poll.stop();
-  }
-
-  private readonly _asks: boolean;
-  private readonly _poll: Poll;
-  private _waits = false;
-}
-
-/** Whether the server would answer with a page of its own that waits, or does not answer. */
-async function isWaitingPage(url: string): Promise<boolean> {
-  try {
-    const answer = await fetch(url, {
-      method: 'HEAD',
-      cache: 'no-store',
-      // The way to the application is a redirect, and answer enough.
-      redirect: 'manual'
-    });
-    return answer.status >= 502 && answer.headers.has('Remote-Tunnel-Page');
-  } catch {
-    return true;
   }
 }
 

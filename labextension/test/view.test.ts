@@ -1,13 +1,7 @@
 import { nullTranslator } from '@jupyterlab/translation';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 
-import {
-  ApplicationFrame,
-  ApplicationTab,
-  View,
-  ViewChooser
-} from '../src/view';
-import { TestServer } from './server';
+import { ApplicationTab, View, ViewChooser } from '../src/view';
 
 const trans = nullTranslator.load('jupyter_remote_tunnel');
 
@@ -46,32 +40,6 @@ describe('the frame of an application', () => {
   it('tells nobody where it was opened, and has a name', () => {
     expect(frame('origin').getAttribute('referrerpolicy')).toBe('no-referrer');
     expect(frame('origin').title).toBe('plot <b>');
-  });
-});
-
-describe('a waiting page in the sandbox', () => {
-  it('goes when the application is there', async () => {
-    let down = true;
-    const server = new TestServer(() =>
-      down
-        ? { status: 503, headers: { 'Remote-Tunnel-Page': '503' } }
-        : { status: 303, headers: { Location: '/elsewhere' } }
-    );
-    const { baseUrl } = await server.start();
-    const content = new ApplicationFrame(`${baseUrl}open/0123`, 'path');
-    try {
-      const element = content.node.querySelector('iframe')!;
-      await vi.waitFor(() => expect(server.seen).not.toEqual([]));
-      element.removeAttribute('src');
-      down = false;
-      await vi.waitFor(
-        () => expect(element.getAttribute('src')).toBe(`${baseUrl}open/0123`),
-        { timeout: 5000 }
-      );
-    } finally {
-      content.dispose();
-      await server.stop();
-    }
   });
 });
 

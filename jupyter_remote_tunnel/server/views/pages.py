@@ -17,8 +17,6 @@ from .gate import LOOK
 from .headers import Header
 from .upstream import Upstream
 
-MARK = "Remote-Tunnel-Page"
-"""The header by which a page of ours is known."""
 STILL_WAITING = HTTPStatus.ACCEPTED.value
 CAN_GO = HTTPStatus.NO_CONTENT.value
 """What a page that waits is answered when it looks."""
@@ -68,7 +66,6 @@ class Page:
         return document, [
             ("Content-Security-Policy", policy),
             ("Referrer-Policy", "no-referrer"),
-            (MARK, str(self.status)),
         ]
 
 
