@@ -247,14 +247,14 @@ class HostKeyJudge:
         if self._authority:
             return self._error(
                 "host_key_unknown",
-                f"shows a certificate that is signed with the unknown {shown}.",
+                f"is a certificate that is signed with the unknown {shown}.",
                 _ASK,
             )
         if self._known.trusted:
             return self._changed(key, shown)
         return self._error(
             "host_key_unknown",
-            f"is not known: it shows the {shown}.",
+            f"is not known: it is the {shown}.",
             f"Run “ssh {hop.alias}” once in a terminal, compare the fingerprint with the one that "
             "its owner gives you, and accept it there.",
         )
@@ -264,7 +264,7 @@ class HostKeyJudge:
         known = (same_type or self._known.trusted)[0]
         return self._error(
             "host_key_changed",
-            f"shows the {shown}, but {known.place} holds the {_type_name(known.key)} key "
+            f"has changed: it is the {shown}, but {known.place} holds the {_type_name(known.key)} key "
             f"{known.key.get_fingerprint()}.",
             "Somebody may be listening in, or the host was set up anew. Ask who runs it; only "
             f"then remove the old key: ssh-keygen -f {known.file} -R '{self._hop.known_as}'",
