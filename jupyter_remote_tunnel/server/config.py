@@ -79,7 +79,9 @@ class TunnelManager(LoggingConfigurable):
     stream_wait = _seconds(
         _DEFAULTS.stream_wait, "How long a new stream waits for a lost connection", least=0.0
     )
-    connect_timeout = _seconds(_DEFAULTS.connect_timeout, "The limit of each step of connecting, and of opening a stream")
+    connect_timeout = _seconds(
+        _DEFAULTS.connect_timeout, "The limit of each step of connecting, and of opening a stream"
+    )
     keepalive_interval = _seconds(
         _DEFAULTS.keepalive_interval, "The time between two signs of life asked of a remote host"
     )

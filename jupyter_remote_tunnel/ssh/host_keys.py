@@ -264,8 +264,8 @@ class HostKeyJudge:
         known = (same_type or self._known.trusted)[0]
         return self._error(
             "host_key_changed",
-            f"has changed: it is the {shown}, but {known.place} holds the {_type_name(known.key)} key "
-            f"{known.key.get_fingerprint()}.",
+            f"has changed: it is the {shown}, but {known.place} holds the"
+            f" {_type_name(known.key)} key {known.key.get_fingerprint()}.",
             "Somebody may be listening in, or the host was set up anew. Ask who runs it; only "
             f"then remove the old key: ssh-keygen -f {known.file} -R '{self._hop.known_as}'",
         )
