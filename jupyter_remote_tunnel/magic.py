@@ -83,6 +83,10 @@ def _understand(line: str) -> Parsed:
     return parsed
 
 
+# Notebooks break the lines of a <pre> in the middle of words.
+_PROSE = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere"
+
+
 class Shown:
     """An answer as IPython displays it."""
 
@@ -98,7 +102,7 @@ class Shown:
         table = self._answer.table
         shown = _html_table(table) if table is not None and table.rows else ""
         text = html.escape("\n".join(self._answer.lines))
-        return f"{shown}<pre>{text}</pre>" if text else shown
+        return f'{shown}<pre style="{_PROSE}">{text}</pre>' if text else shown
 
 
 def _text_table(table: Table) -> list[str]:
