@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
+
 from benchmarks import (
     connections,
     idle,
@@ -67,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, found in rows.items():
             try:
                 found.extend(_measured(bench, name))  # those before an error stay
-            except (PeerError, OSError, RemoteTunnelError) as error:
+            except (PeerError, OSError, RemoteTunnelError, psutil.Error) as error:
                 failed = True
                 bench.note(f"FAILED: {name} ({GROUPS[name].about}): {error}")
     print(table([row for group in rows.values() for row in group]))

@@ -4,6 +4,7 @@ Memory is the resident set size, as `ps` and `top` show it: shared libraries cou
 what a process takes at most, and it does not depend on what else runs.
 """
 
+import contextlib
 import os
 import platform
 from collections.abc import Iterable
@@ -26,9 +27,16 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def cpu(processes: Iterable[psutil.Process]) -> float:
-    """Seconds of processor time until now, user and system; 0.01 s is the least that shows."""
-    times = [process.cpu_times() for process in processes]
-    return sum(one.user + one.system for one in times)
+    """Seconds of processor time until now, user and system; 0.01 s is the least that shows.
+
+    Of those that live: sshd's processes for a command that has ended are gone.
+    """
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
 
 
 def memory(processes: Iterable[psutil.Process]) -> float:
