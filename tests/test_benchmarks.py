@@ -17,7 +17,7 @@ import pytest
 from benchmarks.__main__ import GROUPS
 from benchmarks.figures import Row, difference, interleave, ours, ratio, table
 from tests.support.leaks import assert_gone
-from tests.support.process import Child, descendants, environment, wait_until
+from tests.support.process import Child, engines_below, environment, wait_until
 
 ROOT = Path(__file__).parents[1]
 CHEAP = ("throughput", "latency", "connections", "idle")
@@ -25,11 +25,11 @@ COMMAND = (sys.executable, "-m", "benchmarks", "--quick", "--rounds", "1")
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
+def home(short_dir: Path) -> Iterator[Path]:
     """Where a run has its private folders. Nothing of it may be left, nor any process."""
-    yield tmp_path
-    assert list(tmp_path.iterdir()) == []
-    assert_gone([process for process in psutil.process_iter() if _lives_in(tmp_path, process)])
+    yield short_dir
+    assert list(short_dir.iterdir()) == []
+    assert_gone([process for process in psutil.process_iter() if _lives_in(short_dir, process)])
 
 
 def _lives_in(folder: Path, process: psutil.Process) -> bool:
@@ -37,13 +37,6 @@ def _lives_in(folder: Path, process: psutil.Process) -> bool:
         return process.environ().get("HOME", "").startswith(str(folder))
     except psutil.Error:
         return False  # it has ended, or is another user's
-
-
-def _is_engine(process: psutil.Process) -> bool:
-    try:
-        return "jupyter_remote_tunnel.engine" in process.cmdline()
-    except psutil.Error:
-        return False
 
 
 def _run(home: Path, file: Path, *groups: str) -> dict[str, Any]:
@@ -90,7 +83,7 @@ def test_all_groups_run(home: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_a_terminated_run_leaves_nothing(home: Path) -> None:
     run = Child([*COMMAND, "--only", "idle"], env=environment({"TMPDIR": str(home)}), cwd=ROOT)
-    wait_until(lambda: any(map(_is_engine, descendants(run.pid))), "its engine")
+    wait_until(lambda: engines_below(run.pid), "its engine")
     run.send_signal(signal.SIGTERM)
     assert run.wait() == 1
     assert "Ended before there was a table." in run.output

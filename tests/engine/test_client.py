@@ -3,18 +3,19 @@ what it costs to import."""
 
 import asyncio
 import contextlib
+import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from jupyter_remote_tunnel.engine.client import LOST, EngineClient, Event
 from jupyter_remote_tunnel.engine.messages import MAX_LINE
 from jupyter_remote_tunnel.model.errors import Fatal, Transient
 from tests.engine.talking import Answers
+from tests.support.process import engines_below
 
 
 async def test_events_come_in_order_and_end_with_the_connection(
@@ -115,4 +116,4 @@ def test_an_engine_is_not_started_by_hand() -> None:
     assert tried.returncode == 1
     assert "not by hand" in tried.stderr
     assert "Traceback" not in tried.stderr
-    assert not psutil.Process().children()
+    assert engines_below(os.getpid()) == []

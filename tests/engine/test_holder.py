@@ -22,7 +22,7 @@ from jupyter_remote_tunnel.model.spec import TunnelRequest
 from jupyter_remote_tunnel.model.status import TunnelStatus
 from tests.engine.conftest import Folders, Held, StartHolder, holding
 from tests.support.leaks import assert_gone, listening
-from tests.support.process import descendants, wait_until
+from tests.support.process import engines_below, wait_until
 from tests.support.sshd import SshBed, Sshd
 
 
@@ -42,11 +42,11 @@ def errors(held: Held) -> list[str]:
 
 async def test_no_engine_runs_before_the_first_client(held: Held) -> None:
     await until(held.holder, Phase.LISTENING)
-    assert descendants(os.getpid()) == []
+    assert engines_below(os.getpid()) == []
     assert held.holder.announcement.engine_pid is None
     client = await connect(held.holder)
     assert await client.list_tunnels() == []
-    assert client.welcome.pid in [process.pid for process in descendants(os.getpid())]
+    assert client.welcome.pid in [process.pid for process in engines_below(os.getpid())]
     assert client.welcome.private_dir == str(held.holder.private_dir)
     await client.close()
 
@@ -88,11 +88,11 @@ async def test_close_while_the_engine_starts(folders: Folders) -> None:
     await holder.open()
     starting = asyncio.get_running_loop().create_task(holder.start(), name="start")
     await until(holder, Phase.STARTING)
-    wait_until(lambda: descendants(os.getpid()), "the engine's process")
+    wait_until(lambda: engines_below(os.getpid()), "the engine's process")
     await holder.close()
     with pytest.raises(Fatal, match="closed"):
         await starting
-    assert descendants(os.getpid()) == []
+    assert engines_below(os.getpid()) == []
 
 
 async def test_an_exit_without_close_takes_the_files_away(folders: Folders) -> None:

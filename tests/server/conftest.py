@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.http import by_token
 from tests.support.jupyter import Jupyter, jupyter
-from tests.support.process import descendants
+from tests.support.process import engines_below
 from tests.support.sshd import SshBed
 
 PREFIX = "remote-tunnel/api/"
@@ -64,11 +64,7 @@ def open_tunnel(client: httpx.Client, **request: Any) -> dict[str, Any]:
 
 def engines(server: Jupyter) -> list[psutil.Process]:
     """The engines that run below `server`."""
-    return [
-        process
-        for process in descendants(server.process.pid)
-        if "jupyter_remote_tunnel.engine" in process.cmdline()
-    ]
+    return engines_below(server.process.pid)
 
 
 def close_all(client: httpx.Client) -> None:

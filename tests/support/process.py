@@ -179,6 +179,18 @@ class Child:
         self._reader.join(5)  # longer only if something that left the tree holds the output
 
 
+def engines_below(pid: int) -> list[psutil.Process]:
+    """The engines among the descendants of a process, those that are just starting included."""
+    return [process for process in descendants(pid) if _is_engine(process)]
+
+
+def _is_engine(process: psutil.Process) -> bool:
+    try:
+        return "jupyter_remote_tunnel.engine" in process.cmdline()
+    except psutil.Error:
+        return False  # it has ended
+
+
 def descendants(pid: int) -> list[psutil.Process]:
     """All living descendants of `pid`, not itself; empty if there is no such process."""
     try:
