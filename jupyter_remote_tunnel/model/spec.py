@@ -40,6 +40,9 @@ EXECUTING_OPTIONS = frozenset(
 # Options whose value is a host, or several.
 _HOST_OPTIONS = frozenset({"hostname", "hostkeyalias", "proxyjump", "canonicaldomains"})
 
+MAX_FORWARDS = 100
+"""Of a tunnel: each is part of every status that is sent."""
+
 _OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)\s*[=\s]\s*(\S.*)")
 
 
@@ -271,6 +274,8 @@ class TunnelSpec:
                 f"Nothing to forward to {login.host} was given.",
                 hint=f"For example: {host}:5006, or -L 5006:localhost:5006 {host}",
             )
+        if len(forwards) > MAX_FORWARDS:
+            raise BadInput(f"A tunnel has at most {MAX_FORWARDS} forwards.", hint="Open several.")
         return cls(
             host=login.host,
             forwards=forwards,

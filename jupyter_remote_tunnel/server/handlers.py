@@ -160,7 +160,7 @@ class Handler(APIHandler):
             raise web.HTTPError(413, "The body is longer than 1 MiB.")
         try:
             data = msgspec.json.decode(content)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise BadInput("The body is not JSON.") from None
         return read(getattr(bodies, name), data, "The body")
 

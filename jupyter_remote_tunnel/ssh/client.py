@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import asyncssh
+from asyncssh.kex import get_kex_algs
 from typing_extensions import override
 
 from ..model.errors import Fatal
@@ -20,6 +21,23 @@ CIPHERS = (
     "aes128-ctr",
     "aes192-ctr",
     "aes256-ctr",
+)
+
+# OpenSSH's own, but no group exchange: who asks for one lets the host name the group, before it has
+# shown who it is, and to check a large one takes minutes in which the loop stands still.
+KEY_EXCHANGES = (
+    "mlkem768x25519-sha256",
+    "sntrup761x25519-sha512",
+    "sntrup761x25519-sha512@openssh.com",
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group18-sha512",
+    "diffie-hellman-group14-sha256",
+    "diffie-hellman-group14-sha1",
 )
 
 _MSG_IGNORE = 2
@@ -96,6 +114,7 @@ def options(hop: Hop) -> dict[str, Any]:
         "gss_kex": False,
         "gss_auth": False,
         "host_based_auth": False,
+        "kex_algs": [name for name in KEY_EXCHANGES if name.encode() in get_kex_algs()],
         "encryption_algs": _supported(
             hop.ciphers, asyncssh.encryption.get_encryption_algs(), "ciphers", hop
         )

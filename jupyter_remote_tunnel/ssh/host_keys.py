@@ -141,6 +141,13 @@ def _read_key(text: str) -> asyncssh.SSHKey | None:
         return None
 
 
+def _key_of_certificate(text: str) -> asyncssh.SSHKey | None:
+    try:
+        return asyncssh.import_certificate(text.encode(errors="surrogateescape")).key
+    except (asyncssh.KeyImportError, ValueError):
+        return None
+
+
 def _matches(names: str, name: str) -> bool:
     """Whether the names of a line hold `name` (in lower case)."""
     if names.startswith("|"):
@@ -184,7 +191,7 @@ def _unreadable(file: str, reason: str | None, place: str) -> Fatal:
 
 
 def _revocation_list(file: str, place: str) -> list[KnownKey]:
-    """A RevokedHostKeys file: public keys, one a line."""
+    """A RevokedHostKeys file: public keys or certificates, one a line."""
     if file == os.devnull:
         return []
     try:
@@ -200,9 +207,15 @@ def _revocation_list(file: str, place: str) -> list[KnownKey]:
             hint="A list of public keys, one a line, is.",
             hop=place,
         )
-    numbered = enumerate(content.decode(errors="surrogateescape").splitlines(), start=1)
-    keys = ((number, _read_key(line.strip())) for number, line in numbered if line.strip())
-    return [KnownKey(key, file, number) for number, key in keys if key is not None]
+    revoked: list[KnownKey] = []
+    for number, text in enumerate(content.decode(errors="surrogateescape").splitlines(), start=1):
+        line = text.strip()
+        if line and not line.startswith("#"):
+            key = _read_key(line) or _key_of_certificate(line)
+            if key is None:
+                raise _unreadable(file, f"line {number} is no public key", place)
+            revoked.append(KnownKey(key, file, number))
+    return revoked
 
 
 class HostKeyJudge:

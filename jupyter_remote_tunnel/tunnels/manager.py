@@ -57,6 +57,7 @@ class Manager:
         self.pool = LinkPool(settings)
         self._listener = listener
         self._tunnels: dict[str, Tunnel] = {}
+        self._ids: set[str] = set()  # of all that there ever were
         self._around = Surroundings(settings, self.pool, private_dir, listener.tunnel_changed)
         self._tasks = Tasks()
 
@@ -106,8 +107,9 @@ class Manager:
         failed = self._named(spec.name)
         if failed is not None and failed.state is State.FAILED:
             await self._remove(failed)
-        if tunnel_id in self._tunnels:
-            raise Fatal(f"There is a tunnel with the id {tunnel_id} already.", code="conflict")
+        if tunnel_id in self._ids:
+            # Never again: who was let in to the tunnel that had it would be let in to this one.
+            raise Fatal(f"There was a tunnel with the id {tunnel_id} already.", code="conflict")
         spec = self._with_free_name(spec)
         tunnel = self._add(tunnel_id or secrets.token_hex(6), spec, source)
         try:
@@ -162,6 +164,7 @@ class Manager:
     ) -> Tunnel:
         tunnel = Tunnel(tunnel_id, spec, source, self._around, bound, opened)
         self._tunnels[tunnel_id] = tunnel
+        self._ids.add(tunnel_id)
         return tunnel
 
     def _check_room(self, others: int) -> None:

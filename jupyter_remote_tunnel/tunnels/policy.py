@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from os.path import realpath
+from os.path import normpath, realpath
 
 from ..model.address import TcpAddress
 from ..model.errors import Fatal
@@ -54,7 +54,7 @@ def _check_destination(forward: ForwardSpec, settings: EngineSettings) -> None:
     allowed = settings.allowed_destinations
     if allowed is None:
         return
-    wanted = "socks" if forward.destination is None else str(forward.destination)
+    wanted = "socks" if forward.destination is None else normpath(str(forward.destination))
     if not _matches(wanted, allowed):
         raise _refused(
             f"The destination {wanted} is not allowed here.",

@@ -109,7 +109,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       restorer.add(sidebar, sidebarId);
       void restorer.restore(tracker, {
         command: CommandIDs.openInTab,
-        args: tab => ({ ...tab.app }),
+        args: ({ app: { id, name } }) => ({ app: id, name }),
         name: tab => tab.app.id
       });
     }

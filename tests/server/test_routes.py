@@ -115,6 +115,7 @@ def test_a_drain_that_is_none(api: httpx.Client, drain: str) -> None:
         ({"command": "-D 0 gpu01", "host": "gpu01"}, "command"),
         ({"command": "-D 0 gpu01", "connection_file": "/etc/passwd"}, "connection_file"),
         ({"command": "-D 0 gpu01", "id": "../tunnels"}, "id"),
+        ({"host": "gpu01", "forwards": ["-D 0"] * 101}, "100"),
         ([], "object"),
         ("-D 0 gpu01", "object"),
     ],
@@ -143,7 +144,9 @@ def test_bad_input_points_at_the_part(api: httpx.Client, body: Any, part: str) -
     assert where["text"][where["start"] : where["end"]] == part
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'"\\ud800"', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b'"\\ud800"', b'"\xed\xa0\x80"', b"[" * 100_000]
+)
 def test_a_body_that_is_no_json(api: httpx.Client, body: bytes) -> None:
     answer = api.post(PREFIX + "tunnels", content=body)
     assert answer.status_code == 400

@@ -94,6 +94,13 @@ async def test_what_a_host_said_counts_though_it_hung_up_at_once(ssh_bed: SshBed
     assert "rot13" in error.message
 
 
+async def test_a_host_that_offers_only_groups_of_its_own_is_left(ssh_bed: SshBed) -> None:
+    """Group exchange: to check a large group would hold up every tunnel for minutes."""
+    ssh_bed.host("gpu01", server=["KexAlgorithms diffie-hellman-group-exchange-sha256"])
+    error = await failing(ssh_bed, "gpu01")
+    assert error.code == "unsupported"
+
+
 async def test_a_command_gets_its_words_and_input_as_they_are(connection: Connection) -> None:
     done = await connection.exec(["printf", "%s|", "a b", "$HOME", "; exit 3"])
     assert (done.stdout, done.status) == (b"a b|$HOME|; exit 3|", 0)

@@ -171,6 +171,24 @@ async def test_revoked_host_keys_one_a_line(tmp_path: Path) -> None:
     assert [(entry.key, entry.line) for entry in found.revoked] == [(KEY, 2)]
 
 
+async def test_a_certificate_revokes_its_key(tmp_path: Path) -> None:
+    authority = asyncssh.generate_private_key("ssh-ed25519")
+    certificate = authority.generate_host_certificate(KEY, "gpu01").export_certificate()
+    found = await revoking(tmp_path, certificate)
+    assert [entry.key for entry in found.revoked] == [KEY]
+
+
+@pytest.mark.parametrize("wrong", ["@revoked * {key}", "{half}", "gpu01 {key}"])
+async def test_a_revocation_that_is_not_understood_is_not_passed_over(
+    tmp_path: Path, wrong: str
+) -> None:
+    whole = line(KEY)
+    text = wrong.format(key=whole, half=whole[: len(whole) // 2])
+    with pytest.raises(Fatal, match="line 1 is no public key") as caught:
+        await revoking(tmp_path, text.encode())
+    assert caught.value.code == "unsupported"
+
+
 async def test_revoked_host_keys_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="binary list") as caught:
         await revoking(tmp_path, b"SSHKRL\n\0\0\0\0\1")

@@ -178,10 +178,12 @@ async def test_who_chose_the_id_can_close_what_is_not_open_yet(rig: Rig, sshd: S
             await rig.recorder.until(lambda: bool(rig.manager.tunnels))
             await rig.manager.close(chosen)
     assert opening.result().code == "closed"
-    tunnel = await open_("-L 0:localhost:1 gpu01")
-    assert tunnel.id == chosen
-    assert (await refusal(open_("-L 0:localhost:2 gpu01"))).code == "conflict"
-    assert await open_("-L 0:localhost:1 gpu01", "ba9876543210") is tunnel
+    other = "ba9876543210"
+    assert (await refusal(open_("-L 0:localhost:1 gpu01"))).code == "conflict", "it had its tunnel"
+    tunnel = await open_("-L 0:localhost:1 gpu01", other)
+    assert tunnel.id == other
+    assert (await refusal(open_("-L 0:localhost:2 gpu01", other))).code == "conflict"
+    assert await open_("-L 0:localhost:1 gpu01", "012345678901") is tunnel
     assert rig.manager.tunnels == [tunnel]
 
 

@@ -23,6 +23,7 @@ OWN = EngineSettings(own_ports=(8888,), own_protected=True, own_tls=False)
         ("-L 1:a:2 h", EngineSettings(allowed_destinations=("localhost:*",)), "allowed_dest"),
         ("-L 1:/run/docker.sock h", EngineSettings(allowed_destinations=("*:*",)), "allowed_dest"),
         ("-D 1 h", EngineSettings(allowed_destinations=("*:*",)), "allowed_dest"),
+        ("-L 1:/run/../home/x h", EngineSettings(allowed_destinations=("/run/*",)), "allowed_dest"),
         ("-L :1:a:2 h", EngineSettings(), "allow_public_bind"),
         ("-L *:1:a:2 h", EngineSettings(), "allow_public_bind"),
         ("-L 0.0.0.0:1:a:2 h", EngineSettings(), "allow_public_bind"),

@@ -53,7 +53,8 @@ def test_over_a_private_socket_in_a_tab_of_the_browser(lab: Lab, lab_scene: Scen
 
 
 def test_the_tab_comes_back_after_a_reload_of_the_page(lab: Lab, lab_scene: Scene) -> None:
-    lab.add(_line(lab_scene), "plot")
+    lab.add(_line(lab_scene), "another")
+    lab.add(f"{_line(lab_scene)} -C", "plot")
     _works(lab.show_application("plot"))
     lab.page.goto(f"{lab.url}lab")
     _works(lab.page.frame_locator('iframe[title="plot"]'))

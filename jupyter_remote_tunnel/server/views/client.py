@@ -118,7 +118,7 @@ class Client:
             await session.close()
 
 
-class _OwnConnector(aiohttp.TCPConnector):
+class _Own(aiohttp.BaseConnector):
     """Connects to processes of our user alone."""
 
     # What connectors differ in; a connection that is used again was looked at when it was new.
@@ -129,13 +129,21 @@ class _OwnConnector(aiohttp.TCPConnector):
         return protocol
 
 
+class _OwnTCP(_Own, aiohttp.TCPConnector):
+    pass
+
+
+class _OwnUnix(_Own, aiohttp.UnixConnector):
+    pass
+
+
 def _connector(address: Address, *, again: bool) -> aiohttp.BaseConnector:
     # A browser opens only so many connections to a host; a limit of ours could only block.
     options: dict[str, Any] = {"limit": 0}
     options |= {"keepalive_timeout": _IDLE_SECONDS} if again else {"force_close": True}
     if isinstance(address, UnixAddress):
-        return aiohttp.UnixConnector(address.path, **options)
-    return _OwnConnector(**options)
+        return _OwnUnix(address.path, **options)
+    return _OwnTCP(**options)
 
 
 def _url(address: Address, target: str) -> URL:

@@ -16,7 +16,7 @@ from tornado.httputil import HTTPServerRequest, split_host_and_port
 from tornado.web import RequestHandler
 from typing_extensions import override
 
-from . import cookies, gate, pages
+from . import cookies, gate, neighbours, pages
 from .grants import Grant
 from .handler import Admitted, Reply, ViewHandler
 from .headers import Header, Manner
@@ -88,6 +88,9 @@ class OriginHandler(ViewHandler):
         """By Jupyter, where the user is logged in, to a ticket for what a framed page opens."""
         asked, uri = self.request, self.request.uri or ""
         if not (gate.is_own_link(asked.method or "", asked.headers) and uri.startswith("/")):
+            return None
+        # A neighbour's program can say what it likes.
+        if not neighbours.is_ours(self._connection.stream.socket):
             return None
         grant = self.views.grants.framed_at(self._label)
         if grant is None or self.views.upstream_of(grant) is None:

@@ -95,8 +95,10 @@ async def _from_remote(reader: asyncio.StreamReader, browser: IOStream) -> None:
 
 async def _connect(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if isinstance(address, UnixAddress):
-        return await asyncio.open_unix_connection(address.path, limit=_CHUNK)
-    reader, writer = await asyncio.open_connection(address.host, address.port, limit=_CHUNK)
+        opening = asyncio.open_unix_connection(address.path, limit=_CHUNK)
+    else:
+        opening = asyncio.open_connection(address.host, address.port, limit=_CHUNK)
+    reader, writer = await opening
     neighbours.refuse(writer.transport)
     return reader, writer
 
