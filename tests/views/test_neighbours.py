@@ -1,6 +1,7 @@
 """A port that another user of this machine took: the application's it is no more."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -13,10 +14,21 @@ from tests.views.lab import Browser, Lab
 
 # Listens on an address, answers each connection at once and prints what it is sent.
 NEIGHBOUR = """
-import socket, sys
-family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
-with socket.create_server((sys.argv[1], 0), family=family) as server:
-    print("port", server.getsockname()[1], flush=True)
+import os, socket, sys
+
+def listen(place):
+    if "/" not in place:
+        family = socket.AF_INET6 if ":" in place else socket.AF_INET
+        return socket.create_server((place, 0), family=family)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(place)
+    os.chmod(place, 0o777)
+    server.listen()
+    return server
+
+with listen(sys.argv[1]) as server:
+    name = server.getsockname()
+    print("port", name if isinstance(name, str) else name[1], flush=True)
     while True:
         connection, _ = server.accept()
         with connection:
@@ -35,9 +47,12 @@ with socket.create_server((sys.argv[1], 0)) as server:
 """
 
 
-@pytest.fixture(params=["127.0.0.1", "::1"])
-def host(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+@pytest.fixture(params=["127.0.0.1", "::1", "a folder that others may write"])
+def host(request: pytest.FixtureRequest, short_dir: Path) -> str:
+    if " " not in request.param:
+        return str(request.param)
+    short_dir.chmod(0o777)
+    return str(short_dir / "app.sock")
 
 
 @pytest.fixture
@@ -49,7 +64,9 @@ def neighbour(host: str) -> Iterator[Child]:
 @pytest.fixture
 def stolen(neighbour: Child, host: str) -> str:
     """An address at which the neighbour listens."""
-    port = neighbour.wait_for_line(r"port (\d+)")[1]
+    port = neighbour.wait_for_line(r"port (\S+)")[1]
+    if "/" in host:
+        return host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
