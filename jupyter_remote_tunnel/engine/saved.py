@@ -148,8 +148,14 @@ class Saver:
         return found
 
     def put(self, wanted: Sequence[dict[str, Any]]) -> None:
-        """Save `wanted` soon."""
-        self._unwritten = [tunnel for tunnel in wanted if tunnel["source"] != "config"]
+        """Save `wanted` soon, but for what is declared, and for kernels: their keys are secrets,
+        which are not stored, and without them a restored tunnel is of no use.
+        """
+        self._unwritten = [
+            tunnel
+            for tunnel in wanted
+            if tunnel["source"] != "config" and tunnel["request"].get("kind") != "kernel"
+        ]
         self._news.set()
 
     async def _write(self) -> None:

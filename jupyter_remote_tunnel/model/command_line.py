@@ -73,8 +73,8 @@ def parse_command(command: str | Sequence[str]) -> TunnelSpec:
         names the part.
     """
     words = [command] if isinstance(command, str) else list(command)
-    if len(words) == 1:  # a line, or one that stood in quotes
-        words = split(words[0])
+    while len(words) == 1 and (parts := split(words[0])) != words:
+        words = parts  # a line, which may stand in quotes as a whole
     return _Command(_without_program(words)).spec()
 
 

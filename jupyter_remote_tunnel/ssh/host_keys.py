@@ -268,7 +268,7 @@ class HostKeyJudge:
         return self._error(
             "host_key_unknown",
             f"is not known: it is the {shown}.",
-            f"Run “ssh {hop.alias}” once in a terminal, compare the fingerprint with the one that "
+            f"Run “{_command(hop)}” once in a terminal, compare the fingerprint with the one that "
             "its owner gives you, and accept it there.",
         )
 
@@ -288,6 +288,13 @@ class HostKeyJudge:
         return Fatal(f"The host key of {hop.place} {what}", code=code, hint=hint, hop=hop.place)
 
 
+def _command(hop: Hop) -> str:
+    """How to reach the same host by hand: the alias may be all that was typed, or not."""
+    port = "" if hop.port == _SSH_PORT else f"-p {hop.port} "
+    return f"ssh {port}{hop.user}@{hop.alias}"
+
+
+_SSH_PORT = 22
 _ASK = "Do not connect. Ask who runs the host."
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from ..model.address import TcpAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient
+from ..model.forward import ForwardKind, TcpBind
 from ..model.settings import EngineSettings
 from ..model.spec import TunnelSpec
 from ..model.state import State
@@ -110,6 +112,7 @@ class Manager:
         if tunnel_id in self._ids:
             # Never again: who was let in to the tunnel that had it would be let in to this one.
             raise Fatal(f"There was a tunnel with the id {tunnel_id} already.", code="conflict")
+        self._check_ports(spec)
         spec = self._with_free_name(spec)
         tunnel = self._add(tunnel_id or secrets.token_hex(6), spec, source)
         try:
@@ -166,6 +169,27 @@ class Manager:
         self._tunnels[tunnel_id] = tunnel
         self._ids.add(tunnel_id)
         return tunnel
+
+    def _check_ports(self, spec: TunnelSpec) -> None:
+        """:raises Fatal: code "port_in_use", a port it asks for is that of another tunnel."""
+        held = {
+            bound: tunnel.spec.name
+            for tunnel in self.tunnels
+            if tunnel.state is not State.FAILED
+            for bound in tunnel.bound
+        }
+        for forward in spec.forwards:
+            bind = forward.bind
+            if forward.kind is ForwardKind.REMOTE or not isinstance(bind, TcpBind):
+                continue
+            host = "127.0.0.1" if bind.host in (None, "localhost") else bind.host
+            name = held.get(str(TcpAddress(host or "", bind.port)))
+            if name is not None and spec.on_conflict == "fail":
+                raise Fatal(
+                    f"Port {bind.port} of this machine is in use by the tunnel {name}.",
+                    code="port_in_use",
+                    hint="Close that one, or choose another port; 0 is any free one.",
+                )
 
     def _check_room(self, others: int) -> None:
         """:raises Fatal: code "too_many", if there are `others` tunnels beside a new one."""

@@ -151,7 +151,8 @@ async def test_the_newest_set_is_written_and_declared_tunnels_are_not(saved: Sav
     saver = Saver(saved, said.append)
     assert saver.open(restore=True) == []
     for number in range(100):
-        saver.put([{**TUNNEL, "id": str(number)}, {**TUNNEL, "source": "config"}])
+        kernel = {**TUNNEL, "request": {"host": "gpu01", "kind": "kernel"}}
+        saver.put([{**TUNNEL, "id": str(number)}, {**TUNNEL, "source": "config"}, kernel])
     await saver.close()
     assert [tunnel["id"] for tunnel in saved.read()] == ["99"]
     assert said == []

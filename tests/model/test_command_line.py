@@ -45,6 +45,7 @@ def test_a_pasted_line_works(line: str) -> None:
 def test_a_whole_line_may_stand_in_quotes() -> None:
     line = "ssh -NfL 5006:localhost:5006 ann@gpu01 &"
     assert parse_command([line]) == parse_command(line)
+    assert parse_command(f"'{line}'") == parse_command(f'"{line}"') == parse_command(line)
 
 
 def test_every_honoured_option_arrives() -> None:

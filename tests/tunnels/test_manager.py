@@ -216,6 +216,14 @@ async def test_a_busy_port_fails_or_is_picked_anew(rig: Rig, sshd: Sshd, echo: S
             await rig.open(f"-L {port}:127.0.0.1:{echo.port} gpu01")
 
 
+async def test_a_port_of_another_tunnel_is_told_as_that(rig: Rig, sshd: Sshd) -> None:
+    first = await rig.open("-L 0:localhost:1 gpu01")
+    error = await refusal(rig.open(f"-L {port_of(first)}:localhost:2 gpu01"))
+    assert error.code == "port_in_use"
+    assert "the tunnel gpu01:1" in error.message
+    assert rig.manager.tunnels == [first]
+
+
 async def test_the_first_open_is_all_or_nothing(rig: Rig, sshd: Sshd) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
