@@ -42,6 +42,8 @@ from tests.support.process import (
     wait_until,
 )
 
+# SHLVL: with none, bash takes itself for a login's first shell and reads the ~/.bashrc of whoever
+# runs the tests, which may do anything, slowly.
 _SERVER = """\
 Port {port}
 ListenAddress {address}
@@ -54,6 +56,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 PermitUserRC no
+SetEnv SHLVL=1
 PrintMotd no
 LogLevel VERBOSE
 Subsystem sftp internal-sftp
