@@ -142,6 +142,7 @@ async def test_a_file_that_never_ends_is_given_up(connection: Connection, tmp_pa
     with pytest.raises(Transient, match=r"did not read .*fifo within 0.5 s") as caught:
         await connection.read_file(str(tmp_path / "fifo"))
     assert caught.value.code == "connect_timeout"
+    os.close(os.open(tmp_path / "fifo", os.O_RDWR))  # and the remote command ends
 
 
 async def test_no_file_that_was_named_is_waited_for(ssh_bed: SshBed, sshd: Sshd) -> None:
