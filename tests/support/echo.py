@@ -26,6 +26,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.support.ports import ReservedPort
+
 _PIECE = 64 * 1024
 
 
@@ -204,7 +206,11 @@ _HANDLERS: dict[str, Handler] = {
 def serve(
     behaviour: str, *, unix: bool = False, host: str = "127.0.0.1", port: int = 0, size: int = 0
 ) -> Iterator[Server]:
-    """A `Server` with one of the module's behaviours; `size` in bytes is for ``source``."""
+    """A `Server` with one of the module's behaviours; `size` in bytes is for ``source``.
+
+    A port that the kernel chose would be taken on one loopback address only, and another test's
+    listener could have the same number on the other, where a client of "localhost" may ask first.
+    """
     handle = _source(size) if behaviour == "source" else _HANDLERS[behaviour]
     with contextlib.ExitStack() as stack:
         if unix:
@@ -215,6 +221,7 @@ def serve(
             listener.listen(128)
         else:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            port = port or stack.enter_context(ReservedPort()).number
             listener = socket.create_server((host, port), family=family, backlog=128)
         server = Server(listener, handle)
         stack.callback(server.close)
