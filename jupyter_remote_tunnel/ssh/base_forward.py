@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from ..model.address import Address
 from ..model.errors import Fatal, RemoteTunnelError
@@ -21,7 +22,8 @@ class Forward(ABC):
 
     `bound` is where it really listens ("127.0.0.1:5006", "[::1]:5006", a path; for -R as the remote
     host told), None before. `last_error` is why the last stream (or the last attempt to listen)
-    failed; it is cleared when one succeeds.
+    failed; it is cleared when one succeeds. `failed_at` is when that stream failed; None where it
+    is the listening that fails.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class Forward(ABC):
         self.spec = spec
         self.bound: str | None = None
         self.last_error: RemoteTunnelError | None = None
+        self.failed_at: datetime | None = None
         self._settings = settings
         self._on_change = on_change
         self._tally = Tally()
@@ -127,7 +130,7 @@ class Forward(ABC):
         self._relays.discard(relay)
         self._tally.streams_open -= 1
         if relay.error is not None:
-            self.last_error = relay.error
+            self._stream_failed(relay.error)
         self._relay_ended.set()
         self._on_change()
 
@@ -142,9 +145,12 @@ class Forward(ABC):
         if any(still_held):
             self._held()
 
+    def _stream_failed(self, error: RemoteTunnelError) -> None:
+        self.last_error, self.failed_at = error, datetime.now(UTC)
+
     def _succeeded(self) -> None:
         if self.last_error is not None:
-            self.last_error = None
+            self.last_error = self.failed_at = None
             self._on_change()
 
     def _too_many(self) -> Fatal | None:
@@ -183,7 +189,7 @@ class Forward(ABC):
     def _fail_unopened(self, relay: Relay, error: RemoteTunnelError) -> None:
         if not relay.over:
             relay.fail(error)
-            self.last_error = error
+            self._stream_failed(error)
             self._on_change()
 
     def _channel_opened(self, opening: "asyncio.Task[object]") -> None:

@@ -9,11 +9,12 @@ import socket
 
 import asyncssh
 
-from ..model.address import Address
+from ..model.address import Address, UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient, from_dict
 from ..model.text import plain
 from .hop import Hop
 
+_DEAD_DRIVE = "Is it on a network drive that does not answer?"
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
 
 
@@ -132,7 +133,7 @@ def file_error(file: str, seconds: float, place: str) -> Transient:
         f"{plain(file)} of this machine, which is needed for {place}, could not be read within "
         f"{seconds:g} s.",
         code="connect_timeout",
-        hint="Is it on a network drive that does not answer?",
+        hint=_DEAD_DRIVE,
         hop=place,
     )
 
@@ -186,8 +187,18 @@ def channel_error(error: asyncssh.ChannelOpenError, destination: Address, hop: H
 
 def destination_error(error: OSError | UnicodeError, destination: Address) -> Fatal:
     """Why this machine could not connect to the destination of a remote forward."""
+    on_drive = isinstance(destination, UnixAddress) and isinstance(error, TimeoutError)
     return Fatal(
         f"This machine could not connect to {destination}: {_cause(error)}.",
         code="forward_refused",
-        hint=f"Is something listening on {destination} here?",
+        hint=_DEAD_DRIVE if on_drive else f"Is something listening on {destination} here?",
+    )
+
+
+def folder_error(path: str, seconds: float) -> Fatal:
+    """The folder that a socket of ours is to be made in could not be looked at in time."""
+    return Fatal(
+        f"The socket {path} cannot be made: its folder did not answer within {seconds:g} s.",
+        code="not_allowed",
+        hint=_DEAD_DRIVE,
     )

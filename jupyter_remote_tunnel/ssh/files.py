@@ -1,20 +1,24 @@
 """Looking at the user's files without holding up the loop.
 
 A file may lie on a network drive that is gone: even to ask whether it is there then waits for ever,
-and nothing can end the wait. So every look has a thread of its own, not one of those with which the
-loop resolves names. While one hangs no other is begun at the same file: there are never more
-threads than files, however often it is tried.
+and nothing can end the wait. So each file has a thread of its own while it is looked at, not one of
+those with which the loop resolves names. The looks at one file come one after the other: there are
+never more threads than files, however often it is tried.
 """
 
 import asyncio
+import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
-_running: dict[str, "Future[Any]"] = {}
+_threads: dict[str, ThreadPoolExecutor] = {}
+_looks: Counter[str] = Counter()  # that are not over, by file
+_lock = threading.Lock()  # looks end in their threads
 
 
 class Files:
@@ -27,26 +31,49 @@ class Files:
     def __init__(self) -> None:
         self.waiting_for: str | None = None
 
-    async def look_at(self, path: str, look: Callable[[str], T]) -> T:
-        """What `look(path)` returns or raises; it runs in a thread, and has no time limit."""
+    async def look_at(
+        self, path: str, look: Callable[[str], T], drop: Callable[[T], None] = lambda _: None
+    ) -> T:
+        """What `look(path)` returns or raises; it runs in a thread, and has no time limit.
+
+        :param drop: given what it returns when nobody waits for that any more.
+        """
         self.waiting_for = path
-        while (earlier := _running.get(path)) is not None:
-            await asyncio.gather(asyncio.wrap_future(earlier), return_exceptions=True)
-        looking = asyncio.wrap_future(_start(path, look))
+        looking = _start(path, look)
         try:
-            return await looking
-        finally:
-            if not looking.cancelled():
-                self.waiting_for = None
+            found = await asyncio.wrap_future(looking)
+        except asyncio.CancelledError:
+            looking.add_done_callback(lambda _: _drop(looking, drop))
+            raise
+        except BaseException:
+            self.waiting_for = None
+            raise
+        self.waiting_for = None
+        return found
 
 
 def _start(path: str, look: Callable[[str], T]) -> "Future[T]":
-    thread = ThreadPoolExecutor(1, thread_name_prefix=f"look at {path}")
-    looking = thread.submit(look, path)
-    _running[path] = looking
-    looking.add_done_callback(lambda _: _running.pop(path))
-    thread.shutdown(wait=False)  # it ends when it has looked
+    with _lock:
+        if path not in _threads:
+            _threads[path] = ThreadPoolExecutor(1, thread_name_prefix=f"look at {path}")
+        _looks[path] += 1
+        looking = _threads[path].submit(look, path)
+    looking.add_done_callback(lambda _: _end(path))
     return looking
+
+
+def _end(path: str) -> None:
+    """One look less; the thread ends with the last."""
+    with _lock:
+        _looks[path] -= 1
+        if not _looks[path]:
+            del _looks[path]
+            _threads.pop(path).shutdown(wait=False)
+
+
+def _drop(looking: "Future[T]", drop: Callable[[T], None]) -> None:
+    if not looking.cancelled() and looking.exception() is None:
+        drop(looking.result())
 
 
 def exists(path: str) -> bool:

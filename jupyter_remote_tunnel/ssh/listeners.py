@@ -22,6 +22,7 @@ import psutil
 from ..model.address import TcpAddress, UnixAddress
 from ..model.errors import BadInput, Fatal
 from ..model.forward import TcpBind
+from .files import Files
 
 BACKLOG = 256
 
@@ -29,6 +30,7 @@ _LOOPBACK = ("127.0.0.1", "::1")
 _ALL = ("0.0.0.0", "::")  # noqa: S104
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _PORT_TRIES = 50
+_REMOVED_WITHIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,20 @@ class Listeners:
     public: bool = False
     file: tuple[int, int] | None = None
 
-    def close(self) -> None:
-        """Close them, and remove a Unix socket's file unless another one has taken its place."""
+    async def close(self) -> None:
+        """Close them, and remove a Unix socket's file unless another one has taken its place. On a
+        drive that does not answer it stays."""
         for listening in self.sockets:
             listening.close()
-        if self.file is not None and self.file == _identity(str(self.address)):
+        if self.file is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_REMOVED_WITHIN):
+                    await Files().look_at(str(self.address), self._remove)
+
+    def _remove(self, path: str) -> None:
+        if self.file == _identity(path):
             with contextlib.suppress(OSError):
-                Path(str(self.address)).unlink()
+                Path(path).unlink()
 
 
 async def bind_tcp(bind: TcpBind, *, pick: bool, allow_public: bool) -> Listeners:

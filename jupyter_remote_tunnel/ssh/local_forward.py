@@ -20,6 +20,8 @@ from ..model.spec import OnConflict
 from .base_forward import Forward
 from .connection import Connection
 from .ends import LocalEnd
+from .errors import folder_error
+from .files import Files, exists
 from .listeners import BACKLOG, Listeners, bind_private, bind_tcp, bind_unix
 from .pump import Relay
 from .socks_ends import LocalSocks
@@ -64,9 +66,19 @@ class LocalForward(Forward):
         if isinstance(bind, PrivateSocket):
             return bind_private(self._private_dir, bind.name)
         if not isinstance(bind, TcpBind):
-            return bind_unix(bind.path)
+            return await self._bind_unix(bind.path)
         self._require_look_up()
         return await bind_tcp(bind, pick=self._pick, allow_public=self._settings.allow_public_bind)
+
+    async def _bind_unix(self, path: str) -> Listeners:
+        seconds = self._settings.connect_timeout
+        try:
+            async with asyncio.timeout(seconds):
+                # To make a socket on a drive that is gone would hold up the loop.
+                await Files().look_at(path, exists)
+        except TimeoutError:
+            raise folder_error(path, seconds) from None
+        return bind_unix(path)
 
     def _require_look_up(self) -> None:
         """Where a TCP port could be kept to its user, it is, or it is not opened."""
@@ -172,7 +184,7 @@ class LocalForward(Forward):
             server.close()
         self._servers.clear()
         if self._listeners is not None:
-            self._listeners.close()
+            await self._listeners.close()
 
 
 class _Accepted(LocalEnd):

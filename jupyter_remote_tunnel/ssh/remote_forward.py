@@ -17,6 +17,7 @@ from .connection import Channel, Connection
 from .ends import LocalEnd
 from .errors import destination_error
 from .socks_ends import RemoteSocks
+from .unix_socket import connected_unix
 from .window import LEAST
 
 _CANCEL_TIMEOUT = 5.0
@@ -45,7 +46,7 @@ class RemoteForward(Forward):
         try:
             await self._listen_on(connection)
         except RemoteTunnelError as error:
-            self.last_error = error
+            self.last_error, self.failed_at = error, None
             self._on_change()
             raise
         self._succeeded()
@@ -126,7 +127,7 @@ class RemoteForward(Forward):
         async def connect() -> None:
             try:
                 async with asyncio.timeout(self._settings.connect_timeout):
-                    await _connect(destination, local_end)
+                    await self._reach(destination, local_end)
             except (OSError, UnicodeError) as error:  # a name may be none that DNS can hold
                 refused(destination_error(error, destination))
 
@@ -134,6 +135,14 @@ class RemoteForward(Forward):
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
         return task
+
+    async def _reach(self, destination: Address, local_end: Callable[[], LocalEnd]) -> None:
+        loop = asyncio.get_running_loop()
+        if isinstance(destination, UnixAddress):
+            opened = await connected_unix(destination.path, self._settings.connect_timeout)
+            await loop.create_unix_connection(local_end, sock=opened)
+        else:
+            await loop.create_connection(local_end, destination.host, destination.port)
 
     @override
     async def close(self) -> None:
@@ -154,14 +163,6 @@ class RemoteForward(Forward):
                 await listener.wait_closed()
         except TimeoutError:
             pass  # the connection is about to be lost, and the listener with it
-
-
-async def _connect(destination: Address, local_end: Callable[[], LocalEnd]) -> None:
-    loop = asyncio.get_running_loop()
-    if isinstance(destination, UnixAddress):
-        await loop.create_unix_connection(local_end, destination.path)
-    else:
-        await loop.create_connection(local_end, destination.host, destination.port)
 
 
 def _abort(opening: "asyncio.Task[Channel]") -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,12 +12,23 @@ from typing import Any
 import pytest
 
 from jupyter_remote_tunnel.model.errors import BadInput, Fatal, Transient
+from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import SshOptions
 from jupyter_remote_tunnel.ssh import config
 from jupyter_remote_tunnel.ssh.connection import open_connection
 from jupyter_remote_tunnel.ssh.files import Files, exists
 from jupyter_remote_tunnel.ssh.hop import Hop
-from tests.ssh.support import PATIENCE, Forwarding, dialled, looks, route_to, task_names
+from jupyter_remote_tunnel.ssh.unix_socket import connected_unix
+from tests.ssh.support import (
+    PATIENCE,
+    Forwarding,
+    connect,
+    descriptors,
+    dialled,
+    looks,
+    route_to,
+    task_names,
+)
 from tests.support.dead_drive import DeadDrive
 from tests.support.echo import serve
 from tests.support.process import wait_until
@@ -194,3 +206,84 @@ async def test_what_nobody_waits_for_any_more_is_not_told(
     assert not await Files().look_at(str(file), exists)  # it comes after the first
     gc.collect()
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("streams", [1, 20])
+async def test_a_destination_that_does_not_answer_fails_alone(
+    ssh_bed: SshBed, sshd: Sshd, drive: DeadDrive, streams: int
+) -> None:
+    """-R to a Unix socket on a drive that is gone: the stream fails, by one thread for all."""
+    path = drive.add("x.sock", b"")
+    settings = EngineSettings(connect_timeout=1.0)
+    async with connect(ssh_bed, "gpu01") as connection, Forwarding(connection, settings) as ours:
+        with serve("echo") as echo:
+            other = await ours.open(f"-L 0:localhost:{echo.port}")
+            forward = await ours.open(f"-R 0:{path}")
+            before = task_names()
+            drive.die()
+            async with dialled(other.bound) as (reader, writer), asyncio.timeout(PATIENCE):
+                asking = asyncio.gather(*(refused(forward.bound) for _ in range(streams)))
+                rounds = 0
+                while not asking.done():
+                    writer.write(b"x")
+                    assert await reader.readexactly(1) == b"x"
+                    rounds += 1
+                assert await asking == [True] * streams
+            assert rounds > 10
+            assert looks() == [f"look at {path}_0"]
+            error = forward.last_error
+            assert error is not None
+            assert f"could not connect to {path}: no answer" in error.message
+            assert "network drive" in error.hint
+            await ours.until(lambda: forward.streams_open == other.streams_open == 0)
+            drive.revive()
+            await refused(forward.bound)  # comes after what waits for the drive
+            assert "Connection refused" in str(forward.last_error)
+        await asyncio.to_thread(wait_until, lambda: looks() == [], "the end of its thread")
+        assert task_names() == before
+
+
+async def refused(bound: str | None) -> bool:
+    """Whether a stream ends without an answer."""
+    async with dialled(bound) as (reader, _):
+        return await reader.read() == b""
+
+
+async def test_a_socket_that_was_given_up_is_closed_when_it_comes(short_dir: Path) -> None:
+    path = str(short_dir / "full")
+    with socket.socket(socket.AF_UNIX) as full, socket.socket(socket.AF_UNIX) as filler:
+        full.bind(path)
+        full.listen(0)
+        filler.connect(path)
+        before = descriptors()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await connected_unix(path, PATIENCE)
+        full.accept()[0].close()  # now there is room
+        await Files().look_at(path, exists)  # comes after what was given up
+        await asyncio.to_thread(wait_until, lambda: descriptors() == before, "its end")
+        with pytest.raises(BlockingIOError):  # there is none again
+            await connected_unix(path, 0.1)
+
+
+async def test_a_socket_is_not_made_on_a_drive_that_does_not_answer(
+    forwarding: Forwarding, drive: DeadDrive
+) -> None:
+    forwarding.settings = EngineSettings(connect_timeout=1.0)
+    path = drive.folder / "new.sock"
+    with serve("echo") as echo:
+        other = await forwarding.open(f"-L 0:localhost:{echo.port}")
+        drive.die()
+        async with dialled(other.bound) as (reader, writer), asyncio.timeout(PATIENCE):
+            opening = asyncio.get_running_loop().create_task(
+                forwarding.open(f"-L {path}:localhost:1"), name="open"
+            )
+            rounds = 0
+            while not opening.done():
+                writer.write(b"x")
+                assert await reader.readexactly(1) == b"x"
+                rounds += 1
+        assert rounds > 10
+        with pytest.raises(Fatal, match=f"{path} cannot be made.* did not answer within 1 s") as e:
+            await opening
+        assert "network drive" in e.value.hint

@@ -30,14 +30,14 @@ async def test_loopback_is_both_addresses_on_one_port(host: str | None) -> None:
     port = found.address.port
     assert names(found) == {("127.0.0.1", port), ("::1", port)}
     assert not found.public
-    found.close()
+    await found.close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "127.0.0.2"])
 async def test_one_address(host: str) -> None:
     found = await tcp(host)
     assert {name for name, _ in names(found)} == {host}
-    found.close()
+    await found.close()
 
 
 async def test_a_free_port_is_free_on_both_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,7 @@ async def test_a_free_port_is_free_on_both_addresses(monkeypatch: pytest.MonkeyP
         assert not wanted
         assert len(found.sockets) == 2
         assert neighbour.port not in {port for _, port in names(found)}
-        found.close()
+        await found.close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -65,7 +65,7 @@ async def test_a_busy_port_is_refused_and_its_holder_named(host: str) -> None:
         assert caught.value.code == "port_in_use"
         found = await tcp(None, neighbour.port, pick=True)
         assert neighbour.port not in {port for _, port in names(found)}
-        found.close()
+        await found.close()
 
 
 @pytest.mark.parametrize("host", ["", "*", "0.0.0.0", "::"])
@@ -75,7 +75,7 @@ async def test_all_interfaces_only_if_allowed(host: str) -> None:
     assert caught.value.code == "not_allowed"
     found = await bind_tcp(TcpBind(host, 0), pick=False, allow_public=True)
     assert found.public
-    found.close()
+    await found.close()
 
 
 async def test_addresses_that_are_not_ours() -> None:
@@ -85,30 +85,30 @@ async def test_addresses_that_are_not_ours() -> None:
         await tcp("no-such-host.invalid")
 
 
-def test_a_unix_socket_is_ours_from_the_first_moment(short_dir: Path) -> None:
+async def test_a_unix_socket_is_ours_from_the_first_moment(short_dir: Path) -> None:
     before = os.umask(0)
     try:
         found = bind_unix(str(short_dir / "s"))
     finally:
         assert os.umask(before) == 0
     assert stat.S_IMODE((short_dir / "s").stat().st_mode) == 0o600
-    found.close()
+    await found.close()
     assert not (short_dir / "s").exists()
 
 
-def test_a_live_unix_socket_is_not_replaced(short_dir: Path) -> None:
+async def test_a_live_unix_socket_is_not_replaced(short_dir: Path) -> None:
     found = bind_unix(str(short_dir / "s"))
     with pytest.raises(Fatal, match="Another process listens") as caught:
         bind_unix(str(short_dir / "s"))
     assert caught.value.code == "port_in_use"
     assert (short_dir / "s").exists()
-    found.close()
+    await found.close()
 
 
-def test_a_dead_unix_socket_is_replaced(short_dir: Path) -> None:
+async def test_a_dead_unix_socket_is_replaced(short_dir: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(short_dir / "s"))
-    bind_unix(str(short_dir / "s")).close()
+    await bind_unix(str(short_dir / "s")).close()
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "folder"])
@@ -126,12 +126,12 @@ def test_other_files_are_not_replaced(short_dir: Path, kind: str) -> None:
     assert path.is_symlink() or path.exists()
 
 
-def test_a_socket_that_took_our_place_is_left_alone(short_dir: Path) -> None:
+async def test_a_socket_that_took_our_place_is_left_alone(short_dir: Path) -> None:
     found = bind_unix(str(short_dir / "s"))
     (short_dir / "s").unlink()
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(short_dir / "s"))
-        found.close()
+        await found.close()
         assert (short_dir / "s").exists()
 
 
@@ -141,11 +141,11 @@ def test_a_directory_that_is_not_there(short_dir: Path) -> None:
     assert caught.value.code == "not_allowed"
 
 
-def test_private_sockets_have_names_of_their_own(short_dir: Path) -> None:
+async def test_private_sockets_have_names_of_their_own(short_dir: Path) -> None:
     first, second = bind_private(short_dir, None), bind_private(short_dir, None)
     named = bind_private(short_dir, "app-1")
     assert named.address == UnixAddress(str(short_dir / "app-1"))
     assert len({found.address for found in (first, second, named)}) == 3
     for found in (first, second, named):
-        found.close()
+        await found.close()
     assert list(short_dir.iterdir()) == []
