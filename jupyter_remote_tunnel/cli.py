@@ -13,7 +13,7 @@ import sys
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from .commands.answers import Answer, Table, complaint
+from .commands.answers import Answer, Table
 from .commands.grammar import Parsed, parse
 from .engine.peer import require_unix
 from .model.errors import BadInput, RemoteTunnelError
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RemoteTunnelError as error:
         if "--json" in words:
             print(json.dumps({"error": error.as_dict()}), flush=True)
-        print(complaint(error), file=sys.stderr)
+        print(error.complaint(), file=sys.stderr)
         return BAD_INPUT if isinstance(error, BadInput) else FAILED
     except KeyboardInterrupt:
         return FAILED

@@ -9,8 +9,8 @@ from .commands.engines import Engines
 from .commands.grammar import Parsed
 from .engine.client import EngineClient
 from .engine.sync import LoopThread
-from .model.command_line import split
 from .model.errors import Fatal
+from .model.pasted import split
 from .model.status import TunnelStatus
 
 

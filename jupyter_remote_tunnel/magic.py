@@ -17,11 +17,10 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.display import display
 
 from .commands.actions import run
-from .commands.answers import Answer, Table, complaint
+from .commands.answers import Answer, Table
 from .commands.engines import Engines
-from .commands.grammar import Parsed, parse
+from .commands.grammar import Parsed, parse, words_of
 from .engine.sync import LoopThread
-from .model.command_line import split
 from .model.errors import BadInput, RemoteTunnelError
 
 PROG = "%tunnel"
@@ -43,7 +42,7 @@ class TunnelMagics(Magics):
             parsed = _understand(line)
             answer = self._on_thread().run(_answer(parsed))
         except RemoteTunnelError as error:
-            raise UsageError(complaint(error)) from None
+            raise UsageError(error.complaint()) from None
         except SystemExit:
             return None  # help was asked for, and is printed
         if parsed.options["json"]:
@@ -72,7 +71,7 @@ async def _answer(parsed: Parsed) -> Answer:
 
 def _understand(line: str) -> Parsed:
     """:raises BadInput: it is no command, or one for a terminal only."""
-    parsed = parse(split(line) if line.strip() else ["--help"], PROG)
+    parsed = parse(words_of(line) if line.strip() else ["--help"], PROG)
     if parsed.command == "demo":
         raise BadInput("The demo runs in a terminal.", hint="There: jupyter tunnel demo")
     if parsed.options.get("foreground"):

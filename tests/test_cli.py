@@ -109,6 +109,25 @@ def test_a_pasted_line_works(
         user.tunnel("close", status["id"])
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "me@laptop:~$ nohup ssh {config} -NfL {port}:{destination} gpu01 > /dev/null 2>&1 &",
+        "(base) me@laptop ~ % ssh {config} –N –L “{port}:{destination}” gpu01  # the plots",
+        "In [3]: %tunnel open -L\u00a0{port}:{destination} {config} gpu01",
+    ],
+)
+def test_a_line_in_quotes_works_with_what_stood_around_it(
+    user: User, config: list[str], shared_app: BokehApp, line: str
+) -> None:
+    with unused_port() as port:
+        typed = line.format(config=" ".join(config), port=port, destination=shared_app.destination)
+        status = status_of(user.tunnel("open", "--json", typed).stdout)
+        assert status["forwards"][0]["bound"] == f"127.0.0.1:{port}"
+        assert "remote plot" in page(f"127.0.0.1:{port}")
+        user.tunnel("close", status["id"])
+
+
 def test_relative_paths_are_the_callers(
     user: User, ssh_bed: SshBed, sshd: Sshd, shared_app: BokehApp
 ) -> None:
@@ -217,7 +236,17 @@ class TestErrors:
 
     @pytest.mark.parametrize(
         "words",
-        [[], ["frobnicate"], ["list", "gpu01"], ["close"], ["open"], ["kernels", "connect", "h"]],
+        [
+            [],
+            ["frobnicate"],
+            ["list", "gpu01"],
+            ["close"],
+            ["open"],
+            ["kernels", "connect", "h"],
+            ["gpu01:5006"],
+            ["open", "http://localhost:5006/app"],
+            ["open", "sudo ssh -NL 80:localhost:80 gpu01"],
+        ],
     )
     def test_bad_input(self, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         assert main(words) == 2

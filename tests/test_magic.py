@@ -12,6 +12,7 @@ from jupyter_remote_tunnel.model.settings import EngineSettings
 from tests.support.bare_env import bare_environment
 from tests.support.bokeh_app import BokehApp
 from tests.support.kernel import client, ipykernel
+from tests.support.ports import unused_port
 from tests.support.process import PATIENCE
 from tests.support.sshd import SshBed, Sshd
 from tests.support.user import User
@@ -30,6 +31,7 @@ class Cell:
     def __init__(self, notebook: BlockingKernelClient, code: str) -> None:
         self.stdout, self.stderr, self.html = "", "", ""
         self.text = ""
+        self.traceback: list[str] = []
         reply = notebook.execute_interactive(code, timeout=PATIENCE, output_hook=self._hear)
         self.status = reply["content"]["status"]
 
@@ -40,6 +42,8 @@ class Cell:
         elif "data" in content:
             self.text += content["data"].get("text/plain", "")
             self.html += content["data"].get("text/html", "")
+        elif message["msg_type"] == "error":
+            self.traceback = content["traceback"]
 
 
 @pytest.fixture
@@ -89,6 +93,8 @@ ERRORS = {
     "demo": "terminal",
     "open --foreground gpu01:5006": "foreground",
     "open -F /tmp/config gpu01:5006": "-F",
+    "gpu01:5006": "%tunnel open gpu01:5006",
+    "open http://localhost:5006/app": "user@host:5006",
 }
 
 
@@ -100,6 +106,34 @@ def test_an_error_is_a_sentence_and_stops_the_cell(notebook: BlockingKernelClien
         assert complaint in cell.stderr
         assert "Traceback" not in cell.stderr
         assert cell.stdout == ""
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_pasted_line_behind_the_magic(
+    notebook: BlockingKernelClient, shared_app: BokehApp
+) -> None:
+    pasted = f"me@laptop:~$ ssh –NL “0:{shared_app.destination}” gpu01 >/dev/null 2>&1 &"
+    opened = Cell(notebook, f"%tunnel open {pasted}")
+    assert opened.status == "ok", opened.stderr
+    assert f"-L 0:{shared_app.destination}" in opened.text
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_context_manager_explains_an_error_in_few_lines(
+    notebook: BlockingKernelClient, user: User
+) -> None:
+    Cell(notebook, "from jupyter_remote_tunnel import tunnel")
+    with unused_port() as nobody:
+        options = f"-p {nobody} -o ConnectTimeout=5 -l ann"
+        cell = Cell(notebook, f"with tunnel('-L 0:localhost:1 {options} 127.0.0.1'): pass")
+        assert cell.status == "error"
+        message, hint = cell.traceback
+        assert message == f"127.0.0.1 refused the connection to 127.0.0.1:{nobody}."
+        assert hint.startswith("Is sshd running there")
+    wrong = Cell(notebook, "tunnel('-L 5006:localhost:70000 gpu01')")
+    assert wrong.traceback[1:3] == ["-L 5006:localhost:70000", "                  ^^^^^"]
+    caught = Cell(notebook, "try: tunnel('nonsense')\nexcept Exception as e: print(type(e).mro())")
+    assert "RemoteTunnelError" in caught.stdout, "a program can still catch it"
 
 
 def test_help(notebook: BlockingKernelClient) -> None:

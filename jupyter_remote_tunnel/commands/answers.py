@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..model.errors import BadInput, RemoteTunnelError
 from ..model.status import ErrorStatus, ForwardStatus, TunnelStatus
 from ..model.text import plain
 
@@ -119,13 +118,3 @@ def error_lines(error: ErrorStatus | None) -> Sequence[str]:
     if error is None:
         return ()
     return [f"  {plain(text, 500)}" for text in (error.message, error.hint) if text]
-
-
-def complaint(error: RemoteTunnelError) -> str:
-    """An error as a person reads it: what failed, where in what was typed, what to do next."""
-    pointer = error.pointer() if isinstance(error, BadInput) else ""
-    return "\n".join(part for part in (_shown(error.message), pointer, _shown(error.hint)) if part)
-
-
-def _shown(text: str) -> str:
-    return "\n".join(plain(line, 1000) for line in text.splitlines())

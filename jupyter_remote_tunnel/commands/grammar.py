@@ -5,11 +5,15 @@ their order, for `model.command_line`. What begins with two dashes is ours, wher
 """
 
 import argparse
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 
+from ..model.command_line import parse_command
 from ..model.errors import BadInput
+from ..model.pasted import split, straight, without_surroundings
 
 
 class Argument(NamedTuple):
@@ -180,13 +184,53 @@ def _add(commands: Any, verb: str, command: Command, prog: str) -> None:
         own.add_argument(*flags, **options)
 
 
+_FLAGS = ("--help", *(f for c in COMMANDS for a in c.arguments for f in a.flags if f[0] == "-"))
+
+
+def _straight(word: str) -> str:
+    """An option of ours with the dashes that were typed."""
+    option = straight(word, _FLAGS)
+    return option if option.startswith("--") else word
+
+
+def _without_open(words: Sequence[str], prog: str) -> BadInput | None:
+    """What to say where `open` was left out; None where it was not."""
+    if not words or words[0] in {command.words.split()[0] for command in COMMANDS}:
+        return None
+    try:
+        parse_command(words)
+    except BadInput:
+        return None
+    line = shlex.join(without_surroundings(words))
+    return BadInput(
+        f"“{words[0]}” is no command of {prog}.", hint=f"To open that tunnel: {prog} open {line}"
+    )
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line that holds a command, perhaps with a pasted line behind it.
+
+    :raises BadInput: it holds what only a shell could do.
+    """
+    for command in COMMANDS:
+        words = command.words.split()
+        if command.ssh_words and (found := re.match(r"\s*" + r"\s+".join(words) + r"\s", line)):
+            rest = line[found.end() :]
+            return [*words, *split(rest)] if rest.strip() else words
+    return split(line)
+
+
 def parse(words: Sequence[str], prog: str) -> Parsed:
     """Understand a command line without its program.
 
     :raises BadInput: it is none of ours; the hint is the usage.
     :raises SystemExit: after help was asked for, and printed.
     """
-    found, rest = parser(prog).parse_known_args(list(words))
+    words = [_straight(word) for word in words]
+    try:
+        found, rest = parser(prog).parse_known_args(words)
+    except BadInput as error:
+        raise _without_open(words, prog) or error from None
     options = vars(found)
     command: Command = options.pop("command")
     if rest and not command.ssh_words:

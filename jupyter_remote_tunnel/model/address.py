@@ -1,11 +1,19 @@
 """Where a socket listens or connects: a TCP address or the path of a Unix socket."""
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from typing import NoReturn
 
 from .errors import BadInput
 
 _BAD_IN_PATH = "\0\n\r"
+_CURLY_QUOTES = "“”„‟"
+_URL = re.compile(
+    r"(?P<scheme>https?|wss?)://(?:[^/?#@]*@)?(?P<host>\[[^]]*\]|[^/?#:]+)(?::(?P<port>\d+))?"
+    r"(?:[/?#].*)?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,8 @@ def parse_port(part: str, text: str, start: int, *, zero: bool) -> int:
     """
     if not (part.isascii() and part.isdigit()):
         named = f"“{part}” is not a port number" if part else "a port number is missing here"
-        refuse(f"{named}.", text, part, start, "A port is a number from 0 to 65535.")
+        hint = _changed(part) or "A port is a number from 0 to 65535."
+        refuse(f"{named}.", text, part, start, hint)
     number = int(part[:6])
     if number > 65535 or len(part) > 5:
         refuse(f"Port {part[:12]} is out of range.", text, part, start, "The highest is 65535.")
@@ -75,11 +84,29 @@ def check_host(part: str, text: str, start: int) -> str:
     if part.startswith("-"):
         refuse("A host cannot begin with “-”.", text, part, start)
     for offset, char in enumerate(part):
-        if not char.isprintable() or char in " \"'`$;&|<>(){}\\!*?#,@/":
-            refuse(f"A host cannot hold {char!r}.", text, char, start + offset)
+        if not char.isprintable() or char in " \"'`$;&|<>(){}\\!*?#,@/" + _CURLY_QUOTES:
+            refuse(f"A host cannot hold {char!r}.", text, char, start + offset, _changed(char))
     if len(part) > 255:
         refuse("This host name is longer than 255 characters.", text, part, start)
     return part
+
+
+def _changed(part: str) -> str:
+    """What to do about quotes, dashes and spaces that a web page or a mail has made of plain ones;
+    "" where there are none."""
+    for char in part:
+        if not char.isascii() and unicodedata.category(char) in ("Pd", "Pi", "Pf", "Ps", "Zs"):
+            return f"It holds a {unicodedata.name(char)}, as in print: type it anew."
+    return ""
+
+
+def address_of_url(text: str) -> str | None:
+    """`host:port` of a URL of the web; None if `text` is none."""
+    found = _URL.fullmatch(text)
+    if found is None:
+        return None
+    secure = found["scheme"].lower() in ("https", "wss")
+    return f"{found['host']}:{found['port'] or (443 if secure else 80)}"
 
 
 def check_path(part: str, text: str, start: int) -> str:
@@ -100,6 +127,9 @@ def parse_address(text: str) -> Address:
 
     :raises BadInput: it is none of these; the error points at the wrong part.
     """
+    if (address := address_of_url(text)) is not None:
+        hint = f"Write {address}; what stands behind it in the URL is for the browser."
+        refuse("An address is wanted here, not a URL.", text, text, 0, hint)
     if "/" in text:
         return UnixAddress(check_path(text, text, 0))
     head, colon, tail = text.rpartition(":")

@@ -1,19 +1,19 @@
 """A command line of ssh, as people paste it, read into a `TunnelSpec`.
 
 Each option of `ssh(1)` stands in exactly one of three tables: `HONOURED`, `NO_EFFECT` (it is about
-the terminal or the process, of which there is none here) or `REFUSED` (with the reason). A line is
-split by `shlex` and nothing else: what only a shell could do is refused by name. `nohup`, `autossh
--M x`, a prompt in front and `&` behind are taken off.
+the terminal or the process, of which there is none here) or `REFUSED` (with the reason). `pasted`
+makes words of a line and takes off what stands around the command.
 """
 
 import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any
 
 from .errors import BadInput
 from .forward import ForwardKind, ForwardSpec, TcpBind
+from .pasted import OWN_OPTIONS, program_of, refuse_part, split, straight, without_surroundings
 from .spec import HostArgument, OnConflict, SshOptions, TunnelKind, TunnelRequest, TunnelSpec
 
 # Option letter → whether it takes a value.
@@ -45,7 +45,6 @@ REFUSED = {
     "1": "version 1 of SSH is gone",
     "2": "version 2 of SSH is the only one; leave it out",
 }
-REFUSED_WITH_VALUE = frozenset("WwSOBIPeEQ")
 _FORWARD_KEYS = {
     "localforward": ForwardKind.LOCAL,
     "remoteforward": ForwardKind.REMOTE,
@@ -59,9 +58,6 @@ _FIELD_OF = {
     "c": "ciphers",
     "m": "macs",
 }
-_SHELL_ONLY = ("$(", "`", "${", "&&", "& ", "||", ";", "|", ">", "<")
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
-_OURS = (["jupyter", "tunnel", "open"], ["jupyter-tunnel", "open"], ["%tunnel", "open"])
 
 
 def parse_command(command: str | Sequence[str]) -> TunnelSpec:
@@ -75,7 +71,7 @@ def parse_command(command: str | Sequence[str]) -> TunnelSpec:
     words = [command] if isinstance(command, str) else list(command)
     while len(words) == 1 and (parts := split(words[0])) != words:
         words = parts  # a line, which may stand in quotes as a whole
-    return _Command(_without_program(words)).spec()
+    return _Command(without_surroundings(words)).spec()
 
 
 def spec_of(request: TunnelRequest) -> TunnelSpec:
@@ -115,74 +111,6 @@ def spec_of(request: TunnelRequest) -> TunnelSpec:
     )
 
 
-def split(line: str) -> list[str]:
-    """The words of a pasted line. What only a shell can do is refused by name.
-
-    :raises BadInput: a quote is not closed, or the line holds `$(…)`, `;`, `|`, `>` or the like.
-    """
-    text = line.strip()
-    text = re.sub(r"\\\r?\n", " ", text)  # a long line that was broken for reading
-    text = re.sub(r"^[$%#>]\s+", "", text)  # a prompt that was copied too
-    text = re.sub(r"\s*&$", "", text) if not text.endswith("&&") else text
-    for sign in _SHELL_ONLY:
-        position = text.find(sign)
-        if position >= 0:
-            _refuse(
-                f"“{sign.strip()}” is for a shell, and this line is read without one.",
-                text, position, len(sign), "Type the values themselves, one command at a time.",
-            )  # fmt: skip
-    if "\n" in text:
-        raise BadInput("This is more than one line.", hint="Open one tunnel at a time.")
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise BadInput(f"This line cannot be read: {error}.", text=text, end=len(text)) from None
-    if not words:
-        raise BadInput(
-            "The line is empty.",
-            hint="For example: gpu01:5006, or ssh -NfL 5006:localhost:5006 gpu01",
-        )
-    return words
-
-
-def _without_program(words: list[str]) -> list[str]:
-    """The words behind `nohup`, `autossh -M 0`, `ssh` or `jupyter tunnel open`."""
-    for ours in _OURS:
-        if words[: len(ours)] == ours:
-            return words[len(ours) :]
-    while words and _ASSIGNMENT.match(words[0]):
-        if not words[0].startswith("AUTOSSH_"):
-            _refuse("A variable cannot be set here.", words[0], 0, len(words[0]), "Leave it out.")
-        words = words[1:]
-    if words and words[0] in ("nohup", "exec", "command", "sudo"):
-        if words[0] == "sudo":
-            _refuse("A tunnel is opened as yourself, without sudo.", "sudo", 0, 4, "Leave it out.")
-        words = words[1:]
-    if not words:
-        return words
-    program = words[0].rpartition("/")[2].removesuffix(".exe")
-    if program == "sshpass":
-        _refuse(
-            "sshpass shows a password to everybody on this machine.",
-            words[0], 0, len(words[0]), "Use a key or an agent.",
-        )  # fmt: skip
-    if program == "autossh":
-        return _without_monitor(words[1:])
-    return words[1:] if program == "ssh" else words
-
-
-def _without_monitor(words: list[str]) -> list[str]:
-    """The words of `autossh` without its own `-M port`."""
-    kept: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        if word == "-M":
-            next(rest, None)
-        elif not re.fullmatch(r"-M\d+", word):
-            kept.append(word)
-    return kept
-
-
 @dataclass
 class _Command:
     """Reads words as `ssh` does: options may stand before and behind the host."""
@@ -212,7 +140,8 @@ class _Command:
             self.host, forwards, name=self.name, ssh=self.ssh, on_conflict=self.on_conflict
         )
 
-    def _next(self, word: str) -> None:
+    def _next(self, typed: str) -> None:
+        word = straight(typed, tuple(OWN_OPTIONS))
         if word == "--":
             self._operands(self.words)
             self.words = []
@@ -225,34 +154,41 @@ class _Command:
 
     def _operands(self, words: list[str]) -> None:
         for word in words:
+            if self.host is not None and program_of(word) in ("ssh", "autossh"):
+                refuse_part(
+                    f"What stands before {word} is not understood.", self.host, 0,
+                    hint="Leave it out.",
+                )  # fmt: skip
             if self.host is not None:
-                _refuse(
-                    "A tunnel runs no command on the remote host.", word, 0, len(word),
-                    "Leave out what stands behind the host.",
+                refuse_part(
+                    "A tunnel runs no command on the remote host.", word, 0,
+                    hint="Leave out what stands behind the host.",
                 )  # fmt: skip
             self.host = word
 
     def _long(self, word: str) -> None:
         key, has_value, value = word.partition("=")
-        if key not in ("--name", "--on-conflict"):
-            _refuse(f"There is no option {key}.", word, 0, len(key))
+        if OWN_OPTIONS.get(word) is False:
+            return  # it says how `jupyter tunnel` answers
+        if not OWN_OPTIONS.get(key):
+            refuse_part(f"There is no option {key}.", word, 0, len(key))
         if not has_value:
             if not self.words:
-                _refuse(f"{key} needs a value.", word, 0, len(word))
+                refuse_part(f"{key} needs a value.", word, 0, len(word))
             value = self.words.pop(0)
         if key == "--name":
             self.name = value
         elif value in ("fail", "pick"):
             self.on_conflict = "pick" if value == "pick" else "fail"
         else:
-            _refuse("--on-conflict is fail or pick.", value, 0, len(value))
+            refuse_part("--on-conflict is fail or pick.", value, 0, len(value))
 
     def _letters(self, word: str) -> None:
         for position, letter in enumerate(word[1:], start=1):
             if letter in NO_EFFECT:
                 continue
             if letter in REFUSED:
-                _refuse(
+                refuse_part(
                     f"-{letter} cannot be used: {REFUSED[letter]}.",
                     word,
                     position,
@@ -260,14 +196,14 @@ class _Command:
                     "Leave it out.",
                 )
             if letter not in HONOURED:
-                _refuse(f"ssh has no option -{letter}.", word, position, 1)
+                refuse_part(f"ssh has no option -{letter}.", word, position, 1)
             if not HONOURED[letter]:
                 self._flag(letter)
                 continue
             value = word[position + 1 :]
             if not value:
                 if not self.words:
-                    _refuse(f"-{letter} needs a value.", word, position, 1)
+                    refuse_part(f"-{letter} needs a value.", word, position, 1)
                 value = self.words.pop(0)
             self._value(letter, value)
             return
@@ -293,7 +229,7 @@ class _Command:
             self.ssh = replace(self.ssh, identities=(*self.ssh.identities, value))
         elif letter == "p":
             if not (value.isascii() and value.isdigit() and 0 < int(value[:6]) <= 65535):
-                _refuse(
+                refuse_part(
                     f"“{value}” is not a port.",
                     f"-p {value}",
                     3,
@@ -341,9 +277,3 @@ def command_line(spec: TunnelSpec) -> str:
     words += spec.ssh.words()
     words.append(f"[{spec.host}]" if ":" in spec.host else spec.host)
     return shlex.join(words)
-
-
-def _refuse(message: str, text: str, start: int, length: int, hint: str = "") -> NoReturn:
-    raise BadInput(
-        message, hint=hint, text=text if text.isprintable() else "", start=start, end=start + length
-    )

@@ -8,6 +8,8 @@ control socket and over REST.
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+from .text import plain
+
 FATAL_CODES = frozenset(
     {
         "not_found",
@@ -71,6 +73,23 @@ class RemoteTunnelError(Exception):
         """The part of what was typed that is wrong, if that is known."""
         return None
 
+    def complaint(self) -> str:
+        """What a person reads: what failed, where in what was typed, what to do next, in lines."""
+        parts = (_shown(self.message), self.pointer(), _shown(self.hint))
+        return "\n".join(part for part in parts if part)
+
+    def pointer(self) -> str:
+        """Two lines: what was typed, carets under the wrong part; "" where no part is known."""
+        where = self.where
+        if where is None or not where["text"].replace("\u00a0", " ").isprintable():
+            return ""  # no line, or one that would do something to a terminal
+        start, end = where["start"], where["end"]
+        return f"{where['text']}\n{' ' * start}{'^' * max(1, end - start)}"
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback."""
+        return self.complaint().splitlines()
+
     def as_dict(self) -> dict[str, Any]:
         """The JSON form: {"code", "message", "hint", "hop", "where"}."""
         return {
@@ -109,12 +128,6 @@ class BadInput(RemoteTunnelError):
             return None
         return {"text": self.text, "start": self.start, "end": self.end}
 
-    def pointer(self) -> str:
-        """Two lines: what was typed, carets under the wrong part; "" where no part is known."""
-        if not self.text or "\n" in self.text:
-            return ""
-        return f"{self.text}\n{' ' * self.start}{'^' * max(1, self.end - self.start)}"
-
 
 class Transient(RemoteTunnelError):
     """May pass by itself: retried with back-off."""
@@ -132,6 +145,10 @@ class NeedsUser(RemoteTunnelError):
     """Cannot go on without a person's answer."""
 
     default_code = "needs_user"
+
+
+def _shown(text: str) -> str:
+    return "\n".join(plain(line, 1000) for line in text.splitlines())
 
 
 def from_dict(data: Mapping[str, Any]) -> RemoteTunnelError:

@@ -23,6 +23,7 @@ from .address import (
     Address,
     TcpAddress,
     UnixAddress,
+    address_of_url,
     bracketed,
     check_host,
     check_path,
@@ -47,6 +48,7 @@ _GRAMMAR = {
     ForwardKind.REMOTE: "-R [bind_address:]port[:host:hostport], or a socket's path on either side",
     ForwardKind.DYNAMIC: "-D [bind_address:]port",
 }
+_URL_PART = re.compile(r"(?<![^:])(?:http|ws)s?://.*", re.IGNORECASE)
 _PRIVATE = re.compile(r"private(?:/([a-z0-9-]{1,40}))?\Z")
 
 
@@ -164,6 +166,7 @@ class _Reader:
     def read(self) -> tuple[Bind, Address | None]:
         if not self.body:
             self._refuse_whole("Nothing to forward was given.")
+        self._refuse_url()
         parts = self._split()
         bind, rest = self._bind(parts)
         if self.kind is ForwardKind.DYNAMIC:
@@ -181,6 +184,19 @@ class _Reader:
                 self._refuse_whole("The destination is missing.")
             return bind, None
         return bind, self._destination(rest)
+
+    def _refuse_url(self) -> None:
+        found = _URL_PART.search(self.body)
+        address = None if found is None else address_of_url(found[0])
+        if found is not None and address is not None:
+            bind = self.body[: found.start()] or f"{address.rpartition(':')[2]}:"
+            refuse(
+                "An address is wanted here, not a URL.",
+                self.text,
+                found[0],
+                self.start + found.start(),
+                f"Write {OPTION_OF[self.kind]} {bind}{address}",
+            )
 
     def _split(self) -> list[_Part]:
         parts: list[_Part] = []

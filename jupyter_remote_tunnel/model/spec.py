@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
-from .address import TcpAddress, check_host, parse_port, refuse
+from .address import TcpAddress, address_of_url, bracketed, check_host, parse_port, refuse
 from .errors import BadInput
 from .forward import ForwardKind, ForwardSpec, TcpBind
 from .text import plain
@@ -272,7 +272,7 @@ class TunnelSpec:
         if not forwards:
             raise BadInput(
                 f"Nothing to forward to {login.host} was given.",
-                hint=f"For example: {host}:5006, or -L 5006:localhost:5006 {host}",
+                hint=_example(login),
             )
         if len(forwards) > MAX_FORWARDS:
             raise BadInput(f"A tunnel has at most {MAX_FORWARDS} forwards.", hint="Open several.")
@@ -316,6 +316,14 @@ class TunnelSpec:
         )
 
 
+def _example(login: "HostArgument") -> str:
+    """What to type for a host where nothing to forward was typed."""
+    port = "" if login.ssh_port is None else f"-p {login.ssh_port} "
+    user = "" if login.user is None else f"{login.user}@"
+    host = f"{user}{bracketed(login.host)}"
+    return f"For example: {port}{host}:5006, or {port}-L 5006:localhost:5006 {host}"
+
+
 def _essence(spec: TunnelSpec) -> TunnelSpec:
     return replace(spec, on_conflict="fail", ssh=replace(spec.ssh, agent_socket=None))
 
@@ -336,6 +344,14 @@ class HostArgument:
     @classmethod
     def parse(cls, text: str) -> Self:
         """:raises BadInput: this is not a host; the error points at the wrong part."""
+        if (address := address_of_url(text)) is not None:
+            refuse(
+                "A host is wanted here, not a URL.",
+                text,
+                text,
+                0,
+                f"Write user@host:{address.rpartition(':')[2]} with the host that ssh reaches.",
+            )
         is_url = text.lower().startswith("ssh://")
         start = len("ssh://") if is_url else 0
         rest = text[start:].removesuffix("/") if is_url else text

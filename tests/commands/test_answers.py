@@ -5,14 +5,12 @@ from dataclasses import replace
 import pytest
 
 from jupyter_remote_tunnel.commands.answers import (
-    complaint,
     ends,
     problem_lines,
     size,
     source_lines,
     tunnel_table,
 )
-from jupyter_remote_tunnel.model.errors import BadInput, Fatal
 from jupyter_remote_tunnel.model.status import (
     ErrorStatus,
     ForwardStatus,
@@ -85,12 +83,3 @@ def test_where_a_tunnel_comes_from_that_nobody_has_just_asked_for() -> None:
 
 def test_names_hold_no_control_characters() -> None:
     assert tunnel_table([tunnel(forward(), name="x\x1b]0;y\x07\u202e")]).rows[0][0] == "x ]0;y"
-
-
-def test_a_complaint_points_at_the_wrong_part() -> None:
-    error = BadInput("This is wrong.", hint="Do that.", text="-L x:y", start=3, end=4)
-    assert complaint(error).splitlines() == ["This is wrong.", "-L x:y", "   ^", "Do that."]
-
-
-def test_a_complaint_keeps_its_lines_and_drops_escapes() -> None:
-    assert complaint(Fatal("One\x1b[2J.", hint="two\nthree")) == "One [2J.\ntwo\nthree"

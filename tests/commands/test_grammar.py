@@ -3,7 +3,7 @@
 import pytest
 
 from jupyter_remote_tunnel.commands.actions import wanted
-from jupyter_remote_tunnel.commands.grammar import COMMANDS, Command, parse
+from jupyter_remote_tunnel.commands.grammar import COMMANDS, Command, parse, words_of
 from jupyter_remote_tunnel.model.errors import BadInput
 
 PROG = "jupyter tunnel"
@@ -59,6 +59,42 @@ def test_what_is_not_understood_is_bad_input(line: str) -> None:
     with pytest.raises(BadInput) as caught:
         wanted(parse(line.split(), PROG))
     assert caught.value.hint or caught.value.text
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("list —json", ["list", "—json"]),
+        ("open h:1", ["open", "h:1"]),
+        (" apps  open me@laptop:~$ ssh -L 1:a:2 h &", ["apps", "open", "ssh", "-L", "1:a:2", "h"]),
+        ("open %tunnel open h:1  # the plots", ["open", "%tunnel", "open", "h:1"]),
+        ("kernels connect 'h' a\\ b.json", ["kernels", "connect", "h", "a b.json"]),
+        ("open ", ["open"]),
+    ],
+)
+def test_a_line_of_a_cell_may_hold_a_pasted_one(line: str, words: list[str]) -> None:
+    assert words_of(line) == words
+
+
+def test_dashes_of_our_own_options_are_mended() -> None:
+    assert parse(["list", "—json"], PROG).options["json"] is True
+    parsed = parse(["open", "—name=x", "—key", "–L", "1:a:2"], PROG)
+    assert (parsed.options["name"], parsed.words) == ("x", ("—key", "–L", "1:a:2"))
+
+
+@pytest.mark.parametrize(
+    ("line", "proposed"),
+    [
+        ("gpu01:5006", "open gpu01:5006"),
+        ("ssh -NL 1:a:2 ann@h", "open -NL 1:a:2 ann@h"),
+        ("%tunnel open h:1", "open h:1"),
+        ("jupyter tunnel open --name x h:1", "open --name x h:1"),
+    ],
+)
+def test_a_line_without_open_is_told_what_to_type(line: str, proposed: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse(line.split(), PROG)
+    assert caught.value.hint.endswith(f": {PROG} {proposed}")
 
 
 @pytest.mark.parametrize("prog", [PROG, "%tunnel"])

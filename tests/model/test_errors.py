@@ -33,3 +33,13 @@ def test_the_wrong_part_is_pointed_at_after_the_way_too() -> None:
     again = from_dict(ERRORS[0].as_dict())
     assert isinstance(again, BadInput)
     assert again.pointer() == "a:x\n  ^"
+
+
+def test_a_complaint_points_at_the_wrong_part() -> None:
+    error = BadInput("This is wrong.", hint="Do that.", text="-L x:y", start=3, end=4)
+    assert error.complaint().splitlines() == ["This is wrong.", "-L x:y", "   ^", "Do that."]
+
+
+def test_a_complaint_keeps_its_lines_and_drops_escapes() -> None:
+    error = BadInput("One\x1b[2J.", hint="two\nthree", text="x\x1b[2J", end=1)
+    assert error.complaint() == "One [2J.\ntwo\nthree"
