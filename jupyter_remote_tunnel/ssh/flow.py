@@ -7,7 +7,9 @@ out of it, and passes both on at the end of the batch: a system call for a batch
 A batch is the handling of one piece of input (`cork` … `uncork`). What is written outside of one
 goes out in the loop's next turn.
 
-It also knows when the connection is full, which asyncssh does not ask.
+It also knows when the connection is full, which asyncssh does not ask. Streams wait then. Answers
+to what the host asks cannot: a host that asks without end and reads nothing would fill the memory,
+and is given up.
 """
 
 import asyncio
@@ -15,12 +17,18 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+ANSWERS = 16 << 20
+"""Bytes of answers that may wait for a host that does not read. The most honest one has is an open
+and a close of each of its streams, of some 100 bytes."""
+
+_PACKET = 64  # what each costs besides its content
+
 
 class Flow:
     """The flow of one connection; `below` is that of the connection that carries it.
 
     `ended` is true as soon as nothing passes any more, before any channel hears of it; `logged_in`
-    is set by who logs in.
+    is set by who logs in. `on_deaf` is called, once, when more than `ANSWERS` wait to be sent.
     Who writes to the connection looks at `full` afterwards, and stops until `when_free` calls.
     """
 
@@ -28,8 +36,11 @@ class Flow:
         self.transport: Any = None
         self.ended = False
         self.logged_in = False
+        self.on_deaf: Callable[[], None] | None = None
         self._below = below
         self._full = False
+        self._exchanging = False
+        self._answers = 0
         self._waiting: list[Callable[[], None]] = []
         self._depth = 0
         self._out: list[bytes] = []
@@ -86,12 +97,16 @@ class Flow:
     @property
     def full(self) -> bool:
         """Whether writers should wait."""
-        return self._full or (self._below is not None and self._below.full)
+        return self._stopped or (self._below is not None and self._below.full)
+
+    @property
+    def _stopped(self) -> bool:
+        return self._full or self._exchanging
 
     def when_free(self, tell: Callable[[], None]) -> None:
         """Call `tell` once, when it is not full any more."""
         self._waiting.append(tell)
-        if not self._full and self._below is not None:
+        if not self._stopped and self._below is not None:
             self._below.when_free(self._tell)
 
     def change(self, *, full: bool) -> None:
@@ -100,8 +115,24 @@ class Flow:
         if not full:
             self._tell()
 
+    def exchange_keys(self, *, ended: bool) -> None:
+        """New keys are being agreed on (or were): what is written meanwhile waits in asyncssh."""
+        self._exchanging = not ended
+        if ended:
+            self._tell()
+
+    def answered(self, size: int) -> None:
+        """A packet was written that no stream has sent, with `size` bytes in it."""
+        if not self.full:
+            self._answers = 0
+            return
+        self._answers += size + _PACKET
+        if self._answers > ANSWERS and self.on_deaf is not None:
+            tell, self.on_deaf = self.on_deaf, None
+            tell()
+
     def _tell(self) -> None:
-        if self._full or not self._waiting:
+        if self._stopped or not self._waiting:
             return
         if self._below is not None and self._below.full:
             self._below.when_free(self._tell)

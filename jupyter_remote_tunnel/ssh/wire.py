@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from ..model.address import TcpAddress
 from ..model.errors import BadInput
-from .client import QuietConnection
+from .client import OwnConnection
 from .expand import user_shell
 from .flow import Flow
 from .hop import Hop
@@ -50,8 +50,9 @@ class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
 
     def __init__(self, make: Make, flow: Flow, hop: Hop) -> None:
         self.connection = make()
-        QuietConnection.hush(self.connection, hop)
+        OwnConnection.adopt(self.connection, hop, flow)
         self._flow = flow
+        flow.on_deaf = self._give_up
 
     @override
     def connection_made(self, transport: Any) -> None:
@@ -85,6 +86,11 @@ class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
             next(iter(handling)).add_done_callback(lambda _: self._end(exc))
             return
         self.connection.connection_lost(exc)
+
+    def _give_up(self) -> None:
+        """The host does not take what it is answered; asyncssh is in the middle of an answer."""
+        deaf = asyncssh.ConnectionLost("it asks and asks, and takes no answer")
+        asyncio.get_running_loop().call_soon(self._end, deaf)
 
     @override
     def pause_writing(self) -> None:

@@ -1,6 +1,7 @@
 """Connections and forwards of the code under test to the sshds of `ssh_bed`."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -22,3 +23,11 @@ async def forwarding(connection: Connection) -> AsyncIterator[Forwarding]:
     """Opens forwards over `connection`, and closes them."""
     async with Forwarding(connection, EngineSettings()) as opened:
         yield opened
+
+
+@pytest.fixture
+def no_traceback(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """What would stand in the engine's log: nothing that a host can bring about."""
+    with caplog.at_level(logging.WARNING):
+        yield
+    assert [record.getMessage() for record in caplog.records] == []

@@ -7,19 +7,23 @@ import socket
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from jupyter_remote_tunnel.model.address import TcpAddress, UnixAddress, parse_address
+from jupyter_remote_tunnel.model.errors import RemoteTunnelError
 from jupyter_remote_tunnel.model.forward import ForwardSpec
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import OnConflict, SshOptions
+from jupyter_remote_tunnel.model.text import plain
 from jupyter_remote_tunnel.ssh.config import resolve
 from jupyter_remote_tunnel.ssh.connection import Connection, open_connection
 from jupyter_remote_tunnel.ssh.forward import Forward, make_forward
 from jupyter_remote_tunnel.ssh.hop import Hop
 from tests.support.echo import reset_at_close
+from tests.support.lying_host import Liar, lying
 from tests.support.sshd import SshBed
 
 PATIENCE = 30.0
@@ -110,6 +114,29 @@ async def forwarding_to(
         Forwarding(connection, EngineSettings()) as forwarding,
     ):
         yield forwarding
+
+
+@contextlib.asynccontextmanager
+async def tunnelled(bed: SshBed, liar: Liar, patience: float) -> AsyncIterator[Forwarding]:
+    """Forwards over a connection to a liar, which is waited for that many seconds."""
+    sshd = bed.host("gpu01", start=False)
+    async with lying(sshd, liar), connect(bed, "gpu01") as connection:
+        connection.hop = replace(connection.hop, connect_timeout=patience)
+        settings = EngineSettings(connect_timeout=patience)
+        async with Forwarding(connection, settings) as forwarding:
+            yield forwarding
+
+
+def connection_of(forwarding: Forwarding) -> Connection:
+    """What its forwards use."""
+    assert forwarding.connection is not None
+    return forwarding.connection
+
+
+def assert_shown_plainly(error: RemoteTunnelError) -> None:
+    """What gpu01 said stands in its error: no control character, no line of its own, not long."""
+    assert error.message == plain(error.message, 400)
+    assert error.hop == "gpu01"
 
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -3,10 +3,8 @@ words or survived, and nothing of it is shown as it came."""
 
 import asyncio
 import contextlib
-import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,37 +17,23 @@ from typing_extensions import override
 from jupyter_remote_tunnel.model.errors import Fatal, RemoteTunnelError, Transient
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.text import plain
-from jupyter_remote_tunnel.ssh.connection import Connection
-from tests.ssh.support import PATIENCE, Forwarding, ask, connect, dialled, no_channels
+from tests.ssh.support import (
+    PATIENCE,
+    ask,
+    assert_shown_plainly,
+    connect,
+    connection_of,
+    dialled,
+    no_channels,
+    tunnelled,
+)
 from tests.support.echo import serve
-from tests.support.lying_host import Liar, lying, never
+from tests.support.lying_host import Liar, never
 from tests.support.sshd import SshBed
 
+pytestmark = pytest.mark.usefixtures("no_traceback")
+
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\u202eltr\r\nsecond line\x00"
-
-
-@pytest.fixture(autouse=True)
-def no_traceback(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """What would stand in the engine's log: nothing that a host can bring about."""
-    with caplog.at_level(logging.WARNING):
-        yield
-    assert [record.getMessage() for record in caplog.records] == []
-
-
-@contextlib.asynccontextmanager
-async def tunnelled(bed: SshBed, liar: Liar, patience: float) -> AsyncIterator[Forwarding]:
-    """Forwards over a connection to a liar, which is waited for that many seconds."""
-    sshd = bed.host("gpu01", start=False)
-    async with lying(sshd, liar), connect(bed, "gpu01") as connection:
-        connection.hop = replace(connection.hop, connect_timeout=patience)
-        settings = EngineSettings(connect_timeout=patience)
-        async with Forwarding(connection, settings) as forwarding:
-            yield forwarding
-
-
-def connection_of(forwarding: Forwarding) -> Connection:
-    assert forwarding.connection is not None
-    return forwarding.connection
 
 
 # Who never answers.
@@ -276,12 +260,6 @@ async def test_data_behind_the_end_ends_the_connection_only(ssh_bed: SshBed) -> 
 
 
 # What it says.
-
-
-def assert_shown_plainly(error: RemoteTunnelError) -> None:
-    """No control character, no line of its own, not long."""
-    assert error.message == plain(error.message, 400)
-    assert error.hop == "gpu01"
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "x" * 200_000])
