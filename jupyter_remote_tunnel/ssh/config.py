@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from ..model.address import check_host
@@ -34,6 +35,9 @@ MAX_HOPS = 16
 _ALGORITHMS = ("ciphers", "macs")
 _DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_dsa")
 
+_Question = tuple[str, SshOptions]
+"""A host and the options with which ssh is asked how to reach it."""
+
 Configuration = Mapping[str, Sequence[str]]
 """What ssh would use for a host: lower-case keyword → its values, one for each line."""
 
@@ -51,15 +55,15 @@ async def resolve(host: str, options: SshOptions, settings: EngineSettings) -> t
 
 
 async def _resolve(
-    host: str, options: SshOptions, settings: EngineSettings, *, behind: tuple[Hop, ...]
+    host: str, options: SshOptions, settings: EngineSettings, *, behind: tuple[_Question, ...]
 ) -> tuple[Hop, ...]:
-    """The route to a host from which the hops `behind` are reached."""
+    """The route to a host, by which those are reached that were asked for before, in `behind`."""
     check_host(host, host, 0)
     if options.user is not None:
         check_user(options.user, options.user, 0)
+    _refuse_circle((host, options), behind)
     configuration = await _configuration(host, options, settings)
     hop = await make_hop(host, configuration, options, settings)
-    _refuse_circle(hop, behind)
     jump = _first(configuration, "proxyjump")
     if jump is None:
         return (hop,)
@@ -74,19 +78,25 @@ async def _resolve(
         config_file=options.config_file,
         agent_socket=options.agent_socket,
     )
-    return *await _resolve(gate.host, gate_options, settings, behind=(hop, *behind)), hop
+    behind = (*behind, (host, options))
+    return *await _resolve(gate.host, gate_options, settings, behind=behind), hop
 
 
-def _refuse_circle(hop: Hop, behind: tuple[Hop, ...]) -> None:
+def _refuse_circle(question: _Question, behind: tuple[_Question, ...]) -> None:
+    """Refuse a question that was asked before: its answer would be asked for without end.
+
+    Two hosts of one address are no circle: ssh, too, goes by the one to the other.
+    """
+    host, _ = question
     if len(behind) >= MAX_HOPS:
         raise Fatal(
-            f"The route to {behind[-1].alias} has more than {MAX_HOPS} hops.", code="unsupported"
+            f"The route to {behind[0][0]} has more than {MAX_HOPS} hops.", code="unsupported"
         )
-    if any(str(hop) == str(other) for other in behind):
+    if question in behind:
         raise Fatal(
-            f"The route to {behind[-1].alias} leads in a circle: {hop.alias} is its own jump host.",
+            f"The route to {behind[0][0]} leads in a circle: {host} is its own jump host.",
             code="unsupported",
-            hint=f"Give {hop.alias} “ProxyJump none” in ~/.ssh/config.",
+            hint=f"Give {host} “ProxyJump none” in ~/.ssh/config.",
         )
 
 
@@ -241,7 +251,21 @@ async def _make_hop(
         if interval
         else settings.keepalive_count,
         connect_timeout=_number(found, "connecttimeout", 0) or settings.connect_timeout,
+        command=_command(alias, found, options, settings),
     )
+
+
+def _command(
+    alias: str, found: Configuration, options: SshOptions, settings: EngineSettings
+) -> tuple[str, ...]:
+    """The ssh that reaches the host in the same way, and asks a person about an unknown key."""
+    strict = _first(found, "stricthostkeychecking") in ("yes", "true")
+    ask = ["-o", "StrictHostKeyChecking=ask"] if strict else []
+    words = replace(options, user=None).words()
+    if options.config_file is None and settings.ssh_config is not None:
+        words += ["-F", settings.ssh_config]
+    # The first mention of an option counts.
+    return ("ssh", *ask, *words, alias if options.user is None else f"{options.user}@{alias}")
 
 
 async def _require_identities(options: SshOptions, tokens: Tokens, files: Files) -> None:

@@ -40,6 +40,8 @@ class Hop:
     # Where it stands in the route that it was resolved for: 1 of 2.
     number: int = field(default=1, compare=False)
     total: int = field(default=1, compare=False)
+    # The ssh that a person would type to reach it in the same way, by the same jump hosts.
+    command: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def address(self) -> TcpAddress:

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 import re
+import shlex
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -268,8 +269,8 @@ class HostKeyJudge:
         return self._error(
             "host_key_unknown",
             f"is not known: it is the {shown}.",
-            f"Run “{_command(hop)}” once in a terminal, compare the fingerprint with the one that "
-            "its owner gives you, and accept it there.",
+            f"Run “{shlex.join(hop.command)}” once in a terminal, compare the fingerprint with the "
+            "one that its owner gives you, and accept it there.",
         )
 
     def _changed(self, key: asyncssh.SSHKey, shown: str) -> Fatal:
@@ -288,13 +289,6 @@ class HostKeyJudge:
         return Fatal(f"The host key of {hop.place} {what}", code=code, hint=hint, hop=hop.place)
 
 
-def _command(hop: Hop) -> str:
-    """How to reach the same host by hand: the alias may be all that was typed, or not."""
-    port = "" if hop.port == _SSH_PORT else f"-p {hop.port} "
-    return f"ssh {port}{hop.user}@{hop.alias}"
-
-
-_SSH_PORT = 22
 _ASK = "Do not connect. Ask who runs the host."
 
 

@@ -199,12 +199,22 @@ async def test_jump_hosts_as_they_are_typed(
     [
         "Host *\n ProxyJump gpu01\n",
         "Host gpu01\n ProxyJump gw\nHost gw\n ProxyJump gpu01\n",
+        "Host gpu01\n HostName 10.0.0.1\n ProxyJump gpu01\n",
+        "Host gpu01\n ProxyJump a\nHost a\n ProxyJump ann@b\nHost b\n ProxyJump a\n",
     ],
 )
 async def test_a_route_in_a_circle(ssh_config: Configuration, text: str) -> None:
     ssh_config.write(text)
     with pytest.raises((Fatal, BadInput), match=r"circle|jumphost loop"):
         await ssh_config.route("gpu01")
+
+
+@pytest.mark.parametrize("jump", ["gpu01", "gw", "gpu01,gw", "gw,gpu01"])
+async def test_two_hosts_of_one_address_are_no_circle(ssh_config: Configuration, jump: str) -> None:
+    ssh_config.write("Host gpu01 gw\n HostName 127.0.0.1\n Port 2222\n User ann\n")
+    route = await ssh_config.route("gpu01", jump=jump)
+    assert [hop.alias for hop in route] == [*jump.split(","), "gpu01"]
+    assert {str(hop) for hop in route} == {"ann@127.0.0.1:2222"}
 
 
 async def test_a_route_without_end(ssh_config: Configuration) -> None:

@@ -215,7 +215,7 @@ async def test_an_unknown_host_key_is_refused_with_its_fingerprint(ssh_bed: SshB
     assert isinstance(error, Fatal)
     assert (error.code, error.hop) == ("host_key_unknown", "gpu01")
     assert sshd.fingerprint in error.message
-    assert f"ssh -p {sshd.port} {sshd.user}@gpu01" in error.hint
+    assert f"-F {ssh_bed.config_file} gpu01”" in error.hint
 
 
 async def test_a_changed_host_key_is_refused_with_both_fingerprints(ssh_bed: SshBed) -> None:
