@@ -43,7 +43,11 @@ ByteCount = TypedDict("ByteCount", {"in": int, "out": int})
 
 @dataclass(frozen=True)
 class ForwardStatus:
-    """One forward: what was asked for, what was bound, what went through it."""
+    """One forward: what was asked for, what was bound, what went through it.
+
+    `error` with `error_at` (ISO 8601, UTC) is why the last stream failed, and when: others may do
+    better. Without, it is why the forward does not listen.
+    """
 
     kind: Literal["local", "remote", "dynamic"]
     spec: str
@@ -53,6 +57,7 @@ class ForwardStatus:
     streams: StreamCount
     bytes: ByteCount
     error: ErrorStatus | None = None
+    error_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class TunnelStatus:
     `host_key` the fingerprint of the remote host's key ("SHA256:…") once connected; `source` who
     asked: a user, the configuration, or the saved set. `connection_file` is the path on this
     machine of the file that leads clients to a remote kernel; None where the tunnel leads to none.
+    `next_try` is when a lost connection is tried again (ISO 8601, UTC); None where none is awaited.
     """
 
     id: str
@@ -79,6 +85,7 @@ class TunnelStatus:
     error: ErrorStatus | None = None
     rtt_ms: float | None = None
     connection_file: str | None = None
+    next_try: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -101,6 +108,7 @@ class TunnelStatus:
             error=_error(data["error"]),
             rtt_ms=data["rtt_ms"],
             connection_file=data["connection_file"],
+            next_try=data["next_try"],
         )
 
 
@@ -114,6 +122,7 @@ def _forward(data: Mapping[str, Any]) -> ForwardStatus:
         streams=StreamCount(data["streams"]["open"], data["streams"]["total"]),
         bytes={"in": data["bytes"]["in"], "out": data["bytes"]["out"]},
         error=_error(data["error"]),
+        error_at=data["error_at"],
     )
 
 

@@ -10,7 +10,9 @@ retry helps. Users hear of it through `LinkUser`.
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from ..model.errors import Fatal, RemoteTunnelError, Transient
@@ -33,10 +35,10 @@ class LinkUser(Protocol):
         """The connection is there (again)."""
 
     def link_lost(self, error: RemoteTunnelError) -> None:
-        """The connection went away; it is tried again."""
+        """The connection went away; it is tried again, at `Link.next_try`."""
 
     def link_retries(self, error: RemoteTunnelError) -> None:
-        """Another try failed, and another follows."""
+        """Another try failed, and another follows, at `Link.next_try`."""
 
     def link_failed(self, error: RemoteTunnelError) -> None:
         """No further try follows."""
@@ -52,6 +54,7 @@ class Link:
         self.parent = parent
         self.connection: Connection | None = None
         self.rtt: float | None = None
+        self.next_try: datetime | None = None
         self._settings = settings
         self._budget = budget
         self._runs_commands = settings.session_exec == "auto"
@@ -112,9 +115,9 @@ class Link:
         if not self._users:
             return
         log.info("%s: %s", self.hop, error)
+        self.keep_trying()
         for user in tuple(self._users):
             user.link_lost(error)
-        self.keep_trying()
 
     async def _measure(self, connection: Connection) -> None:
         try:
@@ -133,12 +136,20 @@ class Link:
     def keep_trying(self) -> None:
         """Try in the background until the connection is there or no try can help."""
         if self._retry is None and self.connection is None:
-            self._retry = self._tasks.spawn(self._keep_trying(), f"retry {self.hop}")
+            waits = backoff(self._settings.backoff_first, self._settings.backoff_max)
+            retry = self._keep_trying(waits, self._plan(waits))
+            self._retry = self._tasks.spawn(retry, f"retry {self.hop}")
 
-    async def _keep_trying(self) -> None:
+    def _plan(self, waits: Iterator[float]) -> float:
+        """Seconds until the next try, which users can read off from now on."""
+        wait = next(waits)
+        self.next_try = datetime.now(UTC) + timedelta(seconds=wait)
+        return wait
+
+    async def _keep_trying(self, waits: Iterator[float], wait: float) -> None:
         refused = 0
         try:
-            for wait in backoff(self._settings.backoff_first, self._settings.backoff_max):
+            while True:
                 await self._pause(wait)
                 error = await self._try()
                 if error is None:
@@ -147,10 +158,11 @@ class Link:
                 if not self._may_pass(error, refused):
                     self._tell_failed(error)
                     return
+                wait = self._plan(waits)
                 for user in tuple(self._users):
                     user.link_retries(error)
         finally:
-            self._retry = None
+            self._retry = self.next_try = None
 
     async def _try(self) -> RemoteTunnelError | None:
         try:
@@ -174,6 +186,8 @@ class Link:
             await asyncio.wait_for(self._try_now.wait(), seconds)
         except TimeoutError:
             return
+        finally:
+            self.next_try = None
 
     def _tell_failed(self, error: RemoteTunnelError) -> None:
         for user in tuple(self._users):

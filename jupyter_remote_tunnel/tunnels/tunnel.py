@@ -63,7 +63,7 @@ class Tunnel:
         self.spec = spec
         self.source = source
         self.state = State.CLOSED
-        self.since = _now()
+        self.since = _iso(datetime.now(UTC))
         self.error: RemoteTunnelError | None = None
         self._around = around
         self.opened = opened
@@ -167,8 +167,8 @@ class Tunnel:
             await self._attach(await self._lease.link.connect())
         except Transient as error:
             if persist and self._lease is not None:
-                self._fall_back(error)
                 self._lease.link.keep_trying()
+                self._fall_back(error)
                 return
             await self._fail(error)
             raise
@@ -310,14 +310,15 @@ class Tunnel:
 
     def _go(self, event: Event) -> None:
         self.state = next_state(self.state, event)
-        self.since = _now()
+        self.since = _iso(datetime.now(UTC))
         if self.state in (State.OPEN, State.CONNECTING):
             self.error = None
         self._tell()
 
     def _tell(self) -> None:
         """Report a change, once: streams that come and go are none."""
-        now = (self.state, self.error, self.bound, tuple(f.last_error for f in self._forwards))
+        errors = tuple(forward.last_error for forward in self._forwards)
+        now = (self.state, self.error, self.bound, errors, self._next_try)
         if now != self._told:
             self._told = now
             self._around.changed(self)
@@ -340,6 +341,13 @@ class Tunnel:
             for forward, bound in zip(self.spec.forwards, self.bound, strict=False)
         )
 
+    @property
+    def _next_try(self) -> str | None:
+        if self._lease is None or self.state is not State.RECONNECTING:
+            return None
+        when = self._lease.link.next_try
+        return None if when is None else _iso(when)
+
     def status(self) -> TunnelStatus:
         """The snapshot."""
         link = None if self._lease is None else self._lease.link
@@ -358,6 +366,7 @@ class Tunnel:
             error=None if self.error is None else ErrorStatus.of(self.error),
             rtt_ms=None if rtt is None else round(rtt * 1000, 2),
             connection_file=self.spec.connection_file,
+            next_try=self._next_try,
         )
 
     def _forward_status(self) -> list[ForwardStatus]:
@@ -379,6 +388,7 @@ async def _attached(forward: Forward, connection: Connection) -> bool:
 
 def _forward_status(spec: ForwardSpec, forward: Forward | None) -> ForwardStatus:
     error = None if forward is None else forward.last_error
+    failed_at = None if forward is None else forward.failed_at
     return ForwardStatus(
         kind=spec.kind.value,
         spec=str(spec),
@@ -392,8 +402,9 @@ def _forward_status(spec: ForwardSpec, forward: Forward | None) -> ForwardStatus
         if forward is None
         else {"in": forward.bytes_in, "out": forward.bytes_out},
         error=None if error is None else ErrorStatus.of(error),
+        error_at=None if failed_at is None else _iso(failed_at),
     )
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

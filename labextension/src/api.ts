@@ -56,6 +56,9 @@ export interface ErrorStatus {
 
 /**
  * One forward: what was asked for, what was bound, what went through it.
+ *
+ * `error` with `error_at` (ISO 8601, UTC) is why the last stream failed, and when: others may do
+ * better. Without, it is why the forward does not listen.
  */
 export interface ForwardStatus {
   kind: 'dynamic' | 'local' | 'remote';
@@ -66,6 +69,7 @@ export interface ForwardStatus {
   streams: StreamCount;
   bytes: ByteCount;
   error: ErrorStatus | null;
+  error_at: string | null;
 }
 
 /**
@@ -167,6 +171,7 @@ export interface TunnelRequest {
  * `host_key` the fingerprint of the remote host's key ("SHA256:…") once connected; `source` who
  * asked: a user, the configuration, or the saved set. `connection_file` is the path on this
  * machine of the file that leads clients to a remote kernel; None where the tunnel leads to none.
+ * `next_try` is when a lost connection is tried again (ISO 8601, UTC); None where none is awaited.
  */
 export interface TunnelStatus {
   id: string;
@@ -182,6 +187,7 @@ export interface TunnelStatus {
   error: ErrorStatus | null;
   rtt_ms: number | null;
   connection_file: string | null;
+  next_try: string | null;
 }
 
 /**

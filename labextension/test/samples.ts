@@ -12,6 +12,7 @@ export function forward(change: Partial<ForwardStatus> = {}): ForwardStatus {
     streams: { open: 1, total: 4 },
     bytes: { in: 1_234_567, out: 890 },
     error: null,
+    error_at: null,
     ...change
   };
 }
@@ -31,6 +32,7 @@ export function tunnel(change: Partial<TunnelStatus> = {}): TunnelStatus {
     error: null,
     rtt_ms: 12.4,
     connection_file: null,
+    next_try: null,
     ...change
   };
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -199,10 +200,15 @@ async def test_a_success_clears_the_last_error(forwarding: Forwarding) -> None:
     with serve("echo") as echo:
         port = echo.port
     forward = await forwarding.open(f"-L 0:localhost:{port}")
+    before = datetime.now(UTC)
     with pytest.raises(ConnectionResetError):
         await ask(forward.bound, b"hello")
+    assert forward.last_error is not None
+    assert forward.failed_at is not None
+    assert before <= forward.failed_at <= datetime.now(UTC)
     with serve("echo", port=port):
         assert await ask(forward.bound, b"hello") == b"hello"
+        await forwarding.until(lambda: forward.failed_at is None)
         assert forward.last_error is None
 
 

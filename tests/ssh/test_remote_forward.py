@@ -99,6 +99,7 @@ async def test_an_sshd_that_forbids_it(ssh_bed: SshBed) -> None:
             await forward.attach(forwarding.connection)
         assert "AllowTcpForwarding" in caught.value.hint
         assert forward.last_error is caught.value
+        assert forward.failed_at is None  # that of a stream
 
 
 async def test_a_refused_destination_keeps_the_reason_and_the_connection(
@@ -110,6 +111,7 @@ async def test_a_refused_destination_keeps_the_reason_and_the_connection(
     assert await ask(forward.bound, b"") == b""
     await forwarding.until(lambda: forward.last_error is not None)
     assert f"This machine could not connect to localhost:{port}" in str(forward.last_error)
+    assert forward.failed_at is not None
     with serve("echo", port=port):
         assert await ask(forward.bound, b"hello") == b"hello"
         await forwarding.until(lambda: forward.last_error is None)

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Coroutine, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,31 @@ async def test_a_lost_connection_comes_back_on_the_same_port(
         assert port_of(tunnel) == port
         assert tunnel.status().error is None
     assert await says(port) == b"hello"
+
+
+async def test_a_reconnect_says_when_it_tries_next(
+    ssh_bed: SshBed, sshd: Sshd, short_dir: Path
+) -> None:
+    patient = Rig(ssh_bed, short_dir, replace(QUICK, backoff_first=600, backoff_max=600))
+    tunnel = await patient.open("-L 0:localhost:1 gpu01")
+    assert tunnel.status().next_try is None
+    before = datetime.now(UTC)
+    sshd.kill()
+    await patient.recorder.until(lambda: tunnel.state is State.RECONNECTING)
+    first = tunnel.status().next_try
+    assert first is not None
+    # The jitter takes up to half away.
+    assert before + timedelta(seconds=300) <= datetime.fromisoformat(first)
+    assert datetime.fromisoformat(first) <= datetime.now(UTC) + timedelta(seconds=600)
+    # A restart does not wait for it; where it fails, the next try has its time too.
+    await patient.manager.restart(tunnel.id)
+    await patient.recorder.until(lambda: tunnel.status().next_try not in (None, first))
+    assert tunnel.state is State.RECONNECTING
+    sshd.start()
+    await patient.manager.restart(tunnel.id)
+    assert tunnel.status().state == "open"
+    assert tunnel.status().next_try is None
+    await patient.manager.close_all()
 
 
 async def test_close_ends_a_reconnect(rig: Rig, sshd: Sshd) -> None:
