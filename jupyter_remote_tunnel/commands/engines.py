@@ -4,7 +4,6 @@
 looks for it in every engine of the user.
 """
 
-import contextlib
 from importlib.util import find_spec
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -19,6 +18,9 @@ from ..model.text import plain
 
 # What a kernel's environment may lack, where the package came with --no-deps.
 _ENGINE_NEEDS = ("asyncssh", "msgspec")
+
+# That die one after the other until their holder gives up.
+_ENGINES = 3
 
 
 class Found(NamedTuple):
@@ -94,18 +96,25 @@ class Engines:
     async def tunnels(self, *, wake: bool = False) -> list[Found]:
         """Every tunnel of every engine, or of the one that `--server` names.
 
-        :param wake: ask the engines too whose process does not run. It has no tunnels, unless it
-            died an instant ago, and asking starts it.
+        An engine that has died, and whose holder starts another for its tunnels, is waited for.
+
+        :param wake: ask the engines too whose process does not run and is not needed: asking starts
+            it.
         """
-        found: list[Found] = []
-        for engine in list_engines() if self._server is None else [self.find()]:
-            if engine.engine_pid is None and not wake:
-                continue
-            # An engine that ends while we look has no tunnels any more.
-            with contextlib.suppress(Fatal, Transient):
+        engines = list_engines() if self._server is None else [self.find()]
+        asked = [engine for engine in engines if wake or not engine.asleep]
+        return [found for engine in asked for found in await self._tunnels_of(engine)]
+
+    async def _tunnels_of(self, engine: Announcement) -> list[Found]:
+        for _ in range(_ENGINES):
+            try:
                 client = await self._client(engine)
-                found += [Found(tunnel, client, engine) for tunnel in await client.list_tunnels()]
-        return found
+                return [Found(tunnel, client, engine) for tunnel in await client.list_tunnels()]
+            except Transient:
+                pass  # it died before it answered: the next one behind that socket knows
+            except Fatal:
+                break
+        return []  # it has ended for good, and has no tunnels any more
 
     async def tunnel(self, name: str) -> Found:
         """The tunnel of that name or id.
@@ -133,6 +142,9 @@ class Engines:
 
     async def _client(self, engine: Announcement) -> EngineClient:
         client = self._clients.get(engine.socket)
+        if client is not None and client.lost.is_set():
+            await client.close()
+            client = None
         if client is None:
             client = await EngineClient.connect(engine.socket, self._role)
             self._clients[engine.socket] = client

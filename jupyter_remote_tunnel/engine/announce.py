@@ -30,14 +30,16 @@ class Announcement:
     """Where an engine is and whose it is.
 
     `socket` is the path of its control socket; `engine_pid` is None while no engine runs (the first
-    client starts it); `root_dir` and `url` are those of the Jupyter server that holds it, or "";
-    `started` is ISO 8601, UTC; `host_name` is that of its machine, as home folders can be shared.
+    client starts it, or, if there are tunnels to be `restored`, its holder is about to); `root_dir`
+    and `url` are those of the Jupyter server that holds it, or ""; `started` is ISO 8601, UTC;
+    `host_name` is that of its machine, as home folders can be shared.
     """
 
     socket: str
     holder_pid: int
     kind: Kind
     engine_pid: int | None = None
+    restored: bool = False
     root_dir: str = ""
     url: str = ""
     started: str = field(default_factory=_now)
@@ -53,6 +55,11 @@ class Announcement:
     def alive(self) -> bool:
         """Whether its holder lives, on this machine (whose host name may have changed)."""
         return is_held(Path(self.socket).parent) and _exists(self.holder_pid)
+
+    @property
+    def asleep(self) -> bool:
+        """Whether no engine runs and none is needed: there are no tunnels then."""
+        return self.engine_pid is None and not self.restored
 
     @property
     def label(self) -> str:

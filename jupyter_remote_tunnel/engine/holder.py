@@ -155,6 +155,8 @@ class Holder:
             self._undo = stack.pop_all()
         if self._saver is not None:
             self.wanted = self._saver.open(restore=self._restore)
+            if self.wanted:
+                self._announce(None)
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._supervise(), name="holder of the engine")
 
@@ -329,11 +331,15 @@ class Holder:
         self._change(Phase.GIVEN_UP, self._given_up)
 
     def _announce(self, engine_pid: int | None) -> None:
-        """Say in the announcement, if it still stands, which process it is.
+        """Say in the announcement, if it still stands, which process it is, or that it comes.
 
         That it does not say so harms nobody.
         """
-        self._announcement = replace(self._announcement, engine_pid=engine_pid)
+        self._announcement = replace(
+            self._announcement,
+            engine_pid=engine_pid,
+            restored=engine_pid is None and bool(self.wanted),
+        )
         if self._announcement.path.exists():
             with contextlib.suppress(OSError):
                 self._announcement.write()

@@ -1,12 +1,21 @@
 """Finding an engine while engines come and go."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import psutil
+import pytest
 
 from jupyter_remote_tunnel.commands.engines import Engines
 from jupyter_remote_tunnel.engine.announce import Announcement
 from jupyter_remote_tunnel.engine.background import start_background
 from jupyter_remote_tunnel.engine.discovery import find_engine
+from jupyter_remote_tunnel.model.settings import EngineSettings
+from jupyter_remote_tunnel.model.spec import TunnelRequest
 from tests.support.leaks import assert_gone
+from tests.support.process import wait_until
+from tests.support.sshd import SshBed, Sshd
 from tests.support.user import User
 
 
@@ -28,3 +37,47 @@ async def test_one_that_ends_before_we_speak_to_it_is_replaced(user: User) -> No
         client = await engines.one(start=True)
         await client.ping()
         assert find_engine().holder_pid not in (first.holder_pid, client.welcome.pid)
+
+
+def announced(user: User) -> tuple[Path, dict[str, Any]]:
+    """The one announcement, and what it says."""
+    (path,) = user.runtime_dir.glob("remote-tunnel-*.json")
+    return path, json.loads(path.read_text())
+
+
+@pytest.fixture
+def words(ssh_bed: SshBed, sshd: Sshd) -> list[str]:
+    return ["open", "-F", str(ssh_bed.config_file), "-L", "0:localhost:1", "gpu01", "--json"]
+
+
+def test_a_list_waits_for_the_engine_that_takes_the_place_of_one_that_died(
+    user: User, words: list[str]
+) -> None:
+    opened = json.loads(user.tunnel(*words).stdout)
+    _, first = announced(user)
+    psutil.Process(first["engine_pid"]).kill()
+    # Where it is seen that none runs, another is on its way; later it has come.
+    wait_until(lambda: announced(user)[1]["engine_pid"] != first["engine_pid"], "the end of it")
+    for command in ("list", "hosts"):
+        assert opened["id"] in user.tunnel(command, "--json").stdout
+
+
+async def test_who_has_listed_before_lists_again_after_an_engine_died(
+    user: User, ssh_bed: SshBed, sshd: Sshd
+) -> None:
+    request = TunnelRequest(host="gpu01", forwards=("-L 0:localhost:1",))
+    with user.engine(EngineSettings(ssh_config=str(ssh_bed.config_file))) as holder:
+        async with Engines("shell", str(holder.announcement.path)) as engines:
+            client = await engines.one()
+            tunnel, _ = await client.open_tunnel(request)
+            psutil.Process(client.welcome.pid).kill()
+            found = [entry.tunnel.id for entry in await engines.tunnels()]
+            assert found == [tunnel.id]
+
+
+def test_an_engine_that_nobody_needs_is_not_waited_for(user: User) -> None:
+    with user.engine(EngineSettings()):
+        path, before = announced(user)
+        assert (before["engine_pid"], before["restored"]) == (None, False)
+        assert json.loads(user.tunnel("list", "--json").stdout) == {"tunnels": []}
+        assert announced(user) == (path, before)

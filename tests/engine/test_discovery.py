@@ -40,6 +40,7 @@ async def test_what_is_announced(folders: Folders) -> None:
             "socket": str(holder.socket_path),
             "holder_pid": os.getpid(),
             "engine_pid": None,
+            "restored": False,
             "root_dir": "/home/ann",
             "url": "http://localhost:8888/",
             "kind": "server",
