@@ -101,6 +101,12 @@ def url_of(tunnel: TunnelStatus) -> str:
 
     :raises Fatal: it listens on no TCP port here.
     """
+    if tunnel.kind == "kernel":
+        raise Fatal(
+            f"{plain(tunnel.name)} is a kernel, to which no URL leads.",
+            code="unsupported",
+            hint=f"Use its connection file: jupyter console --existing {tunnel.connection_file}",
+        )
     bound = bound_tcp(tunnel)
     if bound is None and tunnel.forwards[0].kind != "local":
         first = tunnel.forwards[0]

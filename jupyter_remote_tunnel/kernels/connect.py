@@ -26,10 +26,11 @@ from .connection_file import CHANNELS, RemoteKernel
 _GREETING = b"\xff"
 _PATIENCE = 15.0
 
-# Prints the runtime directory between two fences, as login shells may print banners. `jupyter` is
-# looked for as every command is, then with the login shell's PATH (where conda puts it), and else
-# the directory is the one that Jupyter has by default.
+# Prints the runtime directory and the newest connection files in it between fences, as login shells
+# may print banners. `jupyter` is looked for as every command is, then with the login shell's PATH
+# (where conda puts it), and else the directory is the one that Jupyter has by default.
 _FENCE = "=jupyter-remote-tunnel="
+_SHOWN = 5
 _RUNTIME_DIR = f"""
 dir=$(jupyter --runtime-dir 2>/dev/null </dev/null)
 [ -n "$dir" ] ||
@@ -39,6 +40,8 @@ dir=$(jupyter --runtime-dir 2>/dev/null </dev/null)
   *) dir=${{JUPYTER_RUNTIME_DIR:-${{XDG_DATA_HOME:-$HOME/.local/share}}/jupyter/runtime}} ;;
 esac
 printf '{_FENCE}%s{_FENCE}' "$dir"
+cd "$dir" 2>/dev/null && ls -t | grep '^kernel-.*[.]json$' | head -n {_SHOWN}
+printf '{_FENCE}'
 """
 
 
@@ -76,9 +79,10 @@ async def connect(client: EngineClient, host: TunnelRequest, file: str) -> Conne
     :raises RemoteTunnelError: the host or the file is out of reach, the file is not that of a
         kernel or has no key, or no kernel answers. A tunnel that was opened for it is closed.
     """
-    remote_file = await _whole_path(client, host, file)
+    folder = None if "/" in file else await _RuntimeFolder.of(client, host, file)
+    remote_file = file if folder is None else str(PurePosixPath(folder.path, file))
     where = f"{plain(file)} on {host.host}"
-    kernel = RemoteKernel.parse(await client.read_file(host, remote_file), where)
+    kernel = RemoteKernel.parse(await _read(client, host, remote_file, folder), where)
     request = _request(host, kernel, file)
     tunnel, created = await client.open_tunnel(request)
     try:
@@ -106,18 +110,47 @@ def _write(request: TunnelRequest, fields: dict[str, Any]) -> Path:
     return path
 
 
-async def _whole_path(client: EngineClient, host: TunnelRequest, file: str) -> str:
-    if "/" in file:
-        return file
-    answer = await client.exec(host, ["sh", "-c", _RUNTIME_DIR])
-    parts = answer.stdout.decode(errors="replace").split(_FENCE)
-    if len(parts) < 3 or not parts[1].startswith("/") or not parts[1].isprintable():
-        raise Fatal(
-            f"{host.host} does not tell where its Jupyter keeps connection files.",
-            code="not_found",
-            hint=f"Give the whole path of {plain(file)}; `jupyter --runtime-dir` there prints it.",
-        )
-    return str(PurePosixPath(parts[1], file))
+@dataclass(frozen=True)
+class _RuntimeFolder:
+    """Where the remote Jupyter keeps connection files, and the names of the `newest`."""
+
+    path: str
+    newest: tuple[str, ...]
+
+    @classmethod
+    async def of(cls, client: EngineClient, host: TunnelRequest, file: str) -> "_RuntimeFolder":
+        """Ask the host; `file` is what was looked for."""
+        answer = await client.exec(host, ["sh", "-c", _RUNTIME_DIR])
+        parts = answer.stdout.decode(errors="replace").split(_FENCE)
+        if len(parts) < 4 or not parts[1].startswith("/") or not parts[1].isprintable():
+            raise Fatal(
+                f"{host.host} does not tell where its Jupyter keeps connection files.",
+                code="not_found",
+                hint=f"Give the whole path of {plain(file)};"
+                " `jupyter --runtime-dir` there prints it.",
+            )
+        return cls(parts[1], tuple(map(plain, parts[2].splitlines()[:_SHOWN])))
+
+    @property
+    def hint(self) -> str:
+        """What to try in place of a file that is not there."""
+        if not self.newest:
+            return f"There is none in {plain(self.path)} either: does a kernel run on that host?"
+        return f"The newest in {plain(self.path)} there: {', '.join(self.newest)}."
+
+
+async def _read(
+    client: EngineClient, host: TunnelRequest, file: str, folder: _RuntimeFolder | None
+) -> bytes:
+    """The remote connection file, whose `folder` is known where it was looked for there."""
+    try:
+        return await client.read_file(host, file)
+    except Fatal as error:
+        if error.code != "not_found":
+            raise
+        if folder is None:
+            folder = await _RuntimeFolder.of(client, host, file)
+        raise Fatal(error.message, code=error.code, hint=folder.hint, hop=error.hop) from None
 
 
 def _request(host: TunnelRequest, kernel: RemoteKernel, file: str) -> TunnelRequest:

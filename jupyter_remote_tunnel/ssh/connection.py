@@ -324,9 +324,11 @@ class Connection:
         except TimeoutError:
             raise self._silent(f"read {plain(path)}") from None
         if found.status != 0:
-            reason = plain(found.stderr.decode(errors="replace")) or f"exit status {found.status}"
+            # "cat: /the/path: No such file or directory"
+            words = plain(found.stderr.decode(errors="replace")).rpartition(": ")[2]
             raise Fatal(
-                f"{self.hop.place} cannot read {plain(path)}: {reason}",
+                f"{self.hop.place} cannot read {plain(path)}: "
+                f"{words or f'exit status {found.status}'}.",
                 code="not_found",
                 hop=self.hop.place,
             )
@@ -382,7 +384,7 @@ async def open_connection(
             return await _open_connection(hop, via, files, budget or ByteBudget())
     except TimeoutError:
         if files.waiting_for is not None:
-            raise file_error(files.waiting_for, hop.connect_timeout, hop.place) from None
+            raise file_error(hop.shown(files.waiting_for), hop.connect_timeout, hop.place) from None
         raise timeout_error(hop, "connect and log in to") from None
 
 

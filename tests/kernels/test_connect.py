@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import stat
 import subprocess
@@ -129,15 +130,9 @@ def test_connecting_again_finds_the_same_tunnel(engine: SyncEngine, kernel: Kern
 
 
 def test_a_bare_name_is_looked_for_in_the_remote_runtime_directory(
-    engine: SyncEngine, kernel: Kernel, ssh_bed: SshBed
+    engine: SyncEngine, kernel: Kernel, runtime: Path
 ) -> None:
-    runtime = kernel.folder / "runtime"
-    runtime.mkdir()
     (runtime / "kernel-7.json").write_bytes(kernel.connection_file.read_bytes())
-    host = ssh_bed.hosts["gpu01"]
-    host.kill()
-    host.configure([f"SetEnv JUPYTER_RUNTIME_DIR={runtime}"])
-    host.start()
     assert attach(engine, "kernel-7.json").remote_file == str(runtime / "kernel-7.json")
 
 
@@ -151,8 +146,43 @@ def test_a_kernel_that_has_ended_is_told(engine: SyncEngine, user: User) -> None
     assert list(user.runtime_dir.glob("kernel-*")) == []
 
 
-def test_a_missing_file_is_told(engine: SyncEngine) -> None:
-    with pytest.raises(Fatal, match="gpu01") as caught:
-        attach(engine, "/nowhere/kernel-1.json")
+@pytest.fixture
+def runtime(ssh_bed: SshBed, engine: SyncEngine, tmp_path: Path) -> Path:
+    """The remote Jupyter's runtime directory, empty."""
+    folder = tmp_path / "runtime"
+    folder.mkdir()
+    host = ssh_bed.hosts["gpu01"]
+    host.kill()
+    host.configure([f"SetEnv JUPYTER_RUNTIME_DIR={folder}"])
+    host.start()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["missing.json", "/nowhere/missing.json"])
+def test_a_missing_file_is_told_with_those_that_are_there(
+    engine: SyncEngine, runtime: Path, name: str
+) -> None:
+    with pytest.raises(Fatal) as caught:
+        attach(engine, name)
     assert caught.value.code == "not_found"
+    assert caught.value.message == (
+        f"gpu01 cannot read {runtime / name}: No such file or directory."
+    )
+    assert "does a kernel run" in caught.value.hint
+    for number in range(7):
+        file = runtime / f"kernel-{number}.json"
+        file.touch()
+        os.utime(file, (number, number))
+    (runtime / "nbserver-1.json").touch()
+    with pytest.raises(Fatal) as caught:
+        attach(engine, name)
+    newest = ", ".join(f"kernel-{number}.json" for number in (6, 5, 4, 3, 2))
+    assert caught.value.hint == f"The newest in {runtime} there: {newest}."
     assert engine.list_tunnels() == []
+
+
+def test_no_url_leads_to_a_kernel(engine: SyncEngine, kernel: Kernel, user: User) -> None:
+    found = attach(engine, kernel.connection_file)
+    complaint = user.tunnel("url", found.tunnel.id, status=1).stderr
+    assert f"jupyter console --existing {found.connection_file}" in complaint
+    assert "-L" not in complaint
