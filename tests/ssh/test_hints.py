@@ -21,14 +21,19 @@ from tests.support.sshd import SshBed
 
 async def unknown_key(host: str, options: SshOptions, settings: EngineSettings) -> Fatal:
     """The error about the first hop of a route whose key is unknown."""
-    async with contextlib.AsyncExitStack() as stack:
-        via: Connection | None = None
-        with pytest.raises(Fatal) as caught:
-            for hop in await resolve(host, options, settings):
-                via = await open_connection(hop, via=via)
-                stack.push_async_callback(via.close)
+    with pytest.raises(Fatal) as caught:
+        await walk(host, options, settings)
     assert caught.value.code == "host_key_unknown"
     return caught.value
+
+
+async def walk(host: str, options: SshOptions, settings: EngineSettings) -> None:
+    """Connect to one hop over the other, and hang up."""
+    async with contextlib.AsyncExitStack() as stack:
+        via: Connection | None = None
+        for hop in await resolve(host, options, settings):
+            via = await open_connection(hop, via=via)
+            stack.push_async_callback(via.close)
 
 
 def accept(hint: str, folder: Path) -> str:
