@@ -20,7 +20,7 @@ from ..model.spec import TunnelRequest, TunnelSpec, check_id
 from ..ssh.connection import Connection
 from ..tunnels.manager import Manager, Wanted
 from ..tunnels.tunnel import Tunnel
-from . import messages
+from . import connection_files, messages
 from .messages import Client
 
 T = TypeVar("T")
@@ -121,7 +121,10 @@ class Service:
         return messages.OneTunnel(tunnel.status())
 
     async def _restart(self, params: messages.NamedTunnel, _client: Client) -> messages.OneTunnel:
-        return messages.OneTunnel((await self._manager.restart(params.tunnel)).status())
+        tunnel = await self._manager.restart(params.tunnel)
+        if tunnel.spec.connection_file is not None:
+            connection_files.renew(Path(tunnel.spec.connection_file), self._private_dir)
+        return messages.OneTunnel(tunnel.status())
 
     async def _hosts(self, _params: messages.Empty, _client: Client) -> messages.HostList:
         hosts: dict[str, list[str]] = {}
@@ -176,6 +179,8 @@ class Service:
         self._tell_wanted()
 
     def tunnel_removed(self, tunnel: Tunnel) -> None:
+        if tunnel.spec.connection_file is not None:
+            connection_files.forget(Path(tunnel.spec.connection_file), self._private_dir)
         self._tell("removed", {"tunnel": tunnel.id}, tunnel.id)
         self._tell_wanted()
 

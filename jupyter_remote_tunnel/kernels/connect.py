@@ -3,7 +3,7 @@
 `connect` reads the remote connection file over SSH, opens one tunnel with the kernel's five
 channels (tcp or ipc there, private Unix sockets here), waits until a kernel answers on each, and
 writes a local connection file for `jupyter console --existing` or a `BlockingKernelClient`. The
-engine removes that file when the tunnel is closed.
+engine removes that file when the tunnel is closed, and writes it again at a restart if it is gone.
 """
 
 import asyncio
@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..engine import connection_files
 from ..engine.client import EngineClient
-from ..engine.folders import make_folder, runtime_dir, write_private
+from ..engine.folders import runtime_dir
 from ..model.errors import Fatal
 from ..model.forward import ForwardKind, ForwardSpec, PrivateSocket
 from ..model.spec import TunnelRequest
@@ -87,27 +88,20 @@ async def connect(client: EngineClient, host: TunnelRequest, file: str) -> Conne
     tunnel, created = await client.open_tunnel(request)
     try:
         await _greeted(client, tunnel, where)
-        local_file = _write(request, kernel.local_fields(_prefix(tunnel)))
+        local_file = _write(request, _prefix(tunnel), kernel)
     except BaseException:
         if created:
             await client.close_tunnel(tunnel.id)
         raise
-    return ConnectedKernel(tunnel, str(local_file), remote_file, kernel.kernel_name, created)
+    return ConnectedKernel(tunnel, local_file, remote_file, kernel.kernel_name, created)
 
 
-def _write(request: TunnelRequest, fields: dict[str, Any]) -> Path:
+def _write(request: TunnelRequest, prefix: str, kernel: RemoteKernel) -> str:
     """The local connection file, for this user alone."""
     assert request.connection_file is not None
-    path = Path(request.connection_file)
-    try:
-        make_folder(path.parent)
-        write_private(path, json.dumps(fields, indent=2).encode())
-    except OSError as error:
-        raise Fatal(
-            f"The connection file {path} cannot be written: {error.strerror}.",
-            hint="The runtime directory must be yours; JUPYTER_RUNTIME_DIR names another.",
-        ) from error
-    return path
+    data = json.dumps(kernel.local_fields(prefix), indent=2).encode()
+    connection_files.write(Path(request.connection_file), data, Path(prefix).parent)
+    return request.connection_file
 
 
 @dataclass(frozen=True)

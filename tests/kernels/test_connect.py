@@ -10,16 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
+from jupyter_remote_tunnel.engine.discovery import list_engines
 from jupyter_remote_tunnel.engine.sync import SyncEngine
 from jupyter_remote_tunnel.kernels import ConnectedKernel, connect
 from jupyter_remote_tunnel.model.errors import Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import TunnelRequest
 from tests.support.kernel import Kernel, client, ipykernel
-from tests.support.process import PATIENCE
+from tests.support.process import PATIENCE, wait_until
 from tests.support.sshd import SshBed, Sshd
 from tests.support.user import User
 
@@ -104,6 +106,45 @@ def test_the_local_file_is_private_and_goes_with_the_tunnel(
     engine.close_tunnel(found.tunnel.id)
     assert not path.exists()
     assert not any(socket.exists() for socket in sockets)
+
+
+def test_restart_writes_a_deleted_file_again(
+    engine: SyncEngine, kernel: Kernel, user: User
+) -> None:
+    found = attach(engine, kernel.connection_file)
+    path = Path(found.connection_file)
+    before = path.read_bytes()
+    path.unlink()
+    user.tunnel("restart", found.tunnel.id)
+    assert path.read_bytes() == before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with client(path) as attached:
+        assert attached.execute_interactive("1", timeout=PATIENCE)["content"]["status"] == "ok"
+    path.write_bytes(b"mine")
+    user.tunnel("restart", found.tunnel.id)
+    assert path.read_bytes() == b"mine", "what is there stays"
+    prefix = Path(json.loads(before)["ip"])
+    user.tunnel("close", found.tunnel.id)
+    assert not path.exists()
+    assert [entry.name for entry in prefix.parent.iterdir() if "kernel" in entry.name] == []
+
+
+def test_an_engine_that_takes_the_place_of_a_dead_one_writes_it_again_too(
+    engine: SyncEngine, kernel: Kernel, user: User
+) -> None:
+    found = attach(engine, kernel.connection_file)
+    path = Path(found.connection_file)
+    before = path.read_bytes()
+    [announcement] = list_engines()
+    assert announcement.engine_pid is not None
+    psutil.Process(announcement.engine_pid).kill()
+    wait_until(
+        lambda: list_engines()[0].engine_pid not in (None, announcement.engine_pid), "another"
+    )
+    wait_until(lambda: engine.get_tunnel(found.tunnel.id).state == "open", "the tunnel again")
+    path.unlink()
+    engine.restart_tunnel(found.tunnel.id)
+    assert path.read_bytes() == before
 
 
 def test_jupyter_console_uses_it(engine: SyncEngine, kernel: Kernel, user: User) -> None:
