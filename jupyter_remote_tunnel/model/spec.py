@@ -12,30 +12,12 @@ from typing import Any, Literal, Self
 from .address import TcpAddress, address_of_url, bracketed, check_host, parse_port, refuse
 from .errors import BadInput
 from .forward import ForwardKind, ForwardSpec, TcpBind
+from .ssh_option import EXECUTING, RENAMING, TRUSTING, refuse_unverified, split_option, words_of
 from .text import plain
 
 TunnelKind = Literal["forward", "application", "kernel"]
 OnConflict = Literal["fail", "pick"]
 AddressFamily = Literal["any", "inet", "inet6"]
-
-# Options of ssh that start a program on this machine. They come from the user's own ssh
-# configuration or shell only.
-EXECUTING_OPTIONS = frozenset(
-    {
-        "proxycommand",
-        "localcommand",
-        "permitlocalcommand",
-        "knownhostscommand",
-        "pkcs11provider",
-        "securitykeyprovider",
-        "xauthlocation",
-        "smartcarddevice",
-        "match",
-        "include",
-        "host",
-    }
-)
-
 
 # Options whose value is a host, or several.
 _HOST_OPTIONS = frozenset({"hostname", "hostkeyalias", "proxyjump", "canonicaldomains"})
@@ -43,58 +25,25 @@ _HOST_OPTIONS = frozenset({"hostname", "hostkeyalias", "proxyjump", "canonicaldo
 MAX_FORWARDS = 100
 """Of a tunnel: each is part of every status that is sent."""
 
-_OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)\s*[=\s]\s*(\S.*)")
-
-
-def split_option(option: str) -> tuple[str, str]:
-    """The keyword (in lower case) and the value of an `-o` option.
-
-    ssh takes `Key=Value` and `Key Value`, and unquotes the keyword: what is written in another way
-    is refused, so that no keyword can hide.
-    """
-    found = _OPTION.fullmatch(option)
-    if found is None:
-        text = option if option.isprintable() else ""
-        raise BadInput("An option behind -o is written Key=Value.", text=text, end=len(text))
-    return found[1].lower(), found[2]
-
 
 def _check_option(option: str) -> None:
     key, value = split_option(option)
-    value = _unquoted(value)
     if key in _HOST_OPTIONS:
         # ssh puts these into the commands of `Match exec` and ProxyCommand, which a shell reads.
         for host in _hosts_of(key, value):
             check_host(host.replace("%h", "h"), option, max(0, option.find(host)))
     if key == "user":
-        check_user(value, option, max(0, option.find(value)))
-    value = value.lower()
-    if key == "stricthostkeychecking" and value in ("no", "off"):
-        raise BadInput(
-            "Host keys are always verified here: StrictHostKeyChecking=no is not taken.",
-            hint="Leave it out. To accept an unknown key, connect once with ssh and compare it.",
-            text=option,
-            end=len(option),
-        )
-    if key == "userknownhostsfile" and value in ("/dev/null", "none"):
-        raise BadInput(
-            "Host keys are always verified here, and a known_hosts file of /dev/null knows none.",
-            hint="Leave this option out.",
-            text=option,
-            end=len(option),
-        )
-
-
-def _unquoted(value: str) -> str:
-    value = value.strip()
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+        user = " ".join(words_of(value))
+        check_user(user, option, max(0, option.find(user)))
+    refuse_unverified(option)
 
 
 def _hosts_of(key: str, value: str) -> list[str]:
     """The hosts that an option of `_HOST_OPTIONS` names."""
     if key == "proxyjump":
-        return [HostArgument.parse(jump).host for jump in value.split(",") if jump != "none"]
-    return value.split() if key == "canonicaldomains" else [value]
+        jumps = value.strip().strip('"').split(",")  # ssh takes all that stands there
+        return [HostArgument.parse(jump).host for jump in jumps if jump != "none"]
+    return words_of(value) if key == "canonicaldomains" else [" ".join(words_of(value))]
 
 
 @dataclass(frozen=True)
@@ -119,13 +68,26 @@ class SshOptions:
     @property
     def executing(self) -> tuple[str, ...]:
         """The options that could start a program here: allowed from the user's own shell only."""
-        found = [] if self.config_file is None else ["-F"]
-        found += [
-            f"-o {option.replace('=', ' ').split()[0]}"  # as it was typed
+        named = self._named(EXECUTING)
+        return named if self.config_file is None else ("-F", *named)
+
+    @property
+    def trusting(self) -> tuple[str, ...]:
+        """The options that say which host keys to take: allowed from the user's own shell only."""
+        return self._named(TRUSTING)
+
+    @property
+    def renaming(self) -> tuple[str, ...]:
+        """The options that put another host name behind the one that was typed."""
+        return self._named(RENAMING)
+
+    def _named(self, keys: frozenset[str]) -> tuple[str, ...]:
+        """The options of these keywords, without their values, as they were typed."""
+        return tuple(
+            f"-o {option.replace('=', ' ').split()[0]}"
             for option in self.options
-            if split_option(option)[0] in EXECUTING_OPTIONS
-        ]
-        return tuple(found)
+            if split_option(option)[0] in keys
+        )
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -133,7 +95,7 @@ class SshOptions:
         found = _hosts_of("proxyjump", self.jump or "none")
         for key, value in map(split_option, self.options):
             if key in ("hostname", "proxyjump"):
-                found += _hosts_of(key, _unquoted(value))
+                found += _hosts_of(key, value)
         return tuple(found)
 
     def check(self) -> None:

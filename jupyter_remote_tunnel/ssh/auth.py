@@ -89,9 +89,9 @@ class Login:
             return await self._files.look_at(path, partial(_key_pairs, certificates=certificates))
         except asyncssh.KeyImportError as error:
             locked = str(error).startswith("Passphrase")
-            (self._locked if locked else self._unreadable).append(path)
+            (self._locked if locked else self._unreadable).append(self._hop.shown(path))
         except (OSError, ValueError):
-            self._unreadable.append(path)
+            self._unreadable.append(self._hop.shown(path))
         return []
 
     def error(self) -> RemoteTunnelError:
@@ -127,7 +127,7 @@ class Login:
         if self._hop.agent is None:
             parts.append("no agent")
         elif self._agent_fault:
-            parts.append(f"the agent at {self._hop.agent} does not answer")
+            parts.append(f"the agent at {self._hop.shown(self._hop.agent)} does not answer")
         return ", ".join(parts)
 
     def _unlock_hint(self) -> str:

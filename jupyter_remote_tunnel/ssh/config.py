@@ -17,10 +17,11 @@ from functools import partial
 from ..model.address import check_host
 from ..model.errors import BadInput, Fatal
 from ..model.settings import EngineSettings
-from ..model.spec import AddressFamily, HostArgument, SshOptions, check_user, split_option
+from ..model.spec import AddressFamily, HostArgument, SshOptions, check_user
+from ..model.ssh_option import split_option, words_of
 from ..model.text import plain
 from .errors import file_error
-from .expand import Tokens, expand, home_directory, local_user
+from .expand import Expander, Tokens, expand, home_directory, local_user
 from .files import Files, exists
 from .hop import Hop
 
@@ -32,6 +33,10 @@ _KILLED_WITHIN = 1.0
 
 MAX_HOPS = 16
 
+_PATHS = (
+    *("userknownhostsfile", "globalknownhostsfile", "revokedhostkeys"),
+    *("identityfile", "certificatefile", "identityagent"),
+)
 _ALGORITHMS = ("ciphers", "macs")
 _DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_dsa")
 
@@ -169,7 +174,7 @@ def typed_configuration(host: str, options: SshOptions) -> Configuration:
     found: dict[str, list[str]] = {}
     for option in options.options:
         key, value = split_option(option)
-        found.setdefault(key, []).append(value.strip('"'))
+        found.setdefault(key, []).append(" ".join(words_of(value)))
     typed = {
         "user": options.user,
         "port": None if options.port is None else str(options.port),
@@ -199,24 +204,45 @@ async def make_hop(
     :raises Fatal: it needs what is not supported.
     :raises Transient: a file that it names is on a drive that does not answer.
     """
-    files = Files()
+    files, full = Files(), _expander(alias, found, options)
     try:
         async with asyncio.timeout(RESOLVE_TIMEOUT):
-            return await _make_hop(alias, found, options, settings, files)
+            return await _make_hop(found, options, settings, files, full)
     except TimeoutError:
-        raise file_error(files.waiting_for or "A file", RESOLVE_TIMEOUT, alias) from None
+        path = full.shown(files.waiting_for or "A file")
+        raise file_error(path, RESOLVE_TIMEOUT, alias) from None
+
+
+def _expander(alias: str, found: Configuration, options: SshOptions) -> Expander:
+    full = Expander(
+        Tokens(
+            alias=alias,
+            host=_first(found, "hostname") or alias,
+            port=_number(found, "port", 22),
+            user=_first(found, "user") or local_user(),
+            host_key_alias=_first(found, "hostkeyalias") or alias,
+        )
+    )
+    # `ssh -G` has replaced the variables in some of them already.
+    for key, value in map(split_option, options.options):
+        if key in _PATHS:
+            for word in words_of(value):
+                full(word)
+    return full
 
 
 async def _make_hop(
-    alias: str, found: Configuration, options: SshOptions, settings: EngineSettings, files: Files
+    found: Configuration,
+    options: SshOptions,
+    settings: EngineSettings,
+    files: Files,
+    full: Expander,
 ) -> Hop:
+    tokens = full.tokens
+    alias, host, port, user = tokens.alias, tokens.host, tokens.port, tokens.user
+    name = _first(found, "hostkeyalias")
     if _yes(found, "proxyusefdpass"):
         raise Fatal(f"“ProxyUseFdpass yes” for {alias} is not supported.", code="unsupported")
-    host = _first(found, "hostname") or alias
-    user = _first(found, "user") or local_user()
-    port = _number(found, "port", 22)
-    name = _first(found, "hostkeyalias")
-    tokens = Tokens(alias=alias, host=host, port=port, user=user, host_key_alias=name or alias)
     proxy_command = _first(found, "proxycommand")
     if proxy_command is not None:
         # It is handed to a shell. ssh refuses such names, too.
@@ -224,7 +250,7 @@ async def _make_hop(
         check_user(user, user, 0)
         check_host(name or alias, name or alias, 0)
         proxy_command = expand(proxy_command, tokens, home=False)
-    await _require_identities(options, tokens, files)
+    await _require_identities(options, full, files)
     interval = _number(found, "serveraliveinterval", 0)
     return Hop(
         alias=alias,
@@ -232,13 +258,13 @@ async def _make_hop(
         port=port,
         user=user,
         host_key_alias=name,
-        known_hosts=await _paths(found, "userknownhostsfile", tokens, files)
-        + await _paths(found, "globalknownhostsfile", tokens, files),
-        revoked_host_keys=_path(found, "revokedhostkeys", tokens),
-        identities=_files(found, "identityfile", tokens),
-        certificates=_files(found, "certificatefile", tokens),
+        known_hosts=await _paths(found, "userknownhostsfile", full, files)
+        + await _paths(found, "globalknownhostsfile", full, files),
+        revoked_host_keys=_path(found, "revokedhostkeys", full),
+        identities=_files(found, "identityfile", full),
+        certificates=_files(found, "certificatefile", full),
         identities_only=_yes(found, "identitiesonly"),
-        agent=_agent(found, options, tokens),
+        agent=_agent(found, options, full),
         address_family=_address_family(found),
         bind_address=_first(found, "bindaddress"),
         bind_interface=_first(found, "bindinterface"),
@@ -252,6 +278,7 @@ async def _make_hop(
         else settings.keepalive_count,
         connect_timeout=_number(found, "connecttimeout", 0) or settings.connect_timeout,
         command=_command(alias, found, options, settings),
+        written=tuple(full.written.items()),
     )
 
 
@@ -268,10 +295,10 @@ def _command(
     return ("ssh", *ask, *words, alias if options.user is None else f"{options.user}@{alias}")
 
 
-async def _require_identities(options: SshOptions, tokens: Tokens, files: Files) -> None:
+async def _require_identities(options: SshOptions, full: Expander, files: Files) -> None:
     """Refuse an identity that was typed and is not there: ssh would go on without it."""
     for typed in options.identities:
-        if not await files.look_at(expand(typed, tokens), exists):
+        if not await files.look_at(full(typed), exists):
             raise BadInput(f"The identity file {plain(typed)} does not exist.", hint="Look at -i.")
 
 
@@ -309,25 +336,25 @@ def _algorithms(found: Configuration, key: str) -> tuple[str, ...] | None:
     return None if value is None else tuple(value.split(","))
 
 
-def _path(found: Configuration, key: str, tokens: Tokens) -> str | None:
+def _path(found: Configuration, key: str, full: Expander) -> str | None:
     value = _first(found, key)
-    return None if value is None else expand(value, tokens)
+    return None if value is None else full(value)
 
 
-def _files(found: Configuration, key: str, tokens: Tokens) -> tuple[str, ...]:
+def _files(found: Configuration, key: str, full: Expander) -> tuple[str, ...]:
     """One path a line, in full."""
-    return tuple(expand(value, tokens) for value in found.get(key, []) if value != "none")
+    return tuple(full(value) for value in found.get(key, []) if value != "none")
 
 
-async def _paths(found: Configuration, key: str, tokens: Tokens, files: Files) -> tuple[str, ...]:
+async def _paths(found: Configuration, key: str, full: Expander, files: Files) -> tuple[str, ...]:
     """Several paths in one line. A path with spaces lost its quotes: what exists is taken to be
     meant."""
     words = (_first(found, key) or "").split(" ")
     paths: list[str] = []
     while words:
-        look = partial(_length, words=tuple(words), tokens=tokens)
-        count = await files.look_at(expand(words[0], tokens), look)
-        paths.append(expand(" ".join(words[:count]), tokens))
+        look = partial(_length, words=tuple(words), tokens=full.tokens)
+        count = await files.look_at(full(words[0]), look)
+        paths.append(full(" ".join(words[:count])))
         del words[:count]
     return tuple(filter(None, paths))
 
@@ -340,14 +367,13 @@ def _length(_first: str, words: Sequence[str], tokens: Tokens) -> int:
     return 1
 
 
-def _agent(found: Configuration, options: SshOptions, tokens: Tokens) -> str | None:
+def _agent(found: Configuration, options: SshOptions, full: Expander) -> str | None:
     """The socket of the agent: the caller's, unless ssh's configuration names another, or none."""
     value = found.get("identityagent", ["SSH_AUTH_SOCK"])[0]
     if value == "none":
         return None
     if value.startswith("$") and not value.startswith("${"):
-        value = value[1:]
-        return os.environ.get(value) or None
+        return full.variable(value) or None
     if value == "SSH_AUTH_SOCK":
         return options.agent_socket or os.environ.get("SSH_AUTH_SOCK") or None
-    return expand(value, tokens)
+    return full(value)

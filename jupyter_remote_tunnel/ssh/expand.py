@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..model.errors import BadInput
+from ..model.text import plain
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TOKEN = re.compile(r"%(.)")
@@ -52,15 +53,52 @@ class Tokens:
 def expand(text: str, tokens: Tokens, *, home: bool = True) -> str:
     """`text` with its tokens and environment variables (and, if `home`, its `~`) replaced.
 
-    :raises BadInput: it names an environment variable that is not set.
+    :raises BadInput: it names an environment variable that is not set, or a user whom nobody knows.
     """
     if home:
         if text == "~" or text.startswith("~/"):
             text = home_directory() + text[1:]
         elif text.startswith("~"):
-            text = str(Path(text).expanduser())
+            text = _home_of_another(text)
         text = _VARIABLE.sub(_environment, text)
     return _TOKEN.sub(lambda found: _known(tokens.value(found[1]), found[0]), text)
+
+
+class Expander:
+    """`expand` for one host. It remembers how it was written what names an environment variable:
+    `written` holds that by what it is expanded to. For who asked may not know its value."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self.tokens = tokens
+        self.written: dict[str, str] = {}
+
+    def __call__(self, text: str) -> str:
+        """`text` expanded.
+
+        :raises BadInput: as `expand`.
+        """
+        expanded = expand(text, self.tokens)
+        if _VARIABLE.search(text):
+            self.written[expanded] = text
+        return expanded
+
+    def variable(self, name: str) -> str:
+        """The value of `$NAME`, "" if it has none."""
+        value = os.environ.get(name.removeprefix("$"), "")
+        self.written[value] = name
+        return value
+
+    def shown(self, path: str) -> str:
+        """A path as an error may name it."""
+        return self.written.get(path, path)
+
+
+def _home_of_another(text: str) -> str:
+    try:
+        return str(Path(text).expanduser())
+    except RuntimeError:
+        user = plain(text[1:].partition("/")[0])
+        raise BadInput(f"The configuration of ssh names ~{user}, a user unknown here.") from None
 
 
 def _known(value: str | None, token: str) -> str:

@@ -40,6 +40,8 @@ class Hop:
     # Where it stands in the route that it was resolved for: 1 of 2.
     number: int = field(default=1, compare=False)
     total: int = field(default=1, compare=False)
+    # Paths in it that name an environment variable, expanded, and as they were written.
+    written: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
     # The ssh that a person would type to reach it in the same way, by the same jump hosts.
     command: tuple[str, ...] = field(default=(), compare=False)
 
@@ -62,6 +64,10 @@ class Hop:
         return (
             self.alias if self.total == 1 else f"{self.alias} (hop {self.number} of {self.total})"
         )
+
+    def shown(self, path: str) -> str:
+        """One of its paths, as errors name it: without the values of environment variables."""
+        return dict(self.written).get(path, path)
 
     def at(self, number: int, total: int) -> "Hop":
         """The same hop at another place of a route."""

@@ -22,6 +22,7 @@ from pathlib import Path
 import asyncssh
 
 from ..model.errors import Fatal
+from ..model.ssh_option import is_nowhere
 from ..model.text import plain
 from .files import Files, is_file
 from .hop import Hop
@@ -46,7 +47,7 @@ _KEY_ALGORITHMS = (
 
 @dataclass(frozen=True)
 class KnownKey:
-    """One key of a known_hosts file, and the line that holds it."""
+    """One key of a known_hosts file (as errors name it), and the line that holds it."""
 
     key: asyncssh.SSHKey
     file: str
@@ -72,19 +73,21 @@ class KnownKeys:
         :raises Fatal: unsupported, for a list of revoked keys that cannot be read.
         """
         known = cls()
-        await known._add(hop.known_hosts, hop.known_as, files)
+        await known._add(hop, hop.known_as, files)
         if not (known.trusted or known.authorities) and hop.known_as.startswith("["):
             # As ssh: a host on another port may be known without its port.
-            await known._add(hop.known_hosts, hop.host, files)
+            await known._add(hop, hop.host, files)
         if hop.revoked_host_keys is not None:
-            read = partial(_revocation_list, place=hop.place)
+            shown = hop.shown(hop.revoked_host_keys)
+            read = partial(_revocation_list, shown=shown, place=hop.place)
             known.revoked += await files.look_at(hop.revoked_host_keys, read)
         return known
 
-    async def _add(self, paths: Sequence[str], name: str, files: Files) -> None:
+    async def _add(self, hop: Hop, name: str, files: Files) -> None:
         lists = {"": self.trusted, "@cert-authority": self.authorities, "@revoked": self.revoked}
-        for path in paths:
-            for marker, key in await files.look_at(path, partial(_keys_of, name=name.lower())):
+        for path in hop.known_hosts:
+            read = partial(_keys_of, name=name.lower(), shown=hop.shown(path))
+            for marker, key in await files.look_at(path, read):
                 if marker in lists:
                     lists[marker].append(key)
 
@@ -108,9 +111,9 @@ def _certificate(algorithm: str) -> str:
     return algorithm.removesuffix("@openssh.com") + _CERTIFICATE_SUFFIX
 
 
-def _keys_of(file: str, name: str) -> list[tuple[str, KnownKey]]:
+def _keys_of(file: str, name: str, shown: str) -> list[tuple[str, KnownKey]]:
     """The keys that a known_hosts file holds for `name` (in lower case), with the markers of their
-    lines."""
+    lines; `shown` is how errors name the file."""
     if not is_file(file):
         return []  # a FIFO would never end; /dev/null is as good as empty
     try:
@@ -122,7 +125,7 @@ def _keys_of(file: str, name: str) -> list[tuple[str, KnownKey]]:
     for number, line in enumerate(content.split(b"\n"), start=1):
         marker, names, text = _entry(line.decode(errors="surrogateescape").strip())
         if _matches(names, name) and (key := _read_key(text)) is not None:
-            found.append((marker, KnownKey(key, file, number)))
+            found.append((marker, KnownKey(key, shown, number)))
     return found
 
 
@@ -191,19 +194,20 @@ def _unreadable(file: str, reason: str | None, place: str) -> Fatal:
     )
 
 
-def _revocation_list(file: str, place: str) -> list[KnownKey]:
-    """A RevokedHostKeys file: public keys or certificates, one a line."""
+def _revocation_list(file: str, shown: str, place: str) -> list[KnownKey]:
+    """A RevokedHostKeys file: public keys or certificates, one a line; `shown` and `place` are how
+    errors name it and the hop."""
     if file == os.devnull:
         return []
     try:
         if not stat.S_ISREG(Path(file).stat().st_mode):
-            raise _unreadable(file, "it is no regular file", place)
+            raise _unreadable(shown, "it is no regular file", place)
         content = Path(file).read_bytes()
     except OSError as error:
-        raise _unreadable(file, error.strerror, place) from error
+        raise _unreadable(shown, error.strerror, place) from error
     if content.startswith(_BINARY_REVOCATION_LIST):
         raise Fatal(
-            f"The revoked host keys {file} are a binary list, which is not supported.",
+            f"The revoked host keys {shown} are a binary list, which is not supported.",
             code="unsupported",
             hint="A list of public keys, one a line, is.",
             hop=place,
@@ -214,8 +218,8 @@ def _revocation_list(file: str, place: str) -> list[KnownKey]:
         if line and not line.startswith("#"):
             key = _read_key(line) or _key_of_certificate(line)
             if key is None:
-                raise _unreadable(file, f"line {number} is no public key", place)
-            revoked.append(KnownKey(key, file, number))
+                raise _unreadable(shown, f"line {number} is no public key", place)
+            revoked.append(KnownKey(key, shown, number))
     return revoked
 
 
@@ -266,6 +270,13 @@ class HostKeyJudge:
             )
         if self._known.trusted:
             return self._changed(key, shown)
+        if any(map(is_nowhere, hop.known_hosts[:1])):
+            return self._error(
+                "host_key_unknown",
+                f"is not known: it is the {shown}.",
+                "Keys are always verified here, and by your ssh configuration those of "
+                f"{hop.alias} are kept nowhere (UserKnownHostsFile): name a file there.",
+            )
         return self._error(
             "host_key_unknown",
             f"is not known: it is the {shown}.",

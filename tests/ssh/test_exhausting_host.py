@@ -148,7 +148,8 @@ class Bomb(Compressor):
     def compress(self, data: bytes) -> bytes:
         zeros = (self._zlib.compress(bytes(self._size >> 8)) for _ in range(1 << 8))
         packed: bytes = self._zlib.compress(data) + b"".join(zeros)
-        return packed + self._zlib.flush(zlib.Z_SYNC_FLUSH)
+        packed += self._zlib.flush(zlib.Z_SYNC_FLUSH)
+        return packed
 
 
 @pytest.mark.parametrize("size", [512 << 10, 192 << 20])

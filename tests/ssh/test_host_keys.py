@@ -1,6 +1,7 @@
 """known_hosts files, written by OpenSSH's own tools where it can, and the judgement of keys."""
 
 import inspect
+import re
 import subprocess
 from pathlib import Path
 
@@ -195,3 +196,27 @@ async def test_revoked_host_keys_that_cannot_be_read(tmp_path: Path) -> None:
     assert caught.value.code == "unsupported"
     with pytest.raises(Fatal, match="cannot be read"):
         await KnownKeys.of(Hop("gpu01", "gpu01", 22, "me", None, (), "/nowhere/revoked"), Files())
+
+
+@pytest.mark.parametrize("written", ["no", "off", "false", "accept-new", "ask"])
+@pytest.mark.parametrize(
+    ("file", "hint"),
+    [
+        ("{tmp}/known", "Run “ssh "),
+        ("/dev/null", "kept nowhere"),
+        ("/dev/../dev//null", "kept nowhere"),
+        ("{tmp}/link", "Run “ssh "),  # to /dev/null: it holds nothing, whatever its name is
+    ],
+)
+async def test_what_the_users_configuration_switches_off_is_verified_all_the_same(
+    ssh_bed: SshBed, tmp_path: Path, written: str, file: str, hint: str
+) -> None:
+    (tmp_path / "link").symlink_to("/dev/null")
+    file = file.format(tmp=tmp_path)
+    sshd = ssh_bed.host("gpu01", known=False)
+    ssh_bed.write_config(f"StrictHostKeyChecking {written}\nUserKnownHostsFile {file}\n")
+    with pytest.raises(Fatal, match=re.escape(sshd.fingerprint)) as caught:
+        async with connect(ssh_bed, "gpu01"):
+            pass
+    assert caught.value.code == "host_key_unknown"
+    assert hint in caught.value.hint
