@@ -1,9 +1,11 @@
 """`jupyter_remote_tunnel.tunnel(…)`: what code in a local kernel connects to."""
 
+import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from bokeh.client import pull_session
@@ -16,6 +18,7 @@ from jupyter_remote_tunnel.model.errors import BadInput, Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from tests.support.bokeh_app import BokehApp
 from tests.support.ports import unused_port
+from tests.support.process import program
 from tests.support.sshd import SshBed, Sshd
 from tests.support.user import User
 
@@ -96,10 +99,16 @@ def test_what_is_wrong_is_raised_before_anything_is_opened(user: User) -> None:
         find_engine()
 
 
-def test_where_no_engine_runs_one_is_started(user: User, ssh_bed: SshBed, sshd: Sshd) -> None:
-    words = [f"-p {sshd.port}", f"-i {ssh_bed.user_key}", "-o IdentitiesOnly=yes"]
-    words += [f"-o UserKnownHostsFile={ssh_bed.known_hosts}", f"-l {sshd.user}"]
-    with jupyter_remote_tunnel.tunnel(f"-L 0:localhost:1 {' '.join(words)} 127.0.0.1"):
+def test_where_no_engine_runs_one_is_started(
+    user: User, ssh_bed: SshBed, sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A cell may name neither a configuration of ssh nor a known_hosts file: this stands in for the
+    # user's own.
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f'#!/bin/sh\nexec {program("ssh")} -F {ssh_bed.config_file} "$@"\n')
+    ssh.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with jupyter_remote_tunnel.tunnel("-L 0:localhost:1 gpu01"):
         assert find_engine().kind == "background"
 
 

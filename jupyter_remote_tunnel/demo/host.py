@@ -87,7 +87,6 @@ class DemoHost:
             "HostName=127.0.0.1",
             f"HostKeyAlias={ALIAS}",
             f"UserKnownHostsFile={self._known_hosts}",
-            "GlobalKnownHostsFile=none",
             "IdentitiesOnly=yes",
             "IdentityAgent=none",
         )

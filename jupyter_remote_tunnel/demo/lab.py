@@ -85,6 +85,8 @@ def _config(folder: Path, token: str, target: Target) -> dict[str, Any]:
         "LanguageServerManager": {"autodetect": False},
         "TunnelManager": {
             "ssh_config": str(target.ssh_config),
+            # Without an ssh on this machine nobody reads that: options have to say it all.
+            "allow_exec_options": len(target.words) > 1,
             "tunnels": [
                 {
                     "command": shlex.join(["-L", f"private:{destination}", *target.words]),

@@ -48,7 +48,11 @@ class TunnelManager(LoggingConfigurable):
     ).tag(config=True)
     restore = _flag("Open again the tunnels that were open when a server last ended.")
 
-    allowed_hosts = _patterns("Remote hosts that tunnels may go to, as the user types them.")
+    allowed_hosts = _patterns(
+        "Remote hosts that tunnels may go to, as the user types them, and as options that the user"
+        " types make of them (-o HostName=…, -J). What the user's own ssh configuration puts behind"
+        " an allowed name is not judged."
+    )
     allowed_destinations = _patterns(
         'Where forwards may lead: "localhost:5006", "*:80", "/run/*", "socks".'
     )
@@ -59,7 +63,8 @@ class TunnelManager(LoggingConfigurable):
     allow_public_bind = _flag("Allow forwards that listen on all interfaces of this machine.")
     allow_other_users = _flag("Let other users of this machine connect to forwarded ports.")
     allow_exec_options = _flag(
-        "Take options of ssh that start programs (-F, -o ProxyCommand=…) from a browser or a cell."
+        "Take options of ssh from a browser or a cell that start programs (-F, -o ProxyCommand=…)"
+        " or say which host keys to trust (-o UserKnownHostsFile=…, HostKeyAlias, RevokedHostKeys)."
     )
     max_tunnels = _limit(_DEFAULTS.max_tunnels, "The most tunnels at a time.")
     max_streams = _limit(_DEFAULTS.max_streams, "The most open streams of a forward.")

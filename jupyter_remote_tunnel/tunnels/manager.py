@@ -20,7 +20,7 @@ from ..model.status import Source
 from ..ssh.config import resolve
 from ..ssh.connection import Connection
 from .link import Lease, LinkPool
-from .policy import check
+from .policy import check, check_route
 from .tasks import Tasks
 from .tunnel import Surroundings, Tunnel
 
@@ -265,7 +265,9 @@ class Manager:
         :raises RemoteTunnelError: the host is not allowed, or not reached.
         """
         check(spec, self.settings, from_shell=from_shell)
-        lease = self.pool.lease(await resolve(spec.host, spec.ssh, self.settings))
+        route = await resolve(spec.host, spec.ssh, self.settings)
+        check_route(spec, route, self.settings)
+        lease = self.pool.lease(route)
         try:
             return await job(await lease.link.connect())
         finally:

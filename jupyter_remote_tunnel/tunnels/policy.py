@@ -1,6 +1,7 @@
-"""What may be opened: plain decisions on a spec and the settings, before anything is opened."""
+"""What may be opened: plain decisions on a spec, its route and the settings, before anything is
+opened."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from os.path import normpath, realpath
 
@@ -9,6 +10,7 @@ from ..model.errors import Fatal
 from ..model.forward import ForwardKind, ForwardSpec, TcpBind
 from ..model.settings import EngineSettings
 from ..model.spec import TunnelSpec
+from ..ssh.hop import Hop
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 (compared, not bound)
 
@@ -21,12 +23,8 @@ def check(spec: TunnelSpec, settings: EngineSettings, *, from_shell: bool) -> No
     :raises Fatal: code "not_allowed"; the message names the setting.
     """
     _check_host(spec, settings)
-    if not from_shell and not settings.allow_exec_options and spec.ssh.executing:
-        named = " and ".join(spec.ssh.executing)
-        raise _refused(
-            f"{named} could start programs on this machine: it is taken from a shell only.",
-            "Put it into your ~/.ssh/config, or set c.TunnelManager.allow_exec_options = True.",
-        )
+    if not from_shell and not settings.allow_exec_options:
+        _check_options(spec)
     for forward in spec.forwards:
         _check_destination(forward, settings)
         if forward.kind is ForwardKind.REMOTE:
@@ -42,11 +40,42 @@ def _check_host(spec: TunnelSpec, settings: EngineSettings) -> None:
     allowed = settings.allowed_hosts
     if allowed is None:
         return
-    # What the user's own ssh configuration puts behind an allowed alias is the user's affair.
     for host in (spec.host, *spec.ssh.hosts):
         if not _matches(host, allowed):
             raise _refused(
                 f"Tunnels to {host} are not allowed here.", "See c.TunnelManager.allowed_hosts."
+            )
+
+
+def check_route(spec: TunnelSpec, route: Sequence[Hop], settings: EngineSettings) -> None:
+    """Refuse a host that is another than its name says, where what was typed makes it so.
+
+    `check` has judged the names that were typed. Which host is behind one is the user's affair, as
+    their own ssh configuration has it, but not of who may type options: with `CanonicalDomains` a
+    name becomes another one.
+
+    :raises Fatal: code "not_allowed"; the message names the host.
+    """
+    allowed = settings.allowed_hosts
+    if allowed is None or not spec.ssh.renaming or _matches(route[-1].host, allowed):
+        return
+    raise _refused(
+        f"Tunnels to {route[-1].host}, which {spec.host} becomes by"
+        f" {' and '.join(spec.ssh.renaming)}, are not allowed here.",
+        "See c.TunnelManager.allowed_hosts.",
+    )
+
+
+def _check_options(spec: TunnelSpec) -> None:
+    """What the user's own shell may say and nobody else."""
+    for named, could in (
+        (spec.ssh.executing, "could start programs on this machine"),
+        (spec.ssh.trusting, "could have the key of another host taken for this one's"),
+    ):
+        if named:
+            raise _refused(
+                f"{' and '.join(named)} {could}: it is taken from a shell only.",
+                "Put it into your ~/.ssh/config, or set c.TunnelManager.allow_exec_options = True.",
             )
 
 

@@ -26,6 +26,7 @@ from ..ssh.connection import Connection
 from ..ssh.forward import Forward, make_forward
 from .backoff import backoff
 from .link import Lease, LinkPool
+from .policy import check_route
 from .tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -159,6 +160,7 @@ class Tunnel:
     async def _open(self, persist: bool) -> None:
         try:
             route = await resolve(self.spec.host, self.spec.ssh, self._around.settings)
+            check_route(self.spec, route, self._around.settings)
             self._route = tuple(map(str, route))
             await self._listen()
             self._lease = self._around.pool.lease(route)

@@ -360,6 +360,27 @@ async def test_restored_tunnels_are_checked_too(ssh_bed: SshBed, short_dir: Path
     await strict.manager.close_all()
 
 
+async def test_the_host_that_a_typed_option_leads_to_is_judged(
+    ssh_bed: SshBed, sshd: Sshd, short_dir: Path
+) -> None:
+    strict = Rig(ssh_bed, short_dir, settings=replace(QUICK, allowed_hosts=("gpu01",)))
+    await strict.open("-L 0:localhost:1 gpu01")  # at 127.0.0.1, by the user's own configuration
+    line = "-L 0:localhost:2 -o CanonicalizeHostname=yes gpu01"
+    said = "Tunnels to 127.0.0.1, which gpu01 becomes by -o CanonicalizeHostname"
+    with pytest.raises(Fatal, match=said) as caught:
+        await strict.open(line)
+    assert caught.value.code == "not_allowed"
+    assert "allowed_hosts" in caught.value.hint
+    assert len(strict.manager.tunnels) == 1
+
+    async def nothing(_connection: Connection) -> None:
+        pytest.fail("it was connected")
+
+    with pytest.raises(Fatal, match=said):
+        await strict.manager.on_host(strict.spec(line), nothing, from_shell=True)
+    await strict.manager.close_all()
+
+
 async def test_a_failure_that_was_shown_leaves_no_row(rig: Rig, sshd: Sshd) -> None:
     sshd.kill()
     with pytest.raises(Transient):

@@ -7,7 +7,8 @@ import pytest
 from jupyter_remote_tunnel.model.command_line import parse_command
 from jupyter_remote_tunnel.model.errors import Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
-from jupyter_remote_tunnel.tunnels.policy import check
+from jupyter_remote_tunnel.ssh.hop import Hop
+from jupyter_remote_tunnel.tunnels.policy import check, check_route
 
 OWN = EngineSettings(own_ports=(8888,), own_protected=True, own_tls=False)
 
@@ -29,6 +30,10 @@ OWN = EngineSettings(own_ports=(8888,), own_protected=True, own_tls=False)
         ("-L 0.0.0.0:1:a:2 h", EngineSettings(), "allow_public_bind"),
         ("-D [::]:1 h", EngineSettings(), "allow_public_bind"),
         ("-g -L 1:a:2 h", EngineSettings(), "allow_public_bind"),
+        ("-o UserKnownHostsFile=/tmp/x -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
+        ("-o globalknownhostsfile=/tmp/x -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
+        ("-o 'HostKeyAlias other' -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
+        ("-o RevokedHostKeys=none -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
         ("-R 1:a:2 h", EngineSettings(allow_remote_forward=False), "allow_remote_forward"),
         ("-o ProxyCommand=x -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
         ("-F /etc/x -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
@@ -58,6 +63,8 @@ def test_refused_with_the_setting_in_the_hint(
         ("-D 1 h", EngineSettings(allowed_destinations=("socks",))),
         ("-L *:1:a:2 h", EngineSettings(allow_public_bind=True)),
         ("-o ProxyCommand=x -L 1:a:2 h", EngineSettings(allow_exec_options=True)),
+        ("-o HostKeyAlias=x -L 1:a:2 h", EngineSettings(allow_exec_options=True)),
+        ("-o StrictHostKeyChecking=yes -o ConnectTimeout=3 -L 1:a:2 h", EngineSettings()),
         ("-R 9:localhost:8888 h", OWN),
         ("-R *:9:localhost:8888 h", EngineSettings(own_ports=(8888,), own_tls=True)),
         ("-R *:9:localhost:80 h", OWN),
@@ -78,5 +85,38 @@ def test_the_servers_own_socket_is_known_by_any_name(tmp_path: Path) -> None:
     check(parse_command(f"-R 9:{tmp_path}/other.sock h"), settings, from_shell=False)
 
 
-def test_the_users_own_shell_may_start_programs() -> None:
-    check(parse_command("-F x -o ProxyCommand=x -L 1:a:2 h"), EngineSettings(), from_shell=True)
+def test_the_users_own_shell_may_start_programs_and_say_whom_to_trust() -> None:
+    line = "-F x -o ProxyCommand=x -o UserKnownHostsFile=x -o HostKeyAlias=y -L 1:a:2 h"
+    check(parse_command(line), EngineSettings(), from_shell=True)
+
+
+ONLY_GPU = EngineSettings(allowed_hosts=("gpu*",))
+
+
+@pytest.mark.parametrize(
+    ("line", "host", "settings", "allowed"),
+    [
+        ("gpu01", "10.0.0.1", ONLY_GPU, True),  # by the user's own configuration
+        ("-J gpu02 gpu01", "10.0.0.1", ONLY_GPU, True),
+        ("-o HostName=gpu02 gpu01", "gpu02", ONLY_GPU, True),
+        ("-o HostName=gpu%h gpu01", "gpugpu01", ONLY_GPU, True),
+        ("-o HostName=gpu%h gpu01", "evil", ONLY_GPU, False),
+        ("-o CanonicalizeHostname=yes gpu01", "gpu01.example.org", ONLY_GPU, True),
+        ("-o CanonicalizeHostname=yes gpu01", "evil.example.org", ONLY_GPU, False),
+        ("-o CanonicalDomains=evil.org gpu01", "evil.org", ONLY_GPU, False),
+        ("-o CanonicalizePermittedCNAMEs=*:* gpu01", "evil.org", ONLY_GPU, False),
+        ("-o CanonicalizePermittedCNAMEs=*:* gpu01", "evil.org", EngineSettings(), True),
+    ],
+)
+def test_a_host_that_what_was_typed_leads_to(
+    line: str, host: str, settings: EngineSettings, allowed: bool
+) -> None:
+    spec = parse_command(f"-L 1:a:2 {line}")
+    check(spec, settings, from_shell=False)
+    route = (Hop("gw", "elsewhere", 22, "me"), Hop(spec.host, host, 22, "me"))
+    if allowed:
+        check_route(spec, route, settings)
+        return
+    with pytest.raises(Fatal, match=f"Tunnels to {host}, which gpu01 becomes") as caught:
+        check_route(spec, route, settings)
+    assert caught.value.code == "not_allowed"
