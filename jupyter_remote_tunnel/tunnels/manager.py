@@ -19,6 +19,7 @@ from ..model.state import State
 from ..model.status import Source
 from ..ssh.config import resolve
 from ..ssh.connection import Connection
+from .backoff import turns
 from .link import Lease, LinkPool
 from .policy import check, check_route
 from .tasks import Tasks
@@ -231,14 +232,20 @@ class Manager:
         What cannot be reached now is tried until it can; what is not allowed any more, or fails for
         good, stays in the list with its error. So does what was never open: opening it may have
         been what ended the engine.
+
+        One host comes after the other: where one of them ends the engine, the log shows which, and
+        those before it are back.
         """
+        hosts = dict.fromkeys((entry.spec.host, entry.spec.ssh) for entry in wanted)
+        after = dict(zip(hosts, turns(len(hosts)), strict=True))
         for entry in wanted:
             if entry.id not in self._tunnels and self._equal(entry.spec) is None:
                 tunnel = self._add(entry.id, entry.spec, entry.source, entry.bound, entry.opened)
                 others = len(self._tunnels) - 1
-                self._tasks.start(self._restore(tunnel, others), f"restore {entry.spec.name}")
+                turn = after[entry.spec.host, entry.spec.ssh]
+                self._tasks.start(self._restore(tunnel, others, turn), f"restore {entry.spec.name}")
 
-    async def _restore(self, tunnel: Tunnel, others: int) -> None:
+    async def _restore(self, tunnel: Tunnel, others: int, after: float) -> None:
         if not tunnel.opened:
             tunnel.refuse(_never_open(tunnel.spec))
             return
@@ -250,7 +257,7 @@ class Manager:
             tunnel.refuse(error)
             return
         try:
-            await tunnel.open(persist=True)
+            await tunnel.open(persist=True, after=after)
         except RemoteTunnelError:
             return  # the tunnel shows it
 

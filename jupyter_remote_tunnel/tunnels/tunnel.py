@@ -81,15 +81,16 @@ class Tunnel:
 
     # What a user asks for.
 
-    async def open(self, *, persist: bool = False) -> None:
+    async def open(self, *, persist: bool = False, after: float = 0.0) -> None:
         """Open it, all or nothing: when this returns, every forward is there.
 
         :param persist: what may pass is retried in the background, as for a tunnel that was open
         before.
+        :param after: seconds to wait with the connection; the listeners are there at once.
         :raises RemoteTunnelError: it failed; the tunnel keeps the error and nothing is left open.
         """
         self._go(Event.OPEN)
-        await self._run_open(persist)
+        await self._run_open(persist, after)
 
     async def restart(self) -> None:
         """Open its forwards again, on the ports that they had; the link only if it is not open.
@@ -140,9 +141,9 @@ class Tunnel:
 
     # The way up.
 
-    async def _run_open(self, persist: bool) -> None:
+    async def _run_open(self, persist: bool, after: float = 0.0) -> None:
         """`_open` in a task of its own, so that `close()` can end it whoever waits for it."""
-        self._opening = self._tasks.spawn(self._open(persist), f"open {self.spec.name}")
+        self._opening = self._tasks.spawn(self._open(persist, after), f"open {self.spec.name}")
         opening = self._opening
         opening.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
@@ -157,7 +158,7 @@ class Tunnel:
             if self._opening is opening and opening.done():
                 self._opening = None
 
-    async def _open(self, persist: bool) -> None:
+    async def _open(self, persist: bool, after: float) -> None:
         try:
             route = await resolve(self.spec.host, self.spec.ssh, self._around.settings)
             check_route(self.spec, route, self._around.settings)
@@ -165,6 +166,7 @@ class Tunnel:
             await self._listen()
             self._lease = self._around.pool.lease(route)
             self._lease.link.subscribe(self)
+            await asyncio.sleep(after)
             self._reached_out = True
             await self._attach(await self._lease.link.connect())
         except Transient as error:

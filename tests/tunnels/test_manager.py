@@ -13,6 +13,7 @@ import pytest
 from jupyter_remote_tunnel.model.errors import Fatal, RemoteTunnelError, Transient
 from jupyter_remote_tunnel.model.state import State
 from jupyter_remote_tunnel.ssh.connection import Connection
+from jupyter_remote_tunnel.tunnels import backoff
 from jupyter_remote_tunnel.tunnels.manager import Wanted
 from jupyter_remote_tunnel.tunnels.tunnel import Tunnel
 from tests.support.echo import Server, serve
@@ -329,6 +330,29 @@ async def test_restore_keeps_ids_and_ports_and_tries_until_the_host_is_there(
     await rig.recorder.until(lambda: again.state is State.OPEN)
     assert port_of(again) == port
     assert await says(port) == b"hello"
+
+
+async def test_restored_hosts_are_connected_one_after_the_other(
+    rig: Rig, sshd: Sshd, ssh_bed: SshBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ports are there at once, the connections in turn: here the second one's never comes."""
+    other = ssh_bed.host("gpu02")
+    for line in ("-L 0:localhost:1 gpu01", "-L 0:localhost:2 gpu02", "-L 0:localhost:3 gpu01"):
+        await rig.open(line)
+    wanted = rig.manager.wanted()
+    ports = [port_of(tunnel) for tunnel in rig.manager.tunnels]
+    for tunnel in rig.manager.tunnels:
+        await rig.manager.close(tunnel.id)
+    monkeypatch.setattr(backoff, "STEP", 1000.0)
+    monkeypatch.setattr(backoff, "SPREAD", 2000.0)
+    logins = other.log.count("Connection from")
+    rig.manager.restore(wanted)
+    first, second, third = rig.manager.tunnels
+    await rig.recorder.until(lambda: first.state is third.state is State.OPEN)
+    await rig.recorder.until(lambda: second.status().forwards[0].bound is not None)
+    assert [port_of(tunnel) for tunnel in (first, second, third)] == ports
+    assert second.state is State.CONNECTING
+    assert other.log.count("Connection from") == logins
 
 
 async def test_what_was_never_open_is_shown_and_not_tried_again(rig: Rig, sshd: Sshd) -> None:
