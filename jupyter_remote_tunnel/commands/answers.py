@@ -4,7 +4,8 @@ All that a remote host can name passes `plain` here, so that the faces need only
 their own markup.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,15 +37,28 @@ class Answer:
     table: Table | None = None
 
 
-def tunnel_table(tunnels: Iterable[TunnelStatus]) -> Table:
+def _labelled(tunnels: Sequence[TunnelStatus]) -> Iterator[tuple[str, TunnelStatus]]:
+    """Each tunnel behind what it is called: its name, and the id where several have that name."""
+    count = Counter(tunnel.name for tunnel in tunnels)
+    for tunnel in tunnels:
+        yield plain(tunnel.name) + (f" ({tunnel.id})" if count[tunnel.name] > 1 else ""), tunnel
+
+
+def choice(tunnel: TunnelStatus) -> str:
+    """The id of a tunnel, and what a person knows of it who has to choose one of several."""
+    source = f", {_SOURCES[tunnel.source].rstrip('.')}" if tunnel.source in _SOURCES else ""
+    return f"{tunnel.id} on {plain(tunnel.host)} ({tunnel.state}{source})"
+
+
+def tunnel_table(tunnels: Sequence[TunnelStatus]) -> Table:
     """One row for each forward; one for all the channels of a kernel."""
-    rows = [row for tunnel in tunnels for row in _rows(tunnel)]
+    rows = [row for label, tunnel in _labelled(tunnels) for row in _rows(tunnel, label)]
     headings = ("Name", "Host", "State", "Here", "", "There", "Streams", "In", "Out")
     return Table(headings, tuple(rows), frozenset({6, 7, 8}))
 
 
-def _rows(tunnel: TunnelStatus) -> Iterator[tuple[str, ...]]:
-    about = (plain(tunnel.name), plain(tunnel.host), tunnel.state)
+def _rows(tunnel: TunnelStatus, label: str) -> Iterator[tuple[str, ...]]:
+    about = (label, plain(tunnel.host), tunnel.state)
     if tunnel.kind == "kernel":
         yield (*about, "a kernel’s channels", "→", "the kernel", *_counts(*tunnel.forwards))
         return
@@ -62,22 +76,22 @@ def _counts(*forwards: ForwardStatus) -> tuple[str, str, str]:
     return f"{is_open}/{total}", size(received), size(sent)
 
 
-def problem_lines(tunnels: Iterable[TunnelStatus]) -> tuple[str, ...]:
+def problem_lines(tunnels: Sequence[TunnelStatus]) -> tuple[str, ...]:
     """What is wrong with each tunnel and each forward, and what to do about it."""
     lines: list[str] = []
-    for tunnel in tunnels:
+    for label, tunnel in _labelled(tunnels):
         errors = [tunnel.error, *(forward.error for forward in tunnel.forwards)]
         for error in dict.fromkeys(error for error in errors if error is not None):
             first, *more = error_lines(error)
-            lines += [f"{plain(tunnel.name)}: {first.strip()}", *more]
+            lines += [f"{label}: {first.strip()}", *more]
     return tuple(lines)
 
 
-def source_lines(tunnels: Iterable[TunnelStatus]) -> tuple[str, ...]:
+def source_lines(tunnels: Sequence[TunnelStatus]) -> tuple[str, ...]:
     """Where those tunnels come from that nobody has just asked for."""
     return tuple(
-        f"{plain(tunnel.name)}: {_SOURCES[tunnel.source]}"
-        for tunnel in tunnels
+        f"{label}: {_SOURCES[tunnel.source]}"
+        for label, tunnel in _labelled(tunnels)
         if tunnel.source in _SOURCES
     )
 

@@ -15,6 +15,7 @@ from ..engine.messages import Client
 from ..model.errors import BadInput, Fatal, Transient
 from ..model.status import TunnelStatus
 from ..model.text import plain
+from .answers import choice
 
 # What a kernel's environment may lack, where the package came with --no-deps.
 _ENGINE_NEEDS = ("asyncssh", "msgspec")
@@ -120,7 +121,7 @@ class Engines:
         """The tunnel of that name or id.
 
         :raises Fatal: `not_found`.
-        :raises BadInput: `ambiguous`, several engines have one of that name.
+        :raises BadInput: `ambiguous`, there are several.
         """
         everything = await self.tunnels()
         found = _named(everything, name) or _named(await self.tunnels(wake=True), name)
@@ -132,12 +133,7 @@ class Engines:
                 hint=f"There are: {names}." if names else "No tunnel is open.",
             )
         if len(found) > 1:
-            ids = ", ".join(entry.tunnel.id for entry in found)
-            raise BadInput(
-                f"Several engines have a tunnel {plain(name)}.",
-                code="ambiguous",
-                hint=f"Give its id: {ids}.",
-            )
+            raise _ambiguous(name, found)
         return found[0]
 
     async def _client(self, engine: Announcement) -> EngineClient:
@@ -153,6 +149,16 @@ class Engines:
 
 def _named(tunnels: list[Found], name: str) -> list[Found]:
     return [entry for entry in tunnels if name in (entry.tunnel.id, entry.tunnel.name)]
+
+
+def _ambiguous(name: str, found: list[Found]) -> BadInput:
+    if len({entry.tunnel.id for entry in found}) == len(found):
+        hint = f"Give the id of one: {'; '.join(choice(entry.tunnel) for entry in found)}."
+    else:
+        # What several servers declare alike has the same id in each of them.
+        engines = "; ".join(entry.engine.label for entry in found)
+        hint = f"Choose one with --server and its URL or pid: {engines}."
+    return BadInput(f"Several tunnels are {plain(name)}.", code="ambiguous", hint=hint)
 
 
 async def _start() -> Announcement:

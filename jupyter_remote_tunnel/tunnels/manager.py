@@ -107,8 +107,7 @@ class Manager:
             await self._be_open(known)
             return known, False
         self._check_room(len(self._tunnels))
-        failed = self._named(spec.name)
-        if failed is not None and failed.state is State.FAILED:
+        while (failed := self._named(spec.name)) is not None and failed.state is State.FAILED:
             await self._remove(failed)
         if tunnel_id in self._ids:
             # Never again: who was let in to the tunnel that had it would be let in to this one.
@@ -141,22 +140,38 @@ class Manager:
             await tunnel.restart()
 
     def _with_free_name(self, spec: TunnelSpec) -> TunnelSpec:
-        """`spec` under a name of its own: "gpu01:5006-2" where nobody chose one.
+        """`spec` under a name of its own.
 
         :raises Fatal: code "conflict", the chosen name belongs to another tunnel.
         """
-        if self._named(spec.name) is None:
-            return spec
-        if not spec.has_default_name:
+        spec = self._with_free_default_name(spec)
+        if self._named(spec.name) is not None:
             raise Fatal(
                 f"The name {spec.name} belongs to another tunnel.",
                 code="conflict",
                 hint=f"Choose another --name, or close it first: jupyter tunnel close {spec.name}",
             )
+        return spec
+
+    def _with_free_default_name(self, spec: TunnelSpec) -> TunnelSpec:
+        """`spec` as "gpu01:5006-2" where nobody chose its name and that is taken."""
+        if not spec.has_default_name or self._named(spec.name) is None:
+            return spec
         number = 2
         while self._named(f"{spec.name}-{number}") is not None:
             number += 1
         return replace(spec, name=f"{spec.name}-{number}")
+
+    def _check_name(self, tunnel: Tunnel) -> None:
+        """:raises Fatal: code "conflict", a tunnel that was there before has the same name."""
+        first = self._named(tunnel.spec.name)
+        if first is not None and first is not tunnel:
+            raise Fatal(
+                f"The name {tunnel.spec.name} belongs to another tunnel, {first.id}.",
+                code="conflict",
+                hint="Give one of them another name; or close the other one and restart this:"
+                f" jupyter tunnel close {first.id}",
+            )
 
     def _add(
         self,
@@ -217,8 +232,11 @@ class Manager:
             self._listener.tunnel_removed(tunnel)
 
     async def restart(self, id_or_name: str) -> Tunnel:
-        """:raises RemoteTunnelError: there is no such tunnel, or opening it again failed."""
+        """:raises RemoteTunnelError: there is no such tunnel, its name belongs to another one, or
+        opening it again failed.
+        """
         tunnel = self.get(id_or_name)
+        self._check_name(tunnel)
         await tunnel.restart()
         return tunnel
 
@@ -229,9 +247,9 @@ class Manager:
     def restore(self, wanted: Sequence[Wanted]) -> None:
         """Open again what was wanted, under the same ids, in the background.
 
-        What cannot be reached now is tried until it can; what is not allowed any more, or fails for
-        good, stays in the list with its error. So does what was never open: opening it may have
-        been what ended the engine.
+        What cannot be reached now is tried until it can; what is not allowed any more, has the
+        chosen name of another one, or fails for good, stays in the list with its error. So does
+        what was never open: opening it may have been what ended the engine.
 
         One host comes after the other: where one of them ends the engine, the log shows which, and
         those before it are back.
@@ -240,16 +258,17 @@ class Manager:
         after = dict(zip(hosts, turns(len(hosts)), strict=True))
         for entry in wanted:
             if entry.id not in self._tunnels and self._equal(entry.spec) is None:
-                tunnel = self._add(entry.id, entry.spec, entry.source, entry.bound, entry.opened)
+                spec = self._with_free_default_name(entry.spec)
+                tunnel = self._add(entry.id, spec, entry.source, entry.bound, entry.opened)
                 others = len(self._tunnels) - 1
                 turn = after[entry.spec.host, entry.spec.ssh]
-                self._tasks.start(self._restore(tunnel, others, turn), f"restore {entry.spec.name}")
+                self._tasks.start(self._restore(tunnel, others, turn), f"restore {spec.name}")
 
     async def _restore(self, tunnel: Tunnel, others: int, after: float) -> None:
-        if not tunnel.opened:
-            tunnel.refuse(_never_open(tunnel.spec))
-            return
         try:
+            self._check_name(tunnel)
+            if not tunnel.opened:
+                raise _never_open(tunnel.spec)
             self._check_room(others)
             # What the user's own configuration or saved set holds was typed by the user.
             check(tunnel.spec, self.settings, from_shell=True)

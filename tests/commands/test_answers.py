@@ -56,9 +56,10 @@ def test_sizes_have_three_digits(count: int, text: str) -> None:
 
 
 def test_a_row_for_each_forward_and_one_for_a_kernel() -> None:
-    table = tunnel_table([tunnel(forward(), forward()), tunnel(*[forward()] * 5, kind="kernel")])
+    kernel = tunnel(*[forward()] * 5, kind="kernel", name="k")
+    table = tunnel_table([tunnel(forward(), forward()), kernel])
     names = [row[0] for row in table.rows]
-    assert names == ["a", "", "a"]
+    assert names == ["a", "", "k"]
     assert table.rows[2][-3:] == ("5/10", "7.5 kB", "100 B")
 
 
@@ -76,9 +77,25 @@ def test_an_error_is_shown_once_with_what_to_do() -> None:
 
 def test_where_a_tunnel_comes_from_that_nobody_has_just_asked_for() -> None:
     sources: tuple[Source, ...] = ("user", "config", "saved")
-    lines = source_lines(replace(tunnel(name=source), source=source) for source in sources)
+    lines = source_lines([replace(tunnel(name=source), source=source) for source in sources])
     assert [line.partition(":")[0] for line in lines] == ["config", "saved"]
     assert "configuration" in lines[0]
+
+
+def test_tunnels_of_one_name_are_told_apart_by_their_ids() -> None:
+    error = ErrorStatus("conflict", "Taken.", "")
+    tunnels = [
+        tunnel(forward(), name="proxy"),
+        replace(tunnel(forward(error=error), name="proxy"), id="ba9876543210", source="config"),
+        replace(tunnel(forward(), name="other"), id="aaaaaaaaaaaa"),
+    ]
+    assert [row[0] for row in tunnel_table(tunnels).rows] == [
+        "proxy (0123456789ab)",
+        "proxy (ba9876543210)",
+        "other",
+    ]
+    assert problem_lines(tunnels) == ("proxy (ba9876543210): Taken.",)
+    assert source_lines(tunnels)[0].startswith("proxy (ba9876543210): ")
 
 
 def test_names_hold_no_control_characters() -> None:

@@ -75,6 +75,44 @@ async def test_who_has_listed_before_lists_again_after_an_engine_died(
             assert found == [tunnel.id]
 
 
+def test_tunnels_of_one_name_in_several_engines_are_told_apart(
+    user: User, ssh_bed: SshBed, words: list[str]
+) -> None:
+    words = [*words, "--name", "plot"]
+    with user.engine(EngineSettings()) as holder:
+        here = json.loads(user.tunnel(*words).stdout)
+        with user.start("open", "--foreground", *words[1:]) as other:
+            other.wait_for_line(r"^\{")
+            there = json.loads(other.output)
+            complaint = user.tunnel("close", "plot", status=2).stderr
+            assert complaint.startswith("Several tunnels are plot.\n")
+            listed = user.tunnel("list").stdout
+            for tunnel in (here, there):
+                assert f"{tunnel['id']} on gpu01 (open)" in complaint
+                assert f"plot ({tunnel['id']})" in listed
+            user.tunnel("close", there["id"])
+            assert other.wait() == 0
+        assert user.tunnel("close", "plot").stdout == "plot is closed.\n"
+        assert holder.wanted == []
+
+
+async def test_tunnels_of_one_id_are_told_apart_by_their_engines(
+    user: User, ssh_bed: SshBed, sshd: Sshd
+) -> None:
+    settings = EngineSettings(ssh_config=str(ssh_bed.config_file))
+    declared = TunnelRequest(host="gpu01", forwards=("-D 0",), id="0123456789ab")
+    background = await start_background(settings)
+    with user.engine(settings) as holder:
+        engines = [holder.announcement, background]
+        for engine in engines:
+            async with Engines("shell", str(engine.path)) as one:
+                await (await one.one()).open_tunnel(declared)
+        complaint = user.tunnel("close", "0123456789ab", status=2).stderr
+        for engine in engines:
+            assert f"pid {engine.holder_pid}" in complaint
+            user.tunnel("close", "0123456789ab", "--server", str(engine.holder_pid))
+
+
 def test_an_engine_that_nobody_needs_is_not_waited_for(user: User) -> None:
     with user.engine(EngineSettings()):
         path, before = announced(user)
