@@ -1,12 +1,60 @@
 /** The small dialogs: confirm a close, choose one of several, say what went wrong. */
 
-import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
+import { Dialog, InputDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { TunnelStatus } from './api';
 import { TunnelError } from './restapi';
+
+/**
+ * Show a dialog, after those that are shown before it.
+ *
+ * JupyterLab shows one at a time; the others wait in a queue. It loses count when a dialog is
+ * disposed while another one waits (that of a kernel is, with its notebook): the one that waits is
+ * never shown, nor is any after it, until the page is loaded again. So this does not wait in vain.
+ *
+ * @param make - makes the dialog; perhaps more than once.
+ */
+export async function launch<T>(
+  make: () => Dialog<T>
+): Promise<Dialog.IResult<T>> {
+  const dialog = make();
+  const result = dialog.launch();
+  // Whoever is next in the queue is there in the next task.
+  const isStuck = nextTask().then(() => !Dialog.tracker.find(isShown));
+  try {
+    if (await Promise.race([isStuck, result.then(() => false)])) {
+      result.catch(() => null);
+      Dialog.tracker.forEach(giveUp);
+      return await launch(make);
+    }
+    return await result;
+  } catch (error) {
+    if (error !== undefined || dialog.isDisposed) {
+      throw error;
+    }
+    // One before it was disposed.
+    giveUp(dialog);
+    return launch(make);
+  }
+}
+
+/** Take a dialog that will never be shown out of the queue. */
+function giveUp(dialog: Dialog<unknown>): void {
+  // The promise that its disposal rejects: who launched it has one that waits for it to be shown.
+  dialog.launch().catch(() => null);
+  dialog.dispose();
+}
+
+function isShown(dialog: Dialog<unknown>): boolean {
+  return dialog.isAttached;
+}
+
+function nextTask(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve));
+}
 
 /** Ask whether to close tunnels through which something may still flow. */
 export async function confirmClose(
@@ -20,21 +68,19 @@ export async function confirmClose(
     tunnels.length === 1
       ? trans.__('Close the tunnel %1?', tunnels[0]!.name)
       : trans.__('Close %1 tunnels?', tunnels.length);
-  const result = await showDialog({
-    title,
-    body:
-      streams > 0
-        ? trans._n(
-            '%1 stream is open through it and will be cut.',
-            '%1 streams are open through it and will be cut.',
-            streams
-          )
-        : trans.__('What uses it loses its connection.'),
-    buttons: [
-      Dialog.cancelButton({ label: trans.__('Cancel') }),
-      Dialog.warnButton({ label: trans.__('Close') })
-    ]
-  });
+  const body =
+    streams > 0
+      ? trans._n(
+          '%1 stream is open through it and will be cut.',
+          '%1 streams are open through it and will be cut.',
+          streams
+        )
+      : trans.__('What uses it loses its connection.');
+  const buttons = [
+    Dialog.cancelButton({ label: trans.__('Cancel') }),
+    Dialog.warnButton({ label: trans.__('Close') })
+  ];
+  const result = await launch(() => new Dialog({ title, body, buttons }));
   return result.button.accept;
 }
 
@@ -64,22 +110,37 @@ export async function showError(
   error: TunnelError,
   trans: TranslationBundle
 ): Promise<void> {
-  await showDialog({
-    title,
-    body: ReactWidget.create(<Explanation error={error} />),
-    buttons: [Dialog.okButton({ label: trans.__('Dismiss') })]
+  const buttons = [Dialog.okButton({ label: trans.__('Dismiss') })];
+  await launch(() => {
+    const body = ReactWidget.create(<Explanation error={error} />);
+    return new Dialog({ title, body, buttons });
   });
 }
 
-/** A message and its hint, as plain text. */
-export function Explanation(props: {
-  error: { message: string; hint: string };
+/** What is wrong now. */
+export function Explanation(props: { error: Explained }): JSX.Element {
+  return (
+    <div className="jp-RemoteTunnel-error" role="alert">
+      <Reason {...props} />
+    </div>
+  );
+}
+
+interface Explained {
+  message: string;
+  hint: string;
+}
+
+/** A message and its hint, as plain text; before them `since` when. */
+export function Reason(props: {
+  error: Explained;
+  since?: string;
 }): JSX.Element {
   const { message, hint } = props.error;
   return (
-    <div className="jp-RemoteTunnel-error" role="alert">
-      <p>{message}</p>
+    <>
+      <p>{props.since ? `${props.since} ${message}` : message}</p>
       {hint && <p className="jp-RemoteTunnel-hint">{hint}</p>}
-    </div>
+    </>
   );
 }
