@@ -51,7 +51,7 @@ export function toRequest(fields: Fields): TunnelRequest {
     ...common,
     host: fields.host.trim(),
     kind: fields.what === 'application' ? 'application' : 'forward',
-    forwards: [forward(fields)],
+    forwards: [forwardOf(fields)],
     ...((jump || port) && { ssh })
   };
 }
@@ -78,14 +78,45 @@ export interface Place {
   end: number;
 }
 
-/**
- * Where the wrong part stands in what was typed; null if that cannot be told.
- *
- * The server quotes a word of the line, and a forward always as `-L …`, however that was typed or
- * put together from fields. So this looks for what is quoted, for what stands behind the option, and
- * for the wrong part alone.
- */
+/** The whole of a field. */
+export function wholeOf(fields: Fields, field: TextKey): Place {
+  return { field, start: 0, end: fields[field].length };
+}
+
+/** Where the wrong part stands in what was typed; null if that cannot be told. */
 export function locate(fields: Fields, where: Where): Place | null {
+  return isForward(fields, where)
+    ? locateInPieces(fields, where)
+    : locateInText(fields, where);
+}
+
+/** Whether what the server quotes is the forward that was put together from fields. */
+export function isForward(fields: Fields, { text }: Where): boolean {
+  return fields.mode === 'fields' && text === forwardOf(fields);
+}
+
+/** The last field that has a share in the wrong part: what is missing is missing at the far end. */
+function locateInPieces(fields: Fields, { start, end }: Where): Place | null {
+  let found: Place | null = null;
+  let from = 0;
+  for (const { text, field, at = 0 } of pieces(fields)) {
+    const to = from + text.length;
+    const first = Math.max(start, from);
+    const last = Math.min(end, to);
+    if (field && (start < end ? first < last : first <= last)) {
+      const moved = at - from;
+      found = { field, start: first + moved, end: last + moved };
+    }
+    from = to;
+  }
+  return found;
+}
+
+/**
+ * The server quotes a word of the line, and a forward always as `-L …`, however that was typed. So
+ * this looks for what is quoted, for what stands behind the option, and for the wrong part alone.
+ */
+function locateInText(fields: Fields, where: Where): Place | null {
   const { text, start, end } = where;
   const quotes = [
     [0, text.length],
@@ -117,27 +148,45 @@ function find(
   return behind.length === 1 ? { field, start: before!.length } : null;
 }
 
+/** A piece of a forward, and where in which field it was typed. */
+interface Piece {
+  text: string;
+  field?: TextKey;
+  at?: number;
+}
+
 /** The forward as ssh(1) writes it. */
-function forward(fields: Fields): string {
-  const far = fields.destination.trim();
-  const near = fields.bind.trim() || portOf(far);
+function forwardOf(fields: Fields): string {
+  return pieces(fields)
+    .map(({ text }) => text)
+    .join('');
+}
+
+function pieces(fields: Fields): Piece[] {
+  const far = typed(fields, 'destination');
+  const near = fields.bind.trim() ? typed(fields, 'bind') : portOf(far);
+  // A port alone means the machine itself.
+  const address: Piece[] = /^\d+$/.test(far.text)
+    ? [{ text: 'localhost:' }, far]
+    : [far];
   switch (fields.what) {
     case 'application':
-      return `-L private:${address(far)}`;
+      return [{ text: '-L private:' }, ...address];
     case 'local':
-      return `-L ${near}:${address(far)}`;
+      return [{ text: '-L ' }, near, { text: ':' }, ...address];
     case 'remote':
-      return `-R ${near}:${address(far)}`;
+      return [{ text: '-R ' }, near, { text: ':' }, ...address];
     case 'dynamic':
-      return `-D ${fields.bind.trim()}`;
+      return [{ text: '-D ' }, typed(fields, 'bind')];
   }
 }
 
-/** A port alone means the machine itself. */
-function address(text: string): string {
-  return /^\d+$/.test(text) ? `localhost:${text}` : text;
+function typed(fields: Fields, field: TextKey): Piece {
+  const text = fields[field].trim();
+  return { text, field, at: fields[field].indexOf(text) };
 }
 
-function portOf(text: string): string {
-  return text.slice(text.lastIndexOf(':') + 1);
+function portOf({ text, field, at = 0 }: Piece): Piece {
+  const start = text.lastIndexOf(':') + 1;
+  return { text: text.slice(start), field, at: at + start };
 }

@@ -21,13 +21,20 @@ export class Opening {
 
   /** Close what is being opened; if it opens all the same, or fails, then. */
   async giveUp(): Promise<void> {
-    await this.dismiss();
+    await this._close();
     await this.result.catch(() => null);
-    await this.dismiss();
+    await this._close();
   }
 
-  /** Take it off the list. */
+  /** Take what failed off the list, unless somebody has opened it since. */
   async dismiss(): Promise<void> {
+    const row = this._manager.tunnels.find(({ id }) => id === this._id);
+    if (row?.state === 'failed') {
+      await this._close();
+    }
+  }
+
+  private async _close(): Promise<void> {
     // One that is not there is no trouble, and any other trouble shows in the list.
     await this._manager.close(this._id).catch(() => null);
   }

@@ -7,7 +7,7 @@ import { PromiseDelegate } from '@lumino/coreutils';
 import { Widget } from '@lumino/widgets';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { OpenedTunnel, TunnelRequest } from '../src/api';
+import { OpenedTunnel, TunnelRequest, TunnelStatus } from '../src/api';
 import { addCommands, CommandIDs, ConfirmClose } from '../src/commands';
 import { TunnelAPI, TunnelError } from '../src/restapi';
 import { ApplicationTab, ViewChooser } from '../src/view';
@@ -73,6 +73,11 @@ async function type(node: HTMLElement, text: string): Promise<void> {
     expect(found).not.toBeNull();
     return found!;
   });
+  enter(input, text);
+}
+
+/** Type into a field. */
+function enter(input: HTMLInputElement, text: string): void {
   // React listens to the prototype's setter.
   Object.getOwnPropertyDescriptor(
     HTMLInputElement.prototype,
@@ -128,7 +133,7 @@ describe('add', () => {
   it.each(['bad_input', 'host_key_unknown', 'connect_failed', 'conflict'])(
     'keeps what was typed and says why not: %s',
     async code => {
-      manager.answers.push(error(code), undefined, opened);
+      manager.answers.push(error(code), opened);
       const done = commands.execute(CommandIDs.add);
       const form = await dialog('Add an SSH Tunnel');
       await type(form, 'gpu01:');
@@ -211,15 +216,23 @@ describe('add', () => {
     expect(manager.asked).toEqual([]);
   });
 
-  it('leaves no row of a try before', async () => {
-    const done = commands.execute(CommandIDs.add);
-    const form = await dialog('Add an SSH Tunnel');
+  /** Try to open what cannot be reached, whose row is in the list then. */
+  async function fail(form: HTMLElement): Promise<TunnelStatus> {
     await type(form, 'gpu02:5006');
     manager.answers.push(error('connect_failed'));
     press(form, 'Open');
     await explained(form, 'It is connect_failed.Do this.');
+    const failed = tunnel({ id: idOf(manager.asked[0]), state: 'failed' });
+    manager.tunnels = [tunnel({ id: 'another one' }), failed];
     // There until it is clear that it is not wanted.
     expect(manager.asked).toHaveLength(1);
+    return failed;
+  }
+
+  it('leaves no row of a try before', async () => {
+    const done = commands.execute(CommandIDs.add);
+    const form = await dialog('Add an SSH Tunnel');
+    await fail(form);
     await type(form, 'gpu01:5006');
     manager.answers.push(undefined, opened);
     press(form, 'Open');
@@ -228,6 +241,151 @@ describe('add', () => {
       ['close', idOf(manager.asked[0])],
       ['open', asking('gpu01:5006')]
     ]);
+  });
+
+  it('leaves no row when it is cancelled after a failure', async () => {
+    const done = commands.execute(CommandIDs.add);
+    const form = await dialog('Add an SSH Tunnel');
+    const failed = await fail(form);
+    press(form, 'Cancel');
+    await done;
+    expect(manager.asked.slice(1)).toEqual([['close', failed.id]]);
+    expect(shown).toBe(0);
+  });
+
+  it('leaves what somebody else has opened since', async () => {
+    const done = commands.execute(CommandIDs.add);
+    const form = await dialog('Add an SSH Tunnel');
+    const failed = await fail(form);
+    manager.tunnels = [{ ...failed, state: 'open' }];
+    press(form, 'Cancel');
+    await done;
+    expect(manager.asked).toHaveLength(1);
+  });
+
+  describe('with fields', () => {
+    /** Fill in the parts of a tunnel, as labels and texts. */
+    async function fill(
+      form: HTMLElement,
+      parts: Record<string, string>
+    ): Promise<void> {
+      form.querySelectorAll<HTMLElement>('[type="radio"]')[1]!.click();
+      for (const [label, text] of Object.entries(parts)) {
+        enter(await field(form, label), text);
+      }
+    }
+
+    async function field(
+      form: HTMLElement,
+      label: string
+    ): Promise<HTMLInputElement> {
+      return vi.waitFor(() => {
+        const found = [...form.querySelectorAll('label')].find(
+          node => node.textContent === label
+        );
+        expect(found, label).toBeDefined();
+        return found!.querySelector('input')!;
+      });
+    }
+
+    const wrong = {
+      'Remote host': 'gpu01',
+      'Port on the remote host': ' db:x'
+    };
+    const refusal = new TunnelError({
+      code: 'bad_input',
+      message: '“x” is not a port number.',
+      hint: '-L [bind_address:]port:host:hostport',
+      where: { text: '-L private:db:x', start: 14, end: 15 }
+    });
+
+    it('marks the field, in words of the form', async () => {
+      manager.answers.push(refusal);
+      const done = commands.execute(CommandIDs.add);
+      const form = await dialog('Add an SSH Tunnel');
+      await fill(form, wrong);
+      press(form, 'Open');
+      await explained(
+        form,
+        'Port on the remote host: “x” is not a port number.' +
+          'A port, such as 5006, a host and its port, such as db:5432, ' +
+          'or the path of a socket.'
+      );
+      const marked = await field(form, 'Port on the remote host');
+      expect(marked.getAttribute('aria-invalid')).toBe('true');
+      const [message] = marked.getAttribute('aria-describedby')!.split(' ');
+      expect(document.getElementById(message!)!.textContent).toContain('“x”');
+      expect(document.activeElement).toBe(marked);
+      expect(form.querySelector('mark')?.textContent).toBe('x');
+      press(form, 'Cancel');
+      await done;
+    });
+
+    it.each([
+      ['the field', 'Port on the remote host', true],
+      ['another field', 'Remote host', false]
+    ])('has a message until %s changes', async (_, label, isGone) => {
+      manager.answers.push(refusal);
+      const done = commands.execute(CommandIDs.add);
+      const form = await dialog('Add an SSH Tunnel');
+      await fill(form, wrong);
+      press(form, 'Open');
+      await vi.waitFor(() =>
+        expect(form.querySelector('[role="alert"]')).not.toBeNull()
+      );
+      enter(await field(form, label), 'gpu02');
+      await vi.waitFor(() =>
+        expect(form.querySelector('[role="alert"]') === null).toBe(isGone)
+      );
+      press(form, 'Cancel');
+      await done;
+    });
+
+    it.each([
+      ['kind', 'select'],
+      ['way to type', '[type="radio"]'],
+      ['choice of another port', '[type="checkbox"]']
+    ])('has no message of another %s', async (_, selector) => {
+      manager.answers.push(refusal);
+      const done = commands.execute(CommandIDs.add);
+      const form = await dialog('Add an SSH Tunnel');
+      await fill(form, wrong);
+      press(form, 'Open');
+      await vi.waitFor(() =>
+        expect(form.querySelector('[role="alert"]')).not.toBeNull()
+      );
+      const other = form.querySelector<HTMLElement>(selector)!;
+      if (other instanceof HTMLSelectElement) {
+        other.value = 'local';
+        other.dispatchEvent(new Event('change', { bubbles: true }));
+      } else {
+        other.click();
+      }
+      await vi.waitFor(() =>
+        expect(form.querySelector('[role="alert"]')).toBeNull()
+      );
+      press(form, 'Cancel');
+      await done;
+    });
+
+    it('asks for nothing that would mean something else', async () => {
+      const done = commands.execute(CommandIDs.add);
+      const form = await dialog('Add an SSH Tunnel');
+      await fill(form, {
+        'Remote host': 'gpu01:2222',
+        'Port on the remote host': '80'
+      });
+      press(form, 'Open');
+      await explained(
+        form,
+        'No port belongs behind the remote host here.' +
+          'Each port has a field of its own.'
+      );
+      expect(form.querySelector('mark')?.textContent).toBe(':2222');
+      press(form, 'Cancel');
+      await done;
+      expect(manager.asked).toEqual([]);
+    });
   });
 
   it('can be given up', async () => {

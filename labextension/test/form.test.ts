@@ -98,9 +98,47 @@ describe('locate', () => {
     });
   });
 
-  it('finds the field', () => {
-    const fields = { ...parts, destination: '99999', command: '99999' };
-    expect(pointed(fields, locate(fields, word))).toBe('destination: 99999');
+  it.each([
+    [{ what: 'local', destination: '99999' }, [19, 24], 'destination: 99999'],
+    // The same text in two fields.
+    [
+      { what: 'local', destination: '99999', bind: '99999' },
+      [3, 8],
+      'bind: 99999'
+    ],
+    [
+      { what: 'local', destination: '99999', bind: '99999' },
+      [19, 24],
+      'destination: 99999'
+    ],
+    // The near end was not typed: it is that of the far one.
+    [{ what: 'local', destination: 'db:x' }, [3, 4], 'destination: x'],
+    [
+      { what: 'application', destination: ' gpu02' },
+      [3, 16],
+      'destination: gpu02'
+    ],
+    // All of it is wrong: the far end is.
+    [
+      { what: 'remote', destination: 'db', bind: '0' },
+      [3, 7],
+      'destination: db'
+    ],
+    // Something is missing.
+    [{ what: 'application', destination: 'db:' }, [14, 14], 'destination: '],
+    [{ what: 'dynamic', bind: '1:2:3' }, [7, 8], 'bind: 3']
+  ] as [Partial<Fields>, [number, number], string][])(
+    'finds the field of %j',
+    (change, [start, end], expected) => {
+      const fields = { ...parts, ...change };
+      const text = toRequest(fields).forwards![0]!;
+      expect(pointed(fields, locate(fields, { text, start, end }))).toBe(
+        expected
+      );
+    }
+  );
+
+  it('finds the host', () => {
     const host = { text: 'me@gpu01', start: 0, end: 2 };
     expect(pointed(parts, locate(parts, host))).toBe('host: me');
   });

@@ -53,9 +53,24 @@ it('is given up when it was closed by that', async () => {
   await done;
 });
 
-it('is dismissed, and alone', async () => {
+it.each([
+  ['failed', true],
+  ['open', false],
+  ['connecting', false]
+])('is dismissed where its row is %s: %s', async (state, isClosed) => {
   answer.reject(new TunnelError({ code: 'connect_failed', message: 'No.' }));
   await expect(opening.result).rejects.toThrow('No.');
+  manager.tunnels = [
+    tunnel({ id: 'x', state: 'failed' }),
+    tunnel({ id, state })
+  ];
   await opening.dismiss();
-  expect(closed()).toEqual([id]);
+  expect(closed()).toEqual(isClosed ? [id] : []);
+});
+
+it('is dismissed where no row is left of it', async () => {
+  answer.reject(new TunnelError({ code: 'bad_input', message: 'No.' }));
+  await expect(opening.result).rejects.toThrow('No.');
+  await opening.dismiss();
+  expect(closed()).toEqual([]);
 });

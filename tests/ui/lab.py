@@ -47,18 +47,21 @@ class Scene:
 
 
 @contextlib.contextmanager
-def scene(kind: str = "lab", *, tunnels: Sequence[str] = (), **knobs: Any) -> Iterator[Scene]:
+def scene(
+    kind: str = "lab", *, tunnels: Sequence[str] = (), backoff: float = 0.2, **knobs: Any
+) -> Iterator[Scene]:
     """Start all of it.
 
     :param tunnels: those that the server's configuration declares.
+    :param backoff: seconds before the first try to reconnect.
     :param knobs: those of `tests.support.jupyter.jupyter`.
     """
     with SshBed() as bed, bokeh_app() as bokeh:
         sshd = bed.host("gpu01")
         traits = {
             "ssh_config": str(bed.config_file),
-            "backoff_first": 0.2,
-            "backoff_max": 1.0,
+            "backoff_first": backoff,
+            "backoff_max": max(backoff, 1.0),
             "tunnels": list(tunnels),
         }
         with jupyter(kind, traits={"TunnelManager": traits}, **knobs) as server:
@@ -97,6 +100,27 @@ class Lab:
     def dialog(self) -> Locator:
         """The dialog that is open."""
         return self.page.get_by_role("dialog")
+
+    def fill_in(self, **parts: str) -> None:
+        """Choose to fill in the parts in the dialog, and fill them in: `host`, `far`, `near`,
+        `jump`, `ssh_port`, and `what` to open.
+        """
+        self.dialog.get_by_label("Fill in the parts").check()
+        if "what" in parts:
+            self.dialog.get_by_label("What to open").select_option(parts["what"])
+        for part in parts.keys() - {"what"}:
+            self.field(part).fill(parts[part])
+
+    def field(self, part: str) -> Locator:
+        """The field of that part in the dialog, where the near end is on this machine."""
+        label = {
+            "host": "Remote host",
+            "far": "Port on the remote host",
+            "near": "Port on this machine (0: any free one)",
+            "jump": "Through the host (optional)",
+            "ssh_port": "Port of ssh",
+        }[part]
+        return self.dialog.get_by_role("textbox", name=label, exact=True)
 
     @property
     def open_button(self) -> Locator:

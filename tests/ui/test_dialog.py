@@ -45,16 +45,69 @@ def test_what_only_a_shell_can_do_is_refused(lab: Lab) -> None:
     lab.dialog.get_by_role("button", name="Cancel").click()
 
 
-def test_the_wrong_field_is_marked(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    ("parts", "field", "marked"),
+    [
+        ({"far": "99999"}, "far", "99999"),
+        ({"far": "db"}, "far", "db"),
+        ({"far": "db:x"}, "far", "x"),
+        ({"far": "http://localhost:5006/app"}, "far", "http://localhost:5006/app"),
+        ({"what": "local", "far": "db"}, "far", "db"),
+        ({"what": "local", "far": "80", "near": "x"}, "near", "x"),
+        ({"what": "local", "far": "80", "near": "70000"}, "near", "70000"),
+        ({"what": "dynamic", "near": "1080:x:80"}, "near", "x"),
+        ({"far": "80", "host": "gpu 01"}, "host", " "),
+        ({"far": "80", "host": "gpu01:22"}, "host", ":22"),
+        ({"far": "80", "host": "me@no.such.host.invalid"}, "host", "me@no.such.host.invalid"),
+        ({"far": "80", "jump": "-x"}, "jump", "-x"),
+        ({"far": "80", "ssh_port": "70000"}, "ssh_port", "70000"),
+    ],
+)
+def test_the_wrong_field_is_marked_and_named(
+    lab: Lab, parts: dict[str, str], field: str, marked: str
+) -> None:
     lab.ask()
-    lab.dialog.get_by_label("Fill in the parts").check()
-    lab.dialog.get_by_role("textbox", name="Remote host", exact=True).fill("gpu01")
-    port = lab.dialog.get_by_role("textbox", name="Port on the remote host")
-    port.fill("99999")
+    lab.fill_in(**{"host": "gpu01", **parts})
     lab.open_button.click()
-    expect(port).to_have_attribute("aria-invalid", "true")
-    expect(port).to_be_focused()
+    wrong = lab.field(field)
+    expect(wrong).to_have_attribute("aria-invalid", "true")
+    expect(wrong).to_be_focused()
+    message = lab.dialog.get_by_role("alert")
+    expect(message).not_to_contain_text(re.compile(r"(^|\s)-[DLRJp]\b|bind_address"))
+    expect(wrong).to_have_accessible_description(
+        re.compile(re.escape(message.locator("p").first.inner_text()))
+    )
+    expect(lab.dialog.locator("mark")).to_have_text(marked)
+    wrong.fill("1")
+    expect(message).to_be_hidden()
+    expect(wrong).to_have_attribute("aria-invalid", "false")
     lab.dialog.get_by_role("button", name="Cancel").click()
+
+
+def test_a_busy_port_marks_its_field(lab: Lab, lab_scene: Scene) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        lab.ask()
+        lab.fill_in(what="local", host="gpu01", far=str(lab_scene.bokeh.port), near=port)
+        lab.open_button.click()
+        expect(lab.field("near")).to_be_focused()
+        expect(lab.field("near")).to_have_attribute("aria-invalid", "true")
+        lab.dialog.get_by_label("What to open").select_option("remote")
+        expect(lab.dialog.get_by_role("alert")).to_be_hidden()
+    lab.dialog.get_by_role("button", name="Cancel").click()
+
+
+def test_a_name_that_is_taken_marks_its_field(lab: Lab, lab_scene: Scene) -> None:
+    lab.add(lab_scene.line, "plot")
+    lab.fill("ssh -L 0:localhost:80 gpu01", "plot")
+    lab.open_button.click()
+    name = lab.dialog.get_by_label("Name")
+    expect(name).to_be_focused()
+    expect(name).to_have_attribute("aria-invalid", "true")
+    expect(lab.dialog.get_by_role("alert")).not_to_contain_text("--name")
+    name.fill("other")
+    lab.open_button.click()
+    lab.expect_state("other", "Open")
 
 
 def test_a_key_that_gets_known_is_no_reason_to_type_again(lab: Lab, lab_scene: Scene) -> None:
@@ -85,13 +138,21 @@ def test_a_host_that_is_corrected_leaves_no_failed_row(lab: Lab, lab_scene: Scen
     assert _states(lab_scene) == {f"gpu01:{lab_scene.bokeh.port}": "open"}
 
 
-def test_who_cancels_after_a_failure_finds_it_in_the_list(lab: Lab, lab_scene: Scene) -> None:
-    lab.fill("ssh -L 0:localhost:80 nobody@gpu01", "later")
+def test_who_cancels_after_a_failure_leaves_nothing_and_takes_nothing_else(
+    lab: Lab, lab_scene: Scene
+) -> None:
+    lab.add(lab_scene.line, "plot")
+    with by_token(lab_scene.server) as http:
+        wanted = {"command": "ssh -L 0:localhost:80 nobody@gpu01", "name": "of another page"}
+        assert http.post("remote-tunnel/api/tunnels", json=wanted).is_error
+    lab.expect_state("of another page", "Failed")
+    lab.fill("ssh -L 0:localhost:81 nobody@gpu01", "later")
     lab.open_button.click()
     expect(lab.dialog.get_by_role("alert")).to_be_visible()
+    expect(lab.row("later")).to_have_attribute("data-state", "failed")
     lab.dialog.get_by_role("button", name="Cancel").click()
-    lab.expect_state("later", "Failed")
-    assert _states(lab_scene) == {"later": "failed"}
+    expect(lab.row("later")).to_be_hidden()
+    assert _states(lab_scene) == {"plot": "open", "of another page": "failed"}
 
 
 def test_a_busy_port_is_mended_by_a_tick(lab: Lab, lab_scene: Scene) -> None:
@@ -144,11 +205,7 @@ def test_there_is_nothing_to_open_until_all_is_filled_in(lab: Lab) -> None:
 
 def test_the_fields_open_an_application_without_a_port(lab: Lab, lab_scene: Scene) -> None:
     lab.ask()
-    lab.dialog.get_by_label("Fill in the parts").check()
-    lab.dialog.get_by_role("textbox", name="Remote host", exact=True).fill("gpu01")
-    lab.dialog.get_by_role("textbox", name="Port on the remote host").fill(
-        str(lab_scene.bokeh.port)
-    )
+    lab.fill_in(host="gpu01", far=str(lab_scene.bokeh.port))
     lab.dialog.get_by_label("Name").fill("plot")
     lab.open_button.click()
     lab.expect_state("plot", "Open")
