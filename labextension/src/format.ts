@@ -82,15 +82,43 @@ export function joined(parts: readonly string[]): string {
   return parts.join(`${NBSP}· `);
 }
 
-/** What is wrong with `forwards`, each reason once. */
+/** Why some of `forwards` do not listen, each reason once. */
 export function errorsOf(forwards: readonly ForwardStatus[]): ErrorStatus[] {
   const errors = new Map<string, ErrorStatus>();
-  for (const { error } of forwards) {
-    if (error && !errors.has(error.code)) {
+  for (const { error, error_at } of forwards) {
+    if (error && error_at === null && !errors.has(error.code)) {
       errors.set(error.code, error);
     }
   }
   return [...errors.values()];
+}
+
+/** Why a stream failed, and when. */
+export interface Problem {
+  error: ErrorStatus;
+  at: string;
+}
+
+/** The last stream of `forwards` that failed, as long as none has done better since. */
+export function lastProblem(
+  forwards: readonly ForwardStatus[]
+): Problem | null {
+  let last: Problem | null = null;
+  for (const { error, error_at: at } of forwards) {
+    // Moments in one notation sort like texts.
+    if (error && at !== null && (last === null || at > last.at)) {
+      last = { error, at };
+    }
+  }
+  return last;
+}
+
+/** A moment (ISO 8601) as a time of day, with its date if that is not today's. */
+export function clock(moment: string): string {
+  const date = new Date(moment);
+  return date.toDateString() === new Date().toDateString()
+    ? date.toLocaleTimeString()
+    : date.toLocaleString();
 }
 
 /** Who asked for a tunnel, where it was not a person just now. */

@@ -18,15 +18,17 @@ import * as React from 'react';
 
 import { ForwardStatus, TunnelStatus } from './api';
 import { CommandIDs } from './commands';
-import { Explanation } from './dialogs';
+import { Explanation, Reason } from './dialogs';
 import {
   applicationOf,
   askedBy,
+  clock,
   destination,
   details,
   errorsOf,
   isPrivate,
   joined,
+  lastProblem,
   localAddress,
   NBSP,
   stateLabel,
@@ -52,7 +54,12 @@ export function Tunnel(props: TunnelProps): JSX.Element {
   const Icon = stateIcon(state).react;
   const source = askedBy(tunnel, trans);
   return (
-    <li className="jp-RemoteTunnel-tunnel" data-state={state} data-tunnel={id}>
+    <li
+      className="jp-RemoteTunnel-tunnel"
+      data-state={state}
+      data-tunnel={id}
+      tabIndex={-1}
+    >
       <div className="jp-RemoteTunnel-heading">
         <Icon tag="span" className="jp-RemoteTunnel-stateIcon" />
         <span className="jp-RemoteTunnel-title" title={details(tunnel, trans)}>
@@ -88,6 +95,7 @@ export function Tunnel(props: TunnelProps): JSX.Element {
         </span>
       </div>
       {tunnel.error && <Explanation error={tunnel.error} />}
+      {state === 'reconnecting' && <NextTry {...props} />}
       {tunnel.kind === 'kernel' ? (
         <Kernel {...props} />
       ) : (
@@ -124,11 +132,101 @@ function Kernel(props: TunnelProps): JSX.Element {
           )}
         </span>
       </div>
-      {errorsOf(tunnel.forwards).map(error => (
-        <Explanation key={error.code} error={error} />
-      ))}
+      <Problems {...props} forwards={tunnel.forwards} />
     </div>
   );
+}
+
+/** When a lost connection is tried again, and a way not to wait for that. */
+function NextTry(props: TunnelProps): JSX.Element {
+  const { commands, trans, tunnel } = props;
+  const { id, name, next_try: moment } = tunnel;
+  const isDue = useIsDue(moment);
+  return (
+    <div className="jp-RemoteTunnel-nextTry">
+      <span>
+        {isDue || moment === null
+          ? trans.__('Trying now…')
+          : trans.__('Next try at %1', clock(moment))}
+      </span>
+      <button
+        className="jp-RemoteTunnel-link"
+        aria-label={trans.__('Try now to reconnect %1', name)}
+        onClick={({ currentTarget }) => {
+          focusRow(currentTarget);
+          void commands.execute(CommandIDs.restart, { tunnel: id });
+        }}
+      >
+        {trans.__('Try now')}
+      </button>
+    </div>
+  );
+}
+
+/** Whether that moment has come; none has. Nobody tells of it, and nobody has to ask. */
+function useIsDue(moment: string | null): boolean {
+  const [passed, setPassed] = React.useState<string | null>(null);
+  const left = moment === null ? 0 : Date.parse(moment) - Date.now();
+  React.useEffect(() => {
+    if (left <= 0) {
+      return undefined;
+    }
+    const timer = setTimeout(() => setPassed(moment), left);
+    return () => clearTimeout(timer);
+  }, [moment]);
+  return left <= 0 || passed === moment;
+}
+
+/**
+ * What is wrong with forwards of a tunnel that is open; of any other the tunnel itself tells.
+ *
+ * That a stream failed is past: the next may do better, and then this goes.
+ */
+function Problems(
+  props: TunnelProps & { forwards: readonly ForwardStatus[] }
+): JSX.Element | null {
+  const { forwards, trans, tunnel } = props;
+  const [dismissed, setDismissed] = React.useState<string | null>(null);
+  if (tunnel.state !== 'open') {
+    return null;
+  }
+  const last = lastProblem(forwards);
+  const past = last?.at === dismissed ? null : last;
+  return (
+    <>
+      {errorsOf(forwards).map(error => (
+        <Explanation key={error.code} error={error} />
+      ))}
+      <div className={past ? 'jp-RemoteTunnel-past' : undefined}>
+        <div role="status">
+          {past && (
+            <Reason
+              error={past.error}
+              since={trans.__('Last problem, %1:', clock(past.at))}
+            />
+          )}
+        </div>
+        {past && (
+          <button
+            className="jp-RemoteTunnel-action"
+            aria-label={trans.__('Dismiss the last problem')}
+            title={trans.__('Dismiss the last problem')}
+            onClick={({ currentTarget }) => {
+              focusRow(currentTarget);
+              setDismissed(past.at);
+            }}
+          >
+            <closeIcon.react tag="span" />
+          </button>
+        )}
+      </div>
+    </>
+  );
+}
+
+/** A button that is about to go hands the focus to its row. */
+function focusRow(button: HTMLElement): void {
+  button.closest<HTMLElement>('.jp-RemoteTunnel-tunnel')!.focus();
 }
 
 function Forward(
@@ -182,7 +280,7 @@ function Forward(
           </span>
         </div>
       )}
-      {forward.error && <Explanation error={forward.error} />}
+      <Problems {...props} forwards={[forward]} />
     </li>
   );
 }

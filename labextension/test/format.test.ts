@@ -1,11 +1,14 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import { describe, expect, it } from 'vitest';
 
+import { ForwardStatus } from '../src/api';
 import {
   applicationOf,
   byteCount,
+  clock,
   errorsOf,
   groupByHost,
+  lastProblem,
   localAddress,
   NBSP,
   stateLabel,
@@ -109,6 +112,27 @@ describe('words', () => {
     expect(summary([tunnel(), tunnel({ state: 'failed' })], trans)).toBe(
       '2 SSH tunnels, 1 failed'
     );
+  });
+});
+
+describe('lastProblem', () => {
+  const error = { code: 'x', message: 'No.', hint: '', hop: null };
+  const at = (minute: number): ForwardStatus =>
+    forward({ error, error_at: `2026-11-21T10:0${minute}:00.000Z` });
+
+  it('is the last of those that have passed', () => {
+    const forwards = [at(1), at(3), at(2), forward({ error }), forward()];
+    expect(lastProblem(forwards)).toEqual({ error, at: at(3).error_at });
+    expect(lastProblem([forward({ error }), forward()])).toBeNull();
+  });
+});
+
+describe('clock', () => {
+  it('tells the date of another day', () => {
+    const now = new Date();
+    const before = new Date(now.getTime() - 48 * 3_600_000);
+    expect(clock(now.toISOString())).toBe(now.toLocaleTimeString());
+    expect(clock(before.toISOString())).toBe(before.toLocaleString());
   });
 });
 

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { TunnelStatus } from '../src/api';
 import { CommandIDs } from '../src/commands';
-import { traffic } from '../src/format';
+import { clock, traffic } from '../src/format';
 import { TunnelError } from '../src/restapi';
 import { TunnelSidebar } from '../src/sidebar';
 import { application, forward, tunnel } from './samples';
@@ -132,6 +132,92 @@ describe('rows', () => {
       expect(texts('.jp-RemoteTunnel-source')).toEqual(expected);
     }
   );
+});
+
+describe('a problem of a stream', () => {
+  const error = { code: 'x', message: 'Refused.', hint: 'Ask.', hop: null };
+  const at = new Date(2026, 1, 3, 10, 42, 5).toISOString();
+  const past = forward({ error, error_at: at });
+  const dismiss = 'Dismiss the last problem';
+
+  it('is past, with its time', async () => {
+    await show(tunnel({ forwards: [past] }));
+    const when = clock(at);
+    expect(when).toContain('42');
+    expect(texts('[role="status"] p')).toEqual([
+      `Last problem, ${when}: Refused.`,
+      'Ask.'
+    ]);
+    expect(texts('[role="alert"]')).toEqual([]);
+  });
+
+  it('is trouble of now where the forward does not listen', async () => {
+    await show(tunnel({ forwards: [forward({ error, error_at: null })] }));
+    expect(texts('[role="alert"] p')).toEqual(['Refused.', 'Ask.']);
+    expect(texts('[role="status"]')).toEqual(['']);
+  });
+
+  it('waits until the tunnel is open', async () => {
+    await show(tunnel({ state: 'reconnecting', forwards: [past] }));
+    expect(sidebar.node.textContent).not.toContain('Refused.');
+  });
+
+  it('is dismissed, until there is another', async () => {
+    await show(tunnel({ forwards: [past] }));
+    button(dismiss).click();
+    await vi.waitFor(() => expect(texts('[role="status"]')).toEqual(['']));
+    expect(document.activeElement?.className).toBe('jp-RemoteTunnel-tunnel');
+    await show(tunnel({ forwards: [past], rtt_ms: 1 }));
+    expect(texts('[role="status"]')).toEqual(['']);
+    const later = { ...past, error_at: new Date().toISOString() };
+    await show(tunnel({ forwards: [later] }));
+    await vi.waitFor(() => button(dismiss));
+  });
+});
+
+describe('a lost connection', () => {
+  function lost(next_try: string | null): TunnelStatus {
+    return tunnel({ state: 'reconnecting', next_try });
+  }
+
+  function soon(milliseconds: number): string {
+    return new Date(Date.now() + milliseconds).toISOString();
+  }
+
+  it('is tried at a time', async () => {
+    const moment = soon(3_600_000);
+    await show(lost(moment));
+    expect(texts('.jp-RemoteTunnel-nextTry > span')).toEqual([
+      `Next try at ${clock(moment)}`
+    ]);
+  });
+
+  it.each([null, soon(-1000)])('is being tried: %s', async moment => {
+    await show(lost(moment));
+    expect(texts('.jp-RemoteTunnel-nextTry > span')).toEqual(['Trying now…']);
+  });
+
+  it('is tried when the time has come, without any news', async () => {
+    await show(lost(soon(200)));
+    await vi.waitFor(() =>
+      expect(texts('.jp-RemoteTunnel-nextTry > span')).toEqual(['Trying now…'])
+    );
+  });
+
+  it('need not wait for it', async () => {
+    await show(lost(soon(3_600_000)));
+    button('Try now to reconnect gpu01:5006').click();
+    expect(executed).toEqual([
+      [CommandIDs.restart, { tunnel: '0123456789ab' }]
+    ]);
+    // The button goes with the wait.
+    expect(document.activeElement?.className).toBe('jp-RemoteTunnel-tunnel');
+  });
+
+  it('is nothing to wait for once it is back', async () => {
+    await show(tunnel());
+    expect(texts('.jp-RemoteTunnel-nextTry')).toEqual([]);
+  });
 });
 
 describe('a kernel', () => {

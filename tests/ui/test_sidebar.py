@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.echo import serve
 from tests.support.http import by_token
 from tests.support.kernel import client, ipykernel
 from tests.support.ports import unused_port
@@ -179,9 +180,69 @@ def test_the_reason_of_a_refused_destination_reaches_the_row(lab: Lab) -> None:
     with unused_port() as nowhere:
         row = lab.add(f"ssh -NL 0:localhost:{nowhere} gpu01", "nowhere")
         _is_reset(lab.port("nowhere"))
-        expect(row.get_by_role("alert")).to_contain_text(f"localhost:{nowhere}")
-        expect(row.get_by_role("alert")).to_contain_text("refused")
+        problem = row.get_by_role("status")
+        expect(problem).to_contain_text(re.compile(r"^Last problem, \d.*:\d\d"))
+        expect(problem).to_contain_text(f"localhost:{nowhere}")
+        expect(problem).to_contain_text("refused")
+        # It is past, and the tunnel is open.
+        expect(row.get_by_role("alert")).to_be_hidden()
         lab.expect_state("nowhere", "Open")
+        dismiss = row.get_by_role("button", name="Dismiss the last problem")
+        dismiss.click()
+        expect(problem).to_be_empty()
+        expect(row).to_be_focused()
+        _is_reset(lab.port("nowhere"))
+        expect(problem).to_contain_text("refused")
+
+
+def test_the_last_problem_goes_with_the_next_success(lab: Lab) -> None:
+    with serve("echo") as echo:
+        port = echo.port
+    row = lab.add(f"ssh -NL 0:localhost:{port} gpu01", "echo")
+    _is_reset(lab.port("echo"))
+    expect(row.get_by_role("status")).to_contain_text("Last problem")
+    with (
+        serve("echo", port=port),
+        socket.create_connection(("127.0.0.1", lab.port("echo")), timeout=10) as stream,
+    ):
+        stream.sendall(b"x")
+        assert stream.recv(1) == b"x"
+        expect(row.get_by_role("status")).to_be_empty()
+
+
+def test_one_reason_is_enough_while_a_tunnel_is_down(lab: Lab, lab_scene: Scene) -> None:
+    with unused_port() as nowhere:
+        row = lab.add(f"ssh -NL 0:localhost:{nowhere} gpu01", "nowhere")
+        _is_reset(lab.port("nowhere"))
+        expect(row.get_by_role("status")).to_contain_text("refused")
+        lab_scene.sshd.kill()
+        lab.expect_state("nowhere", "Reconnecting…")
+        expect(row.get_by_role("alert")).to_have_count(1)
+        expect(row.get_by_role("status")).to_be_hidden()
+        lab_scene.sshd.start()
+        lab.expect_state("nowhere", "Open")
+        expect(row.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_reconnecting_row_says_when_it_tries_again_and_need_not_wait(page: Page) -> None:
+    with scene(backoff=600) as running:
+        lab = Lab(page, running.server).open()
+        row = lab.add(running.line, "plot")
+        running.sshd.kill()
+        lab.expect_state("plot", "Reconnecting…")
+        expect(row).to_contain_text(re.compile(r"Next try at \d.*:\d\d"))
+        assert _complaints(page, SIDEBAR) == []
+        now = row.get_by_role("button", name="Try now to reconnect plot")
+        with page.expect_response(re.compile(r"/restart\b")):
+            now.press("Enter")
+        # Still nobody there.
+        expect(row).to_contain_text("Next try at")
+        expect(lab.dialog).to_be_hidden()
+        running.sshd.start()
+        now.press("Enter")
+        lab.expect_state("plot", "Open")
+        expect(row).to_be_focused()
+        expect(row).not_to_contain_text("Next try at")
 
 
 def test_everything_works_with_the_keyboard(lab: Lab, lab_scene: Scene) -> None:
@@ -227,7 +288,7 @@ def test_axe_finds_nothing_to_complain_of(lab: Lab, lab_scene: Scene, dark: bool
     with unused_port() as nowhere:
         row = lab.add(f"ssh -NL 0:localhost:{nowhere} gpu01", "nowhere")
         _is_reset(lab.port("nowhere"))
-        expect(row.get_by_role("alert")).to_be_visible()
+        expect(row.get_by_role("status")).to_contain_text("Last problem")
     assert _complaints(lab.page, SIDEBAR) == []
     heading = lab.sidebar.get_by_role("heading", name="gpu01").get_by_role("button")
     heading.click()
