@@ -22,7 +22,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +158,16 @@ def jupyter(
         process.wait_for_line(r"is running at:")
         wait_until(lambda: _listens(process, port), "Jupyter's port")  # which it binds after that
         yield Jupyter(process, folder, port, base_url, token, password, certificate)
+
+
+@contextlib.contextmanager
+def started_again(server: Jupyter, kind: str = "lab") -> Iterator[Jupyter]:
+    """A server whose process has ended, started again: same folders, port and secrets."""
+    argv = [sys.executable, "-m", _MODULES[kind]]
+    with child(argv, env=server.environment, cwd=server.root_dir) as process:
+        process.wait_for_line(r"is running at:")
+        wait_until(lambda: _listens(process, server.port), "Jupyter's port")
+        yield replace(server, process=process)
 
 
 def _listens(process: Child, port: int) -> bool:
