@@ -1,9 +1,14 @@
-"""The pages that are generated are current."""
+"""The pages that are generated are current, and the others name what there is."""
 
 import runpy
 from pathlib import Path
 
 import pytest
+
+from jupyter_remote_tunnel.commands.grammar import COMMANDS
+from tests.support.http import by_token
+from tests.support.jupyter import jupyter
+from tests.support.sshd import SshBed, Sshd
 
 ROOT = Path(__file__).parents[1]
 
@@ -13,3 +18,24 @@ def test_the_page_is_current(subject: str) -> None:
     script = f"scripts/generate_{subject}.py"
     page = runpy.run_path(str(ROOT / script))[f"{subject}_page"]()
     assert (ROOT / "docs" / f"{subject}.md").read_text() == page, f"python {script}"
+
+
+def test_every_word_of_the_shell_is_explained() -> None:
+    page = (ROOT / "docs" / "index.md").read_text()
+    assert [c.words for c in COMMANDS if f"\n| `{c.words}" not in page] == []
+
+
+def test_every_file_that_stays_is_named(ssh_bed: SshBed, sshd: Sshd) -> None:
+    page = (ROOT / "docs" / "index.md").read_text()
+    with jupyter(traits={"TunnelManager": {"ssh_config": str(ssh_bed.config_file)}}) as server:
+        with by_token(server) as client:
+            opened = client.post(
+                "remote-tunnel/api/apps", json={"host": "gpu01", "destination": "9"}
+            ).json()
+            assert client.get(opened["url"], params={"view": "origin"}).status_code == 303
+        server.process.end()
+        assert list(server.runtime_dir.glob("*remote-tunnel*")) == []
+        ours = {path.name for path in (server.data_dir / "remote-tunnel").iterdir()}
+    assert ours == {"label.key", "tunnels.json", "tunnels.lock"}
+    for name in ours - {"tunnels.lock"}:
+        assert f"`remote-tunnel/{name}`" in page
