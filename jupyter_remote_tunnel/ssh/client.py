@@ -15,6 +15,7 @@ from .compression import ALGORITHM
 from .flow import Flow
 from .hop import Hop
 from .host_keys import HostKeyJudge
+from .packets import PacketConnection
 
 # AES-GCM first: it costs the least here and in OpenSSH.
 CIPHERS = (
@@ -83,7 +84,7 @@ class Client(asyncssh.SSHClient):
         self._login.would_ask("keyboard-interactive")
 
 
-class OwnConnection(asyncssh.SSHClientConnection):
+class OwnConnection(PacketConnection):
     """asyncssh's connection, with what it leaves out: it knows how much is waiting to be sent.
 
     It also sends an empty packet before every other one. That hides the chained IV of CBC ciphers,
