@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import sys
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 SUPPORTED = sys.platform == "linux"
@@ -125,10 +126,12 @@ def _coordinates(packed: bytes, family: int) -> tuple[int, int, Address, Address
     return source_port, peer_port, _unpacked(source[:size]), _unpacked(peer[:size])
 
 
+@lru_cache(maxsize=64)
 def _address(text: str) -> Address:
     return _plain(ipaddress.ip_address(text.partition("%")[0]))
 
 
+@lru_cache(maxsize=64)
 def _unpacked(packed: bytes) -> Address:
     return _plain(ipaddress.ip_address(packed))
 

@@ -6,6 +6,7 @@ from typing import Any
 import asyncssh
 from asyncssh.constants import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA, MSG_IGNORE
 from asyncssh.kex import get_kex_algs
+from asyncssh.logging import SSHLogger
 from typing_extensions import override
 
 from ..model.errors import Fatal
@@ -84,6 +85,15 @@ class Client(asyncssh.SSHClient):
         self._login.would_ask("keyboard-interactive")
 
 
+class QuickLogger(SSHLogger):
+    """asyncssh's logger, which words a line before it finds out that nobody wants it."""
+
+    @override
+    def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
+        if self.isEnabledFor(level):
+            super().log(level, msg, *args, **kwargs)
+
+
 class OwnConnection(PacketConnection):
     """asyncssh's connection, with what it leaves out: it knows how much is waiting to be sent.
 
@@ -94,6 +104,7 @@ class OwnConnection(PacketConnection):
 
     flow: Flow
     quiet: bool
+    heard = 0.0
 
     @classmethod
     def adopt(cls, connection: asyncssh.SSHClientConnection, hop: Hop, flow: Flow) -> None:
@@ -101,6 +112,7 @@ class OwnConnection(PacketConnection):
         connection.__class__ = cls
         assert isinstance(connection, cls)
         connection.flow = flow
+        connection._logger.__class__ = QuickLogger  # noqa: SLF001
         connection.quiet = not any("cbc" in cipher for cipher in hop.ciphers or CIPHERS)
 
     @override
@@ -112,6 +124,22 @@ class OwnConnection(PacketConnection):
             self.flow.exchange_keys(ended=False)
         if pkttype not in _OF_STREAMS:
             self.flow.answered(sum(map(len, args)))
+
+    @override
+    def _reset_keepalive_timer(self) -> None:
+        """Something came. asyncssh starts the timer anew each time; here it looks at its end how
+        long ago that was."""
+        self.heard = self._loop.time()
+        if self._keepalive_timer is None:
+            super()._reset_keepalive_timer()
+
+    @override
+    def _keepalive_timer_callback(self) -> None:
+        left = self.heard + self._keepalive_interval - self._loop.time()
+        if left <= 0:
+            super()._keepalive_timer_callback()
+        else:
+            self._keepalive_timer = self._loop.call_later(left, self._keepalive_timer_callback)
 
     @override
     def _send_deferred_packets(self) -> None:

@@ -29,6 +29,9 @@ from .window import Window
 LOCAL_BUFFER = 64 << 10
 """Bytes that may wait for a local reader before the channel's window is no longer given back."""
 
+EARLY = 16 << 10
+"""Bytes that are taken from a local end whose channel is not open yet."""
+
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -166,7 +169,8 @@ class Relay:
         """Data of the local end."""
         if self._held & OPENING:
             self._early.append(data)
-            self.hold(OPENING)
+            if sum(map(len, self._early)) >= EARLY:
+                self.hold(OPENING)
         else:
             self.send(data)
 
