@@ -31,7 +31,7 @@ from .start import CONTROL_SOCKET, StartLine
 
 log = logging.getLogger("jupyter_remote_tunnel.engine")
 
-# Seconds: to close everything; between looks at the parent.
+# Seconds: to close everything; between looks at the parent, where the kernel does not tell its end.
 _CLOSE_LIMIT = 3.0
 _PARENT_EVERY = 1.0
 
@@ -122,16 +122,33 @@ def _watch(holder_pid: int, tasks: Tasks) -> _End:
             loop.remove_reader(_STDIN)
             end.tell(holder_gone=True)
 
-    async def parent() -> None:
-        while True:
-            if os.getppid() != holder_pid:
-                end.tell(holder_gone=True)
-                return
-            await asyncio.sleep(_PARENT_EVERY)
-
     loop.add_reader(_STDIN, life_line)
-    tasks.start(parent(), "look at the parent")
+    tasks.start(_parent_gone(holder_pid, end), "look at the parent")
     return end
+
+
+async def _parent_gone(holder_pid: int, end: _End) -> None:
+    """Tell the end of the holder. Where the kernel tells it, nobody has to look."""
+    loop = asyncio.get_running_loop()
+    gone = asyncio.Event()
+    descriptor = _process_descriptor(holder_pid)
+    if descriptor is not None:
+        loop.add_reader(descriptor, gone.set)
+    while os.getppid() == holder_pid and not gone.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PARENT_EVERY if descriptor is None else None):
+                await gone.wait()
+    end.tell(holder_gone=True)
+
+
+def _process_descriptor(pid: int) -> int | None:
+    """A descriptor that can be read when the process ends; None where there is no such thing."""
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # no such process any more, or a kernel or a sandbox that forbids it
+        return None
 
 
 def _remove_sockets(private_dir: Path) -> None:

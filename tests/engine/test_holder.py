@@ -154,9 +154,17 @@ async def test_the_engine_ends_with_a_holder_that_is_killed(
     await client.close()
 
 
+@pytest.mark.parametrize("kernel_tells", [True, False])
 async def test_the_engine_ends_though_a_fork_of_its_holder_lives(
-    start_holder: StartHolder, folders: Folders
+    start_holder: StartHolder,
+    folders: Folders,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kernel_tells: bool,
 ) -> None:
+    if not kernel_tells:  # as on macOS
+        (tmp_path / "sitecustomize.py").write_text("import os\ndel os.pidfd_open\n")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     other = start_holder(fork=True)
     engine = psutil.Process(int(other.process.wait_for_line(r"^engine (\d+)$")[1]))
     fork = psutil.Process(int(other.process.wait_for_line(r"^forked (\d+)$")[1]))
