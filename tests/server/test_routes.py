@@ -135,7 +135,7 @@ def test_bad_input_names_the_part(api: httpx.Client, body: Any, named: str) -> N
     [
         ({"host": "gpu01", "forwards": ["-L 1:localhost:http"]}, "http"),
         ({"command": "ssh -L 1:h:99999 gpu01"}, "99999"),
-        ({"command": "-D 0 gpu$HOME"}, "$"),
+        ({"command": "-D 0 gpu$HOME"}, "$HOME"),
         ({"host": "gpu01:70000"}, "70000"),
     ],
 )
