@@ -103,7 +103,7 @@ function locateInPieces(fields: Fields, { start, end }: Where): Place | null {
     const to = from + text.length;
     const first = Math.max(start, from);
     const last = Math.min(end, to);
-    if (field && (start < end ? first < last : first <= last)) {
+    if (field && first <= last) {
       const moved = at - from;
       found = { field, start: first + moved, end: last + moved };
     }

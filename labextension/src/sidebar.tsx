@@ -9,6 +9,7 @@ import {
   UseSignal,
   addIcon
 } from '@jupyterlab/ui-components';
+import { Message } from '@lumino/messaging';
 import { Panel } from '@lumino/widgets';
 import * as React from 'react';
 
@@ -28,6 +29,7 @@ export class TunnelSidebar extends SidePanel {
     this.title.caption = trans.__('SSH Tunnels');
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', trans.__('SSH tunnels'));
+    this.node.tabIndex = -1;
     for (const id of [CommandIDs.add, CommandIDs.refresh]) {
       this.toolbar.addItem(
         id,
@@ -41,6 +43,12 @@ export class TunnelSidebar extends SidePanel {
         </UseSignal>
       )
     );
+  }
+
+  /** Who asked to see it goes on from here by keyboard. */
+  protected override onActivateRequest(msg: Message): void {
+    super.onActivateRequest(msg);
+    this.node.focus();
   }
 }
 

@@ -269,7 +269,7 @@ def test_everything_works_with_the_keyboard(lab: Lab, lab_scene: Scene) -> None:
 
 def _tab_to(page: Page, name: str) -> None:
     """Press Tab, from the sidebar's start, until a button of that name has the focus."""
-    page.locator(SIDEBAR).evaluate("node => { node.tabIndex = -1; node.focus(); }")
+    page.locator(SIDEBAR).focus()
     for _ in range(30):
         page.keyboard.press("Tab")
         focused = page.evaluate(
@@ -330,8 +330,9 @@ def test_status_bar_running_panel_and_palette(lab: Lab, lab_scene: Scene) -> Non
     running = lab.page.locator("#jp-running-sessions")
     expect(running).to_contain_text("SSH tunnels")
     expect(running.get_by_text("plot", exact=True)).to_be_visible()
-    status.get_by_role("button").click()
+    status.get_by_role("button").press("Enter")
     expect(lab.sidebar).to_be_visible()
+    expect(lab.sidebar).to_be_focused()
 
     lab.run_command("Close SSH Tunnel")
     expect(lab.row("plot")).to_be_hidden()
