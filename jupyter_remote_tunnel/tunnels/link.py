@@ -153,7 +153,10 @@ class Link:
                 await self._pause(wait)
                 error = await self._try()
                 if error is None:
-                    return
+                    if self.connection is not None:
+                        return
+                    wait = self._plan(waits)  # it was lost again in the same moment
+                    continue
                 refused += not isinstance(error, Transient)
                 if not self._may_pass(error, refused):
                     self._tell_failed(error)

@@ -1,0 +1,51 @@
+"""What a link makes of a connection that does not last."""
+
+import asyncio
+
+from jupyter_remote_tunnel.model.errors import RemoteTunnelError, Transient
+from jupyter_remote_tunnel.model.spec import SshOptions
+from jupyter_remote_tunnel.ssh.config import resolve
+from jupyter_remote_tunnel.ssh.connection import Connection
+from jupyter_remote_tunnel.tunnels.link import LinkPool
+from tests.support.sshd import SshBed, Sshd
+
+from .conftest import QUICK
+
+
+class Unlucky:
+    """A user whose second connection is lost in the moment in which it is made."""
+
+    def __init__(self) -> None:
+        self.connections: list[Connection] = []
+        self.third = asyncio.Event()
+
+    def link_up(self, connection: Connection) -> None:
+        self.connections.append(connection)
+        if len(self.connections) == 2:
+            connection.lost.set_result(Transient("Gone again.", code="connection_lost"))
+        if len(self.connections) == 3:
+            self.third.set()
+
+    def link_lost(self, error: RemoteTunnelError) -> None:
+        pass
+
+    def link_retries(self, error: RemoteTunnelError) -> None:
+        pass
+
+    def link_failed(self, error: RemoteTunnelError) -> None:
+        raise AssertionError(error)
+
+
+async def test_a_connection_that_is_lost_as_it_comes_is_tried_again(
+    ssh_bed: SshBed, sshd: Sshd
+) -> None:
+    route = await resolve("gpu01", SshOptions(config_file=str(ssh_bed.config_file)), QUICK)
+    pool, user = LinkPool(QUICK), Unlucky()
+    link = pool.lease(route).link
+    link.subscribe(user)
+    await link.connect()
+    sshd.drop_connections()
+    async with asyncio.timeout(30):
+        await user.third.wait()
+    await pool.close()
+    await user.connections[1].close()
