@@ -211,7 +211,11 @@ class _Stream(SSHForwardChannel[bytes]):
     def process_open(
         self, send_chan: int, send_window: int, send_pktsize: int, session: Any
     ) -> None:
-        _check_packet_size(send_pktsize)
+        try:
+            _check_packet_size(send_pktsize)
+        except asyncssh.ProtocolError:
+            session.close()  # a coroutine that would make it; Python warns of one that never runs
+            raise
         super().process_open(send_chan, send_window, send_pktsize, session)
 
     @override
