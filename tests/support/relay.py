@@ -1,8 +1,9 @@
 """A wire with faults: a TCP relay between a client and a server, with knobs for a live line.
 
 `delay` (seconds, each way) makes a long line; `freeze` holds every byte back and loses none (a
-black hole as the ends see it); `cut` resets all connections; `refuse` takes the listener away and
-`accept` brings the same port back. It runs an event loop on a thread of its own::
+black hole as the ends see it); `spoil` alters what the server sends; `cut` resets all connections;
+`refuse` takes the listener away and `accept` brings the same port back. It runs an event loop on a
+thread of its own::
 
     with Relay("127.0.0.1", sshd.port) as wire:
         wire.delay = 0.1
@@ -12,7 +13,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -27,6 +28,7 @@ class Relay:
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self.delay = 0.0
+        self.spoil: Callable[[bytes], bytes] = lambda data: data
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"relay to {port}")
         self._thread.start()
@@ -90,7 +92,7 @@ class Relay:
             self._writers.add(far)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._carry(reader, far), name="relay out")
-                group.create_task(self._carry(far_reader, writer), name="relay back")
+                group.create_task(self._carry(far_reader, writer, back=True), name="relay back")
         except* OSError:
             pass
         finally:
@@ -100,12 +102,15 @@ class Relay:
                     self._writers.discard(end)
                     end.close()
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool = False
+    ) -> None:
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(256)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._deliver(queue, writer), name="relay deliver")
             while data := await reader.read(64 * 1024):
-                await queue.put((self._loop.time() + self.delay, data))
+                arrived = self.spoil(data) if back else data
+                await queue.put((self._loop.time() + self.delay, arrived))
             await queue.put((self._loop.time() + self.delay, b""))
 
     async def _deliver(
