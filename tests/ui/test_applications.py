@@ -77,7 +77,7 @@ def test_a_refused_destination_is_explained_in_the_page(lab: Lab) -> None:
         frame = lab.show_application("nowhere")
         expect(frame.locator("main")).to_contain_text(f"localhost:{nowhere}")
         expect(frame.locator("main")).to_contain_text("refused")
-        expect(lab.row("nowhere").get_by_role("alert")).to_contain_text("refused")
+        expect(lab.row("nowhere").get_by_role("status")).to_contain_text("refused")
 
 
 def test_a_closed_tunnel_shows_nothing_any_more(lab: Lab, lab_scene: Scene) -> None:
