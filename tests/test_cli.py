@@ -270,14 +270,28 @@ class TestErrors:
         assert stranger.fingerprint in complaint
 
     def test_several_engines_and_none_is_picked(self, user: User, config: list[str]) -> None:
-        with user.engine(EngineSettings()):
-            announced = next(user.runtime_dir.glob("remote-tunnel-*.json"))
-            with second_engine(user):
-                words = ["open", *config, "-L", "0:localhost:1", "gpu01"]
-                complaint = user.tunnel(*words, status=2).stderr
-                assert str(os.getpid()) in complaint
-                user.tunnel(*words, "--server", announced)
-                assert json.loads(user.tunnel("list", "--json").stdout)["tunnels"]
+        with jupyter_server(user) as first, jupyter_server(user):
+            words = ["open", *config, "-L", "0:localhost:1", "gpu01"]
+            complaint = user.tunnel(*words, status=2).stderr
+            assert f"pid {first}" in complaint
+            user.tunnel(*words, "--server", str(first))
+            assert json.loads(user.tunnel("list", "--json").stdout)["tunnels"]
+            user.tunnel("close", "--all")
+
+    def test_the_engine_of_the_only_jupyter_is_meant_beside_one_in_the_background(
+        self, user: User, config: list[str]
+    ) -> None:
+        words = ["open", *config, "gpu01", "-L"]
+        user.tunnel(*words, "0:localhost:1")
+        with jupyter_server(user) as server:
+            user.tunnel(*words, "0:localhost:2")
+            listed = json.loads(user.tunnel("list", "--server", str(server), "--json").stdout)
+            assert [tunnel["name"] for tunnel in listed["tunnels"]] == ["gpu01:2"]
+            shown = user.tunnel("list").stdout
+            assert "gpu01:1" in shown
+            assert "gpu01:2" in shown
+            user.tunnel("close", "gpu01:1")
+            user.tunnel("close", "gpu01:2")
 
 
 _HOLDER = """
@@ -295,11 +309,11 @@ asyncio.run(run())
 
 
 @contextlib.contextmanager
-def second_engine(user: User) -> Iterator[None]:
-    """Another holder of the same person, in a process of its own."""
+def jupyter_server(user: User) -> Iterator[int]:
+    """The pid of a process that holds an engine as a Jupyter server does."""
     with child([sys.executable, "-c", _HOLDER], env=user.environment) as process:
         process.wait_for_line("held")
-        yield
+        yield process.pid
 
 
 def _is_prose(text: str) -> None:

@@ -1,4 +1,5 @@
-"""Which engine is meant: `--server`, else the one of this Jupyter, else the only one there is."""
+"""Which engine is meant: `--server`, else the one of this Jupyter, else that of the only Jupyter
+server there is, else the only one."""
 
 import os
 from pathlib import Path
@@ -21,7 +22,8 @@ def find_engine(server: str | None = None) -> Announcement:
 
     In this order: the one that `server` names; the one of `JUPYTER_REMOTE_TUNNEL` (which a Jupyter
     server sets for its kernels and terminals), if it lives; the one held by `JPY_PARENT_PID` (the
-    server that started this kernel); the only live one that a server or background process holds.
+    server that started this kernel); the one of the only Jupyter server that runs; where none runs,
+    the only one in the background.
 
     :param server: URL of a Jupyter server, pid of a holder, or path of an announcement.
     :raises BadInput: `ambiguous`, several are live: the message lists them; `bad_input`, `server`
@@ -36,8 +38,10 @@ def find_engine(server: str | None = None) -> Announcement:
         )
     if (own := _of_this_jupyter(engines)) is not None:
         return own
+    shared = [engine for engine in engines if engine.kind in _SHARED]
+    servers = [engine for engine in shared if engine.kind == "server"]
     return _only(
-        [engine for engine in engines if engine.kind in _SHARED],
+        servers if len(servers) == 1 else shared,
         Fatal(
             "No engine for tunnels is running.",
             code="engine_unavailable",

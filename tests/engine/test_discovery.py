@@ -89,6 +89,19 @@ def test_a_holder_for_one_job_is_found_only_by_name(start_holder: StartHolder) -
     assert find_engine() == server
 
 
+def test_where_a_jupyter_server_runs_the_background_is_not_meant(start_holder: StartHolder) -> None:
+    background = start_holder(kind="background").announcement
+    assert find_engine() == background
+    server = start_holder(kind="server").announcement
+    assert find_engine() == server
+    assert {engine.kind for engine in list_engines()} == {"background", "server"}
+    second = start_holder(kind="server").announcement
+    with pytest.raises(BadInput) as caught:
+        find_engine()
+    for engine in (background, server, second):
+        assert engine.label in caught.value.message
+
+
 def test_looking_starts_no_engine(start_holder: StartHolder) -> None:
     other = start_holder()
     for _ in range(3):
