@@ -32,10 +32,13 @@ class Login:
         self._locked: list[str] = []
         self._unreadable: list[str] = []
         self._would_ask: set[str] = set()
+        self._takes_keys = False
         self._keys = self._all_keys()
 
     async def next_keys(self) -> list[asyncssh.SSHKeyPair] | None:
-        """What to offer next, None when there is nothing left."""
+        """What to offer next, None when there is nothing left. Asked for by a host that takes
+        keys."""
+        self._takes_keys = True
         async for key in self._keys:
             if key.public_data not in self._offered:
                 self._offered.append(key.public_data)
@@ -99,6 +102,13 @@ class Login:
         hop = self._hop
         if self._would_ask:
             what = "a password" if self._would_ask == {"password"} else "a password or code"
+            if not self._takes_keys:
+                return NeedsUser(
+                    f"{hop.place} accepts no keys, and would ask {hop.user} for {what}.",
+                    hint="Asking is not possible here yet. Have keys allowed there: "
+                    f"PubkeyAuthentication in the sshd of {hop.alias} decides that.",
+                    hop=hop.place,
+                )
             return NeedsUser(
                 f"{hop.place} let none of your keys in ({self._tried()}) and would ask "
                 f"{hop.user} for {what}.",

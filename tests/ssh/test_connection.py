@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -282,6 +283,16 @@ async def test_a_host_that_would_ask_needs_the_user(
     assert isinstance(error, NeedsUser)
     assert what in error.message
     assert "ssh-copy-id" in error.hint
+
+
+async def test_a_host_that_takes_no_keys_is_offered_none(ssh_bed: SshBed) -> None:
+    ssh_bed.host("gpu01", server=["PubkeyAuthentication no", "PasswordAuthentication yes",
+                                  "PermitRootLogin yes"])  # fmt: skip
+    error = await failing(ssh_bed, "gpu01")
+    assert isinstance(error, NeedsUser)
+    assert re.fullmatch(r"gpu01 accepts no keys, and would ask \w+ for a password\.", error.message)
+    assert "PubkeyAuthentication in the sshd of gpu01" in error.hint
+    assert "ssh-copy-id" not in error.hint
 
 
 async def test_a_second_factor_needs_the_user(ssh_bed: SshBed) -> None:
