@@ -219,6 +219,7 @@ async def kernels_connect(engines: Engines, parsed: Parsed) -> Answer:
         f"The kernel of {plain(kernel.remote_file)} on {plain(host.host or '')} is within reach.",
         f"  jupyter console --existing {name}",
         f"  {kernel.connection_file}",
+        "Leave that console by Ctrl-D: exit would shut the remote kernel down.",
     )
     return Answer(kernel.as_dict(), lines)
 

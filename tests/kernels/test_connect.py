@@ -147,17 +147,35 @@ def test_an_engine_that_takes_the_place_of_a_dead_one_writes_it_again_too(
     assert path.read_bytes() == before
 
 
-def test_jupyter_console_uses_it(engine: SyncEngine, kernel: Kernel, user: User) -> None:
+@pytest.mark.parametrize(
+    ("leaving", "ends"), [("exit(keep_kernel=True)\n", False), ("", False), ("exit\n", True)]
+)
+def test_jupyter_console_uses_it_and_leaves_it(
+    engine: SyncEngine, kernel: Kernel, user: User, leaving: str, ends: bool
+) -> None:
+    """The end of the input is what Ctrl-D is in a terminal."""
     found = attach(engine, kernel.connection_file)
     console = subprocess.run(
         ["jupyter", "console", "--simple-prompt", "--existing", Path(found.connection_file).name],
-        input="print(6 * 7)\nexit(keep_kernel=True)\n",
+        input=f"print(6 * 7)\n{leaving}",
         env=user.environment,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
     )
     assert "42" in console.stdout, console.stderr
+    if ends:
+        kernel.process.wait()
+    else:
+        with client(Path(found.connection_file)) as attached:
+            assert attached.execute_interactive("1", timeout=PATIENCE)["content"]["status"] == "ok"
+
+
+def test_the_shell_says_how_to_leave_the_console(
+    user: User, ssh_bed: SshBed, sshd: Sshd, kernel: Kernel
+) -> None:
+    words = ["-F", str(ssh_bed.config_file), "gpu01", str(kernel.connection_file)]
+    assert "Leave that console by Ctrl-D" in user.tunnel("kernels", "connect", *words).stdout
 
 
 def test_connecting_again_finds_the_same_tunnel(engine: SyncEngine, kernel: Kernel) -> None:
