@@ -1,6 +1,9 @@
 """The pages that are generated are current, and the others name what there is."""
 
+import re
 import runpy
+import shlex
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,10 @@ import pytest
 from jupyter_remote_tunnel.commands.grammar import COMMANDS
 from tests.support.http import by_token
 from tests.support.jupyter import jupyter
+from tests.support.ports import unused_port
+from tests.support.process import child, environment
 from tests.support.sshd import SshBed, Sshd
+from tests.support.user import User
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,3 +45,20 @@ def test_every_file_that_stays_is_named(ssh_bed: SshBed, sshd: Sshd) -> None:
     assert ours == {"label.key", "tunnels.json", "tunnels.lock"}
     for name in ours - {"tunnels.lock"}:
         assert f"`remote-tunnel/{name}`" in page
+
+
+def test_the_first_tunnel_of_the_readme_shows_something(
+    user: User, ssh_bed: SshBed, sshd: Sshd, tmp_path: Path
+) -> None:
+    """Its application, on another port than everybody's."""
+    found = re.search(r"^(.*\b5006\b.*?) &", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert found is not None
+    (tmp_path / "here.txt").touch()
+    with unused_port() as port:
+        command = shlex.split(found[1].replace("5006", str(port)))
+        with child(command, env=environment({"PYTHONUNBUFFERED": "1"}), cwd=tmp_path) as process:
+            process.wait_for_line(str(port))
+            line = ["-F", str(ssh_bed.config_file), "-NL", f"0:localhost:{port}", "gpu01"]
+            user.tunnel("open", "--name", "first", *line)
+            with urllib.request.urlopen(user.tunnel("url", "first").stdout, timeout=30) as answer:
+                assert b"here.txt" in answer.read()
