@@ -8,13 +8,16 @@ makes words of a line and takes off what stands around the command.
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 from .errors import BadInput
 from .forward import ForwardKind, ForwardSpec, TcpBind
 from .pasted import OWN_OPTIONS, program_of, refuse_part, split, straight, without_surroundings
 from .spec import HostArgument, OnConflict, SshOptions, TunnelKind, TunnelRequest, TunnelSpec
+
+LONGEST = 32 << 10
+"""Characters of one tunnel; a hundred forwards between paths have less."""
 
 # Option letter → whether it takes a value.
 HONOURED = {
@@ -69,6 +72,7 @@ def parse_command(command: str | Sequence[str]) -> TunnelSpec:
         names the part.
     """
     words = [command] if isinstance(command, str) else list(command)
+    _check_length(*words)
     while len(words) == 1 and (parts := split(words[0])) != words:
         words = parts  # a line, which may stand in quotes as a whole
     return _Command(without_surroundings(words)).spec()
@@ -84,6 +88,8 @@ def spec_of(request: TunnelRequest) -> TunnelSpec:
             raise BadInput(
                 "The host is missing.", hint="Give host and forwards, or a whole command."
             )
+        ssh = (text for value in astuple(request.ssh) for text in _texts(value))
+        _check_length(request.host, *request.forwards, request.name or "", *ssh)
         return TunnelSpec.make(
             request.host,
             tuple(map(ForwardSpec.parse, request.forwards)),
@@ -109,6 +115,21 @@ def spec_of(request: TunnelRequest) -> TunnelSpec:
         on_conflict=found.on_conflict if request.on_conflict == "fail" else request.on_conflict,
         connection_file=request.connection_file,
     )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """The texts in a field, which may hold one, several or none."""
+    return (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ()
+
+
+def _check_length(*texts: str) -> None:
+    """What is typed may come from anywhere: what takes long to read, or to show, is not read."""
+    length = sum(map(len, texts))
+    if length > LONGEST:
+        raise BadInput(
+            f"This is too long for a tunnel: {length} characters, and {LONGEST} are allowed.",
+            hint="Open several tunnels, or put options into your ~/.ssh/config.",
+        )
 
 
 @dataclass

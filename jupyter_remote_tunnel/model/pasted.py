@@ -14,7 +14,7 @@ from .errors import BadInput
 
 # Programs that a command begins with: what stands before one of them may be a prompt.
 _PROGRAM = re.compile(
-    r"(?:(?<!\S)|(?<=>))(?:!?(?:\S*/)?(?:ssh|autossh|sshpass)(?:\.exe)?|nohup|sudo|exec|command"
+    r"(?:(?<!\S)|(?<=>))(?:!?(?:\S{0,200}/)?(?:ssh|autossh|sshpass)(?:\.exe)?|nohup|sudo|exec|command"
     r"|setsid|!?jupyter|jupyter-tunnel|%tunnel|AUTOSSH_\w+=\S*)(?!\S)"
 )
 _SIGN = re.compile(r"\A[$%#>❯➜»]\s+")
@@ -27,6 +27,8 @@ _DROPPED = "\u200b\u2060\ufeff"  # without width: a web page may hold them anywh
 _DOUBLE_MARKS, _SINGLE_MARKS = "“”„‟", "‘’‚‛"
 _SECOND_PROMPT = r"(?:[ \t]*>[ \t]+(?!/dev/null))?"
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+# Of a descriptor; at its first digit only, so that a long number is not read again at each digit.
+_NUMBER = r"(?:(?<![0-9])[0-9]{1,9})?"
 _RUNNERS = ("nohup", "exec", "command", "setsid")
 _OURS = (["jupyter", "tunnel"], ["jupyter-tunnel"], ["%tunnel"])
 # Options of `jupyter tunnel open` that may stand in a line of it → whether they take a value.
@@ -163,8 +165,8 @@ class _Scanner:
         (re.compile(r"[^\S\n]+"), _space),
         (re.compile(r"#[^\n]*"), _between_words),
         (
-            re.compile(r"(?:&>>?|>&|[0-9]*(?:>>?|>\||<))[ \t]*/dev/null(?![^\s&;|<>])"
-                       r"|[0-9]*[<>]&(?:[0-9]+|-)(?![^\s&;|<>])"),
+            re.compile(rf"(?:(?:&>>?|>&|{_NUMBER}(?:>>?|>\||<))[ \t]*/dev/null"
+                       rf"|{_NUMBER}[<>]&(?:[0-9]+|-))(?![^\s&;|<>])"),
             _quiet,
         ),
         (

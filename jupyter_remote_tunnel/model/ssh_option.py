@@ -47,7 +47,7 @@ RENAMING = frozenset(
 )
 
 _NOWHERE = "/dev/null"
-_OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)\s*[=\s]\s*(\S.*)")
+_OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)(?:\s*=\s*|\s+)(\S.*)")
 _ESCAPED = "'\"\\"
 
 
