@@ -132,7 +132,9 @@ def _is_public(forward: ForwardSpec) -> bool:
 
 
 def _matches(value: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(value.lower(), pattern.lower()) for pattern in patterns)
+    """Only “*” and “?” stand for anything: a “[” is that of an IPv6 address."""
+    globs = (pattern.lower().replace("[", "[[]") for pattern in patterns)
+    return any(fnmatchcase(value.lower(), glob) for glob in globs)
 
 
 def _refused(message: str, hint: str) -> Fatal:

@@ -22,6 +22,7 @@ OWN = EngineSettings(own_ports=(8888,), own_protected=True, own_tls=False)
         ("-L 1:a:2 -o HostName=evil gpu", EngineSettings(allowed_hosts=("gpu*",)), "allowed_host"),
         ("-L 1:a:2 -o ProxyJump=evil gpu", EngineSettings(allowed_hosts=("gpu*",)), "allowed_host"),
         ("-L 1:a:2 h", EngineSettings(allowed_destinations=("localhost:*",)), "allowed_dest"),
+        ("-L 1:1:2 h", EngineSettings(allowed_destinations=("[::1]:2",)), "allowed_dest"),
         ("-L 1:/run/docker.sock h", EngineSettings(allowed_destinations=("*:*",)), "allowed_dest"),
         ("-D 1 h", EngineSettings(allowed_destinations=("*:*",)), "allowed_dest"),
         ("-L 1:/run/../home/x h", EngineSettings(allowed_destinations=("/run/*",)), "allowed_dest"),
@@ -58,6 +59,7 @@ def test_refused_with_the_setting_in_the_hint(
     ("line", "settings"),
     [
         ("-L 1:a:2 GPU01", EngineSettings(allowed_hosts=("gpu*",))),
+        ("-L 1:[::1]:2 h", EngineSettings(allowed_destinations=("[::1]:*",))),
         ("-J gpu2 -L 1:a:2 gpu1", EngineSettings(allowed_hosts=("gpu*",))),
         ("-L 1:localhost:2 h", EngineSettings(allowed_destinations=("localhost:*",))),
         ("-D 1 h", EngineSettings(allowed_destinations=("socks",))),
