@@ -22,7 +22,7 @@ def backoff(first: float, longest: float) -> Iterator[float]:
     """Seconds to wait, without end: doubled from `first` to `longest`, each with jitter.
 
     The jitter takes up to half away, so that many tunnels that lost one host do not knock together.
-    Make a new one after a success: that is the reset.
+    Make a new one after a success that lasts: that is the reset.
     """
     wait = first
     while True:

@@ -10,6 +10,7 @@ retry helps. Users hear of it through `LinkUser`.
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,12 @@ from .tasks import Tasks
 log = logging.getLogger(__name__)
 
 Route = tuple[Hop, ...]
+
+_LASTING = 5.0
+"""Seconds after which a connection counts as a success, if it also lasts twice as long as was
+waited for it. Else the waits go on to grow: a host that lets in and hangs up is not called every
+second.
+"""
 
 
 class LinkUser(Protocol):
@@ -63,6 +70,8 @@ class Link:
         self._attempt: asyncio.Task[Connection] | None = None
         self._retry: asyncio.Task[None] | None = None
         self._try_now = asyncio.Event()
+        self._waits: Iterator[float] | None = None
+        self._wait = 0.0
 
     @property
     def hop(self) -> Hop:
@@ -109,7 +118,10 @@ class Link:
         self._tasks.start(self._measure(connection), f"round trip {self.hop}")
         if self._runs_commands:
             self._tasks.start(self._hurry(connection), f"session {self.hop}")
+        began = time.monotonic()
         error = await connection.lost
+        if time.monotonic() - began > max(_LASTING, 2 * self._wait):
+            self._waits = None
         self.connection = None
         self.rtt = None
         if not self._users:
@@ -136,15 +148,16 @@ class Link:
     def keep_trying(self) -> None:
         """Try in the background until the connection is there or no try can help."""
         if self._retry is None and self.connection is None:
-            waits = backoff(self._settings.backoff_first, self._settings.backoff_max)
-            retry = self._keep_trying(waits, self._plan(waits))
+            if self._waits is None:
+                self._waits = backoff(self._settings.backoff_first, self._settings.backoff_max)
+            retry = self._keep_trying(self._waits, self._plan(self._waits))
             self._retry = self._tasks.spawn(retry, f"retry {self.hop}")
 
     def _plan(self, waits: Iterator[float]) -> float:
         """Seconds until the next try, which users can read off from now on."""
-        wait = next(waits)
-        self.next_try = datetime.now(UTC) + timedelta(seconds=wait)
-        return wait
+        self._wait = next(waits)
+        self.next_try = datetime.now(UTC) + timedelta(seconds=self._wait)
+        return self._wait
 
     async def _keep_trying(self, waits: Iterator[float], wait: float) -> None:
         refused = 0
@@ -159,6 +172,7 @@ class Link:
                     continue
                 refused += not isinstance(error, Transient)
                 if not self._may_pass(error, refused):
+                    self._waits = None
                     self._tell_failed(error)
                     return
                 wait = self._plan(waits)

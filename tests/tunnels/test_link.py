@@ -1,12 +1,13 @@
 """What a link makes of a connection that does not last."""
 
 import asyncio
+from dataclasses import replace
 
 from jupyter_remote_tunnel.model.errors import RemoteTunnelError, Transient
 from jupyter_remote_tunnel.model.spec import SshOptions
 from jupyter_remote_tunnel.ssh.config import resolve
 from jupyter_remote_tunnel.ssh.connection import Connection
-from jupyter_remote_tunnel.tunnels.link import LinkPool
+from jupyter_remote_tunnel.tunnels.link import Link, LinkPool
 from tests.support.sshd import SshBed, Sshd
 
 from .conftest import QUICK
@@ -49,3 +50,50 @@ async def test_a_connection_that_is_lost_as_it_comes_is_tried_again(
         await user.third.wait()
     await pool.close()
     await user.connections[1].close()
+
+
+class Patient:
+    """A user who waits for some connections."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.news = asyncio.Event()
+
+    def link_up(self, connection: Connection) -> None:
+        self.count += 1
+        self.news.set()
+
+    def link_lost(self, error: RemoteTunnelError) -> None:
+        self.news.set()
+
+    def link_retries(self, error: RemoteTunnelError) -> None:
+        pass
+
+    def link_failed(self, error: RemoteTunnelError) -> None:
+        raise AssertionError(error)
+
+    async def until(self, count: int, link: Link, *, connected: bool) -> None:
+        """Wait for so many connections, and whether the last is there."""
+        async with asyncio.timeout(30):
+            while self.count < count or (link.connection is not None) is not connected:
+                self.news.clear()
+                await self.news.wait()
+
+
+async def test_a_host_that_hangs_up_at_once_is_waited_for_longer_each_time(
+    ssh_bed: SshBed, sshd: Sshd
+) -> None:
+    settings = replace(QUICK, backoff_first=0.1, backoff_max=10)
+    route = await resolve("gpu01", SshOptions(config_file=str(ssh_bed.config_file)), settings)
+    pool, user = LinkPool(settings), Patient()
+    link = pool.lease(route).link
+    link.subscribe(user)
+    await link.connect()
+    waits: list[float] = []
+    for number in range(1, 5):
+        await user.until(number, link, connected=True)
+        sshd.drop_connections()
+        await user.until(number, link, connected=False)
+        waits.append(link._wait)
+    await pool.close()
+    assert waits[3] > waits[0] * 2  # 0.4 to 0.8 against 0.05 to 0.1
