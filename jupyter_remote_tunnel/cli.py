@@ -11,16 +11,20 @@ import json
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any
 
 from .commands.answers import Answer, Table
 from .commands.grammar import Parsed, parse
 from .engine.peer import require_unix
 from .model.errors import BadInput, RemoteTunnelError
 
+if TYPE_CHECKING:
+    from rich.table import Table as Grid
+
 PROG = "jupyter tunnel"
 DONE, FAILED, BAD_INPUT = 0, 1, 2
-_UNFOLDED = 1000
+_GAP = "  "
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,20 +100,50 @@ def _show(answer: Answer, parsed: Parsed) -> None:
 
 
 def _print_table(table: Table) -> None:
-    from rich.box import SIMPLE_HEAD
+    """Print a table so that no word of it is folded. A pipe has no width."""
     from rich.console import Console
+
+    if sys.stdout.isatty() and _width(table) > (columns := get_terminal_size().columns):
+        table = table.without_spare()
+        if table.about and _width(table) > columns:
+            _print_in_pairs(table)
+            return
+    # Captured, as rich would end this process by itself where the reader has gone.
+    wide = Console(width=_width(table))
+    with wide.capture() as captured:
+        wide.print(_grid(table))
+    print(captured.get(), end="")
+
+
+def _width(table: Table) -> int:
+    from rich.cells import cell_len
+
+    columns = zip(table.headings, *table.rows, strict=True)
+    gaps = len(_GAP) * (len(table.headings) - 1)
+    return gaps + sum(max(map(cell_len, column)) for column in columns)
+
+
+def _grid(table: Table) -> "Grid":
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
     from rich.text import Text
 
-    # A pipe has no width: what reads it gets whole lines.
-    console = Console(width=None if sys.stdout.isatty() else _UNFOLDED)
-    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    padding = (0, len(_GAP) - 1, 0, 0)  # the box has a space of its own between columns
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=padding, show_edge=False)
     for column, heading in enumerate(table.headings):
         right = column in table.numeric
-        grid.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
+        grid.add_column(Text(heading), justify="right" if right else "left", no_wrap=True)
     for row in table.rows:
         grid.add_row(*map(Text, row))  # Text, not markup: a remote may name what stands there
-    console.print(grid)
+    return grid
+
+
+def _print_in_pairs(table: Table) -> None:
+    """What a row is about, and below it the rest of it."""
+    for row in table.rows:
+        if any(row[: table.about]):
+            print(_GAP.join(row[: table.about]))
+        print(_GAP + " ".join(row[table.about :]))
 
 
 if __name__ == "__main__":

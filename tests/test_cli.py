@@ -3,13 +3,16 @@
 import contextlib
 import json
 import os
+import pty
+import re
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 import pytest
@@ -331,6 +334,56 @@ def test_looking_starts_no_engine(user: User) -> None:
 def test_names_are_shown_as_they_are(user: User, config: list[str]) -> None:
     user.tunnel("open", *config, "-L", "0:localhost:1", "gpu01", "--name", "[red]x[/red]")
     assert "[red]x[/red]" in user.tunnel("list").stdout
+
+
+class Terminal:
+    """A terminal of so many columns in which `jupyter tunnel` runs."""
+
+    def __init__(self, user: User, columns: int) -> None:
+        self._user, self._columns = user, columns
+
+    @contextlib.contextmanager
+    def running(self, *words: str) -> Iterator[tuple["subprocess.Popen[bytes]", BinaryIO]]:
+        """The command, and what it writes to the terminal."""
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, self._columns))
+        with (
+            os.fdopen(ours, "rb", buffering=0) as screen,
+            subprocess.Popen(
+                ["jupyter", "tunnel", *words],
+                env={**self._user.environment, "COLUMNS": ""},  # it would count more than the size
+                stdin=subprocess.DEVNULL,
+                stdout=theirs,
+                stderr=theirs,
+            ) as process,
+        ):
+            os.close(theirs)
+            yield process, screen
+
+    def lines(self, *words: str) -> list[str]:
+        """What a command prints until it ends."""
+        printed = b""
+        with self.running(*words) as (process, screen), contextlib.suppress(OSError):
+            while part := screen.read(65536):  # EIO at its end, on Linux
+                printed += part
+        assert process.returncode == 0
+        return re.sub(r"\x1b\[[0-9;]*m", "", printed.decode()).splitlines()
+
+
+def test_no_word_is_folded_in_a_narrow_terminal(user: User, config: list[str]) -> None:
+    here = [str(user.folder / "run" / "s") + letter * 20 for letter in "ab"]
+    forwards = [word for path in here for word in ("-L", f"{path}:localhost:5006")]
+    user.tunnel("open", *config, *forwards, "gpu01")
+    wide = Terminal(user, 200).lines("list")
+    assert wide[0].split() == ["Name", "Host", "State", "Here", "There", "Streams", "In", "Out"]
+    assert wide == user.tunnel("list").stdout.splitlines(), "a pipe has no width"
+    narrower = Terminal(user, max(map(len, wide)) - 1).lines("list")
+    assert narrower[0].split() == ["Name", "Host", "State", "Here", "There"]
+    assert [path for path, line in zip(here, narrower[2:], strict=True) if path in line] == here
+    assert Terminal(user, 40).lines("list") == [
+        "gpu01:5006  gpu01  open",
+        *(f"  {path} → localhost:5006" for path in here),
+    ]
 
 
 def test_starting_loads_nothing_heavy(user: User) -> None:

@@ -21,11 +21,27 @@ _SOURCES = {
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings; `numeric` names the columns that are aligned to the right."""
+    """Rows of text under headings; `numeric` names the columns that are aligned to the right.
+
+    Where the place is narrow, the columns of `spare` can be left out, and then the first `about`
+    ones, which are empty where they would say the same again, can have a line of their own.
+    """
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
+    spare: frozenset[int] = frozenset()
+    about: int = 0
+
+    def without_spare(self) -> "Table":
+        """The table without the columns of `spare`."""
+        kept = [column for column in range(len(self.headings)) if column not in self.spare]
+        return Table(
+            tuple(self.headings[column] for column in kept),
+            tuple(tuple(row[column] for column in kept) for row in self.rows),
+            frozenset(kept.index(column) for column in self.numeric - self.spare),
+            about=self.about,
+        )
 
 
 @dataclass(frozen=True)
@@ -54,7 +70,8 @@ def tunnel_table(tunnels: Sequence[TunnelStatus]) -> Table:
     """One row for each forward; one for all the channels of a kernel."""
     rows = [row for label, tunnel in _labelled(tunnels) for row in _rows(tunnel, label)]
     headings = ("Name", "Host", "State", "Here", "", "There", "Streams", "In", "Out")
-    return Table(headings, tuple(rows), frozenset({6, 7, 8}))
+    counts = frozenset({6, 7, 8})
+    return Table(headings, tuple(rows), numeric=counts, spare=counts, about=3)
 
 
 def _rows(tunnel: TunnelStatus, label: str) -> Iterator[tuple[str, ...]]:
