@@ -2,12 +2,14 @@
 
 Tables are rich's, with every text taken as plain text; errors go to stderr as sentences, never as
 a traceback, and with --json to stdout as {"error": {…}} too. Exit status: 0 done (also after Ctrl-C
-of an open foreground), 1 failed, 2 bad input or ambiguous. Imports stand where they are needed, so
-that `--help` and a mistyped word cost little.
+of an open foreground), 1 failed, 2 bad input or ambiguous, 141 as of other tools whose reader has
+gone (`| head`). Imports stand where they are needed, so that `--help` and a mistyped word cost
+little.
 """
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table as Grid
 
 PROG = "jupyter tunnel"
-DONE, FAILED, BAD_INPUT = 0, 1, 2
+DONE, FAILED, BAD_INPUT, READER_GONE = 0, 1, 2, 141
 _GAP = "  "
 
 
@@ -33,6 +35,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: its words without the program; None takes this process's.
     """
     words = sys.argv[1:] if argv is None else argv
+    try:
+        try:
+            return _main(words)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+
+
+def _main(words: Sequence[str]) -> int:
     try:
         return _run(parse(words, PROG))
     except RemoteTunnelError as error:

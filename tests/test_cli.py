@@ -386,6 +386,21 @@ def test_no_word_is_folded_in_a_narrow_terminal(user: User, config: list[str]) -
     ]
 
 
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["--help"], ["hosts"]])
+def test_a_reader_that_has_gone_is_no_error(
+    user: User, config: list[str], words: list[str]
+) -> None:
+    user.tunnel("open", *config, "-L", "0:localhost:1", "gpu01")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        done = subprocess.run(
+            ["jupyter", "tunnel", *words], env=user.environment, stdout=gone, stderr=subprocess.PIPE
+        )
+    assert done.stderr == b""
+    assert done.returncode == (0 if words == ["--help"] else 141)
+
+
 def test_starting_loads_nothing_heavy(user: User) -> None:
     code = "import sys, jupyter_remote_tunnel.cli as c; c.main(['list']); print(*sys.modules)"
     done = subprocess.run(
