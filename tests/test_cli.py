@@ -255,6 +255,18 @@ class TestErrors:
         assert main(words) == 2
         _is_prose(capsys.readouterr().err)
 
+    def test_a_restart_that_does_not_open_it(
+        self, user: User, config: list[str], sshd: Sshd
+    ) -> None:
+        tunnel = status_of(user.tunnel("open", *config, "-D", "0", "gpu01", "--json").stdout)
+        sshd.kill()
+        wait_until(lambda: "reconnecting" in user.tunnel("list").stdout, "the loss to be seen")
+        done = user.tunnel("restart", tunnel["name"], "--json", status=1)
+        assert status_of(done.stdout)["error"]["code"] == "connect_failed"
+        assert f"{tunnel['name']} is reconnecting: gpu01 refused the connection" in done.stderr
+        _is_prose(done.stderr)
+        sshd.start()
+
     def test_no_such_tunnel(self, user: User) -> None:
         assert "nope" in user.tunnel("close", "nope", status=1).stderr
 

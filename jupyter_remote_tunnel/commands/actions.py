@@ -13,9 +13,10 @@ from ..apps.applications import ApplicationRequest, applications, open_applicati
 from ..kernels import connect
 from ..model.address import UnixAddress
 from ..model.command_line import command_line, parse_command
-from ..model.errors import BadInput, Fatal
+from ..model.errors import BadInput, Fatal, RemoteTunnelError, Transient
 from ..model.forward import ForwardKind, ForwardSpec
 from ..model.spec import SshOptions, TunnelRequest, TunnelSpec, check_name
+from ..model.state import State
 from ..model.status import TunnelStatus
 from ..model.text import plain
 from .answers import Answer, Table, problem_lines, source_lines, tunnel_lines, tunnel_table
@@ -83,11 +84,25 @@ async def close(engines: Engines, parsed: Parsed) -> Answer:
 
 
 async def restart(engines: Engines, parsed: Parsed) -> Answer:
-    """`restart`: data is the tunnel's status."""
+    """`restart`: data is the tunnel's status.
+
+    :raises RemoteTunnelError: it is not open again, though it may be tried further.
+    """
     tunnel, client, _ = await engines.tunnel(parsed.options["tunnel"])
     restarted = await client.restart_tunnel(tunnel.id)
+    if restarted.state != State.OPEN:
+        raise not_open(restarted)
     lines = (f"{plain(restarted.name)} is {restarted.state}.", *tunnel_lines(restarted))
     return Answer(restarted.as_dict(), lines)
+
+
+def not_open(tunnel: TunnelStatus) -> RemoteTunnelError:
+    """The state of a tunnel as the error that it is to who wants it open."""
+    state = f"{plain(tunnel.name)} is {tunnel.state.replace('_', ' ')}"
+    if tunnel.error is None:
+        return Transient(f"{state}.")
+    cause = tunnel.error.as_exception()
+    return type(cause)(f"{state}: {cause.message}", code=cause.code, hint=cause.hint, hop=cause.hop)
 
 
 async def url(engines: Engines, parsed: Parsed) -> Answer:
