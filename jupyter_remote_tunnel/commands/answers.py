@@ -6,7 +6,7 @@ their own markup.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..model.status import ErrorStatus, ForwardStatus, TunnelStatus
@@ -94,14 +94,37 @@ def _counts(*forwards: ForwardStatus) -> tuple[str, str, str]:
 
 
 def problem_lines(tunnels: Sequence[TunnelStatus]) -> tuple[str, ...]:
-    """What is wrong with each tunnel and each forward, and what to do about it."""
-    lines: list[str] = []
+    """What is wrong with each tunnel and each forward, and what to do about it: said once for all
+    tunnels that it is true of, as of those to a host that is lost.
+    """
+    of: dict[ErrorStatus, list[str]] = {}
     for label, tunnel in _labelled(tunnels):
-        errors = [tunnel.error, *(forward.error for forward in tunnel.forwards)]
-        for error in dict.fromkeys(error for error in errors if error is not None):
-            first, *more = error_lines(error)
-            lines += [f"{label}: {first.strip()}", *more]
+        for error in problems(tunnel):
+            of.setdefault(error, []).append(label)
+    lines: list[str] = []
+    for error, labels in of.items():
+        first, *more = error_lines(error)
+        lines += [f"{', '.join(labels)}: {first.strip()}", *more]
     return tuple(lines)
+
+
+def problems(tunnel: TunnelStatus) -> list[ErrorStatus]:
+    """What is wrong with a tunnel and its forwards, each thing once; that a kernel has ended is one
+    thing, though each of its channels tells it.
+    """
+    errors = [tunnel.error, *(forward.error for forward in tunnel.forwards)]
+    found = list(dict.fromkeys(error for error in errors if error is not None))
+    refused = [error for error in found if error.code == "forward_refused"]
+    if tunnel.kind != "kernel" or not refused:
+        return found
+    first = refused[0]
+    ended = replace(
+        first,
+        message=f"{first.message.rstrip('.')}. The kernel has probably ended.",
+        hint=f"Close its tunnel: jupyter tunnel close {tunnel.name}; or connect to another kernel:"
+        f" jupyter tunnel kernels connect {tunnel.host} FILE",
+    )
+    return [ended if error is first else error for error in found if error not in refused[1:]]
 
 
 def source_lines(tunnels: Sequence[TunnelStatus]) -> tuple[str, ...]:
@@ -135,17 +158,14 @@ def size(count: int) -> str:
 
 
 def tunnel_lines(tunnel: TunnelStatus) -> tuple[str, ...]:
-    """Each forward of a tunnel in a sentence, indented."""
+    """Each forward of a tunnel in a sentence, and what is wrong with it, indented."""
     lines: list[str] = []
     for forward in tunnel.forwards:
         here, arrow, there = map(plain, ends(forward))
         lines.append(f"  {here} {arrow} {plain(tunnel.host)}: {there}")
-        lines += error_lines(forward.error)
-    return (*lines, *error_lines(tunnel.error))
+    return (*lines, *(line for error in problems(tunnel) for line in error_lines(error)))
 
 
-def error_lines(error: ErrorStatus | None) -> Sequence[str]:
+def error_lines(error: ErrorStatus) -> Sequence[str]:
     """An error and what to do about it, indented."""
-    if error is None:
-        return ()
     return [f"  {plain(text, 500)}" for text in (error.message, error.hint) if text]

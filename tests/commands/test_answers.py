@@ -9,6 +9,7 @@ from jupyter_remote_tunnel.commands.answers import (
     problem_lines,
     size,
     source_lines,
+    tunnel_lines,
     tunnel_table,
 )
 from jupyter_remote_tunnel.model.status import (
@@ -73,6 +74,40 @@ def test_an_error_is_shown_once_with_what_to_do() -> None:
     error = ErrorStatus("forward_refused", "Refused\x1b[31m.", "Start it.")
     lines = problem_lines([tunnel(forward(error=error), forward(error=error))])
     assert lines == ("a: Refused [31m.", "  Start it.")
+
+
+def test_what_is_wrong_with_a_host_is_said_once() -> None:
+    lost = ErrorStatus("connection_lost", "The connection to gpu01 was lost.")
+    other = ErrorStatus("port_in_use", "Port 1 is in use.", "Choose another.")
+    tunnels = [
+        replace(tunnel(forward(), name="a"), error=lost),
+        replace(tunnel(forward(), name="b"), error=other),
+        replace(tunnel(forward(), name="c"), error=lost),
+    ]
+    assert problem_lines(tunnels) == (
+        "a, c: The connection to gpu01 was lost.",
+        "b: Port 1 is in use.",
+        "  Choose another.",
+    )
+
+
+def test_that_a_kernel_has_ended_is_said_once() -> None:
+    channels = [
+        forward(
+            error=ErrorStatus(
+                "forward_refused", f"gpu01 could not connect to 127.0.0.1:{port}: refused", "Is …?"
+            )
+        )
+        for port in (1, 2)
+    ]
+    kernel = tunnel(*channels, kind="kernel", name="gpu01:kernel-7")
+    ended = "gpu01 could not connect to 127.0.0.1:1: refused. The kernel has probably ended."
+    hint = (
+        "  Close its tunnel: jupyter tunnel close gpu01:kernel-7; or connect to another kernel:"
+        " jupyter tunnel kernels connect gpu01 FILE"
+    )
+    assert problem_lines([kernel]) == (f"gpu01:kernel-7: {ended}", hint)
+    assert tunnel_lines(kernel)[2:] == (f"  {ended}", hint)
 
 
 def test_where_a_tunnel_comes_from_that_nobody_has_just_asked_for() -> None:
