@@ -392,11 +392,19 @@ def check_id(tunnel_id: str) -> str:
 
 
 def default_name(host: str, forwards: tuple[ForwardSpec, ...]) -> str:
-    """`host:dest_port` of the first forward; its port of listening, or the socket's file name,
-    where it has none.
+    """`host:port` of the first forward, with the port on that host: its destination, or where a
+    remote forward listens. Its port of listening here, or the socket's file name, where it has
+    none.
     """
     first = forwards[0]
-    if isinstance(first.destination, TcpAddress):
+    if (
+        first.kind is ForwardKind.REMOTE
+        and first.destination is not None
+        and isinstance(first.bind, TcpBind)
+        and first.bind.port
+    ):
+        last = str(first.bind.port)
+    elif isinstance(first.destination, TcpAddress):
         last = str(first.destination.port)
     elif first.destination is not None:
         last = first.destination.path.rsplit("/", 1)[-1]

@@ -42,6 +42,22 @@ def test_a_pasted_line_works(line: str) -> None:
     assert spec.name == "remote.host:5006"
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("-L 5007:localhost:5006 gpu01", "gpu01:5006"),
+        ("-L 5007:/run/app.sock gpu01", "gpu01:app.sock"),
+        ("-R 5037:localhost:5006 gpu01", "gpu01:5037"),
+        ("-R 5037:/run/app.sock gpu01", "gpu01:5037"),
+        ("-R 0:localhost:5006 gpu01", "gpu01:5006"),
+        ("-R 1080 gpu01", "gpu01:socks-1080"),
+        ("-D 1080 gpu01", "gpu01:socks-1080"),
+    ],
+)
+def test_a_name_that_nobody_chose_has_the_port_on_the_host(line: str, name: str) -> None:
+    assert parse_command(line).name == name
+
+
 def test_a_whole_line_may_stand_in_quotes() -> None:
     line = "ssh -NfL 5006:localhost:5006 ann@gpu01 &"
     assert parse_command([line]) == parse_command(line)
