@@ -30,6 +30,11 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 # Of a descriptor; at its first digit only, so that a long number is not read again at each digit.
 _NUMBER = r"(?:(?<![0-9])[0-9]{1,9})?"
 _RUNNERS = ("nohup", "exec", "command", "setsid")
+# What people paste for a line of ssh: nobody calls a host so.
+_OTHERS = (
+    "cat", "cd", "curl", "ftp", "kubectl", "ls", "mosh", "nc", "ping", "plink", "pscp", "psftp",
+    "putty", "rsync", "scp", "sftp", "ssh-add", "ssh-copy-id", "ssh-keygen", "telnet", "wget",
+)  # fmt: skip
 _OURS = (["jupyter", "tunnel"], ["jupyter-tunnel"], ["%tunnel"])
 # Options of `jupyter tunnel open` that may stand in a line of it → whether they take a value.
 OWN_OPTIONS = {"--name": True, "--on-conflict": True, "--json": False, "--foreground": False}
@@ -249,6 +254,11 @@ def _without_program(words: list[str]) -> list[str]:
         refuse_part(
             "sshpass shows a password to everybody on this machine.", rest[0], 0,
             hint="Use a key or an agent.",
+        )  # fmt: skip
+    if program in _OTHERS and len(rest) > 1:
+        refuse_part(
+            f"This is not a line of ssh: it begins with “{program}”.", rest[0], 0,
+            hint="Type what leads to the host with ssh, as in: ssh -NL 5006:localhost:5006 gpu01",
         )  # fmt: skip
     if program == "autossh":
         return _without_monitor(rest[1:])
