@@ -73,9 +73,12 @@ def _check_options(spec: TunnelSpec) -> None:
         (spec.ssh.trusting, "could have the key of another host taken for this one's"),
     ):
         if named:
+            instead = "Put it into your ~/.ssh/config"
+            if named == ("-F",):
+                instead = "Name that file in c.TunnelManager.ssh_config"
             raise _refused(
                 f"{' and '.join(named)} {could}: it is taken from a shell only.",
-                "Put it into your ~/.ssh/config, or set c.TunnelManager.allow_exec_options = True.",
+                f"{instead}, or set c.TunnelManager.allow_exec_options = True.",
             )
 
 

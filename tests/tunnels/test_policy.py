@@ -38,6 +38,7 @@ OWN = EngineSettings(own_ports=(8888,), own_protected=True, own_tls=False)
         ("-R 1:a:2 h", EngineSettings(allow_remote_forward=False), "allow_remote_forward"),
         ("-o ProxyCommand=x -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
         ("-F /etc/x -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
+        ("-F /etc/x -L 1:a:2 h", EngineSettings(), "ssh_config"),
         ("-R 9:localhost:8888 h", EngineSettings(own_ports=(8888,), own_protected=False), "passw"),
         ("-R 9:some-name:8888 h", EngineSettings(own_ports=(8888,), own_protected=False), "passw"),
         ("-R 9 h", EngineSettings(own_ports=(8888,), own_protected=False), "password"),
