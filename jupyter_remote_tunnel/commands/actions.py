@@ -209,13 +209,18 @@ async def apps_open(engines: Engines, parsed: Parsed) -> Answer:
 def _server_url(engines: Engines) -> str:
     """The Jupyter server that shows the applications of the engine that is meant.
 
-    :raises Fatal: that engine has none.
+    :raises Fatal: none runs.
     """
-    url = engines.find().url
+    try:
+        url = engines.find().url
+    except Fatal as error:
+        if error.code != "engine_unavailable":
+            raise
+        url = ""
     if not url:
         raise Fatal(
-            "Applications are shown by a Jupyter server, and the engine here has none.",
-            code="unsupported",
+            "Applications are shown by a Jupyter server, and none is running.",
+            code="engine_unavailable",
             hint="Start JupyterLab, or give the application a port: open HOST:PORT",
         )
     return url

@@ -97,5 +97,11 @@ def test_looking_starts_no_engine(server: Jupyter) -> None:
     assert json.loads(announcement.read_text())["engine_pid"] is None
 
 
-def test_without_a_jupyter_server_nobody_shows_them(user: User) -> None:
-    assert "No engine" in user.tunnel("apps", "open", "gpu01:5006", status=1).stderr
+def test_without_a_jupyter_server_nobody_shows_them(
+    user: User, ssh_bed: SshBed, sshd: Sshd
+) -> None:
+    for _ in range(2):
+        complaint = user.tunnel("apps", "open", "gpu01:5006", status=1).stderr
+        assert "by a Jupyter server, and none is running" in complaint
+        assert "Start JupyterLab" in complaint
+        user.tunnel("open", "-F", ssh_bed.config_file, "-D", "0", "gpu01")  # in the background
