@@ -216,6 +216,8 @@ class TestErrors:
             assert str(os.getpid()) in complaint, "it says who holds the port"
             picked = status_of(user.tunnel(*words, "--on-conflict", "pick", "--json").stdout)
             assert picked["forwards"][0]["bound"] not in (None, f"127.0.0.1:{port}")
+            said = user.tunnel(*words, "--on-conflict", "pick").stdout
+            assert f"Port {port} was taken: {picked['forwards'][0]['bound']} instead." in said
         _is_prose(complaint)
 
     def test_a_refused_destination_reaches_the_list(self, user: User, config: list[str]) -> None:
@@ -307,6 +309,15 @@ class TestErrors:
             assert "gpu01:2" in shown
             user.tunnel("close", "gpu01:1")
             user.tunnel("close", "gpu01:2")
+
+    def test_a_port_that_another_engine_holds(self, user: User, config: list[str]) -> None:
+        with unused_port() as port:
+            words = ["open", *config, "-D", str(port), "gpu01"]
+            user.tunnel(*words)
+            with jupyter_server(user):
+                complaint = user.tunnel(*words, status=1).stderr
+        assert f"Port {port} of this machine is in use by another engine for tunnels" in complaint
+        assert '"on_conflict": "pick"' in complaint
 
 
 _HOLDER = """

@@ -163,7 +163,16 @@ def tunnel_lines(tunnel: TunnelStatus) -> tuple[str, ...]:
     for forward in tunnel.forwards:
         here, arrow, there = map(plain, ends(forward))
         lines.append(f"  {here} {arrow} {plain(tunnel.host)}: {there}")
+        if (port := _taken_port(forward)) is not None:
+            lines.append(f"  Port {port} was taken: {here} instead.")
     return (*lines, *(line for error in problems(tunnel) for line in error_lines(error)))
+
+
+def _taken_port(forward: ForwardStatus) -> str | None:
+    """The port of this machine that was asked for, where another one was picked."""
+    asked, bound = (text.rpartition(":")[2] for text in (forward.asked, forward.bound or ""))
+    picked = forward.kind != "remote" and asked.isdecimal() and bound.isdecimal()
+    return asked if picked and asked not in ("0", bound) else None
 
 
 def error_lines(error: ErrorStatus) -> Sequence[str]:

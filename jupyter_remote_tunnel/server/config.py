@@ -44,7 +44,8 @@ class TunnelManager(LoggingConfigurable):
         help="""Tunnels that are opened when the server starts.
 
         Each is a line of ssh ("-L 5006:localhost:5006 gpu01") or a dict of the fields of a REST
-        request ({"host": "gpu01", "forwards": ["-L 5006:localhost:5006"], "name": "bokeh"}).""",
+        request ({"host": "gpu01", "forwards": ["-L 5006:localhost:5006"], "name": "bokeh"}).
+        "on_conflict": "pick" among them takes another local port where that one is busy.""",
     ).tag(config=True)
     restore = _flag("Open again the tunnels that were open when a server last ended.")
 

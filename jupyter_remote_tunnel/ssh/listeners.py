@@ -29,6 +29,7 @@ BACKLOG = 256
 _LOOPBACK = ("127.0.0.1", "::1")
 _ALL = ("0.0.0.0", "::")  # noqa: S104
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_ENGINE = "jupyter_remote_tunnel.engine"  # as in the command line of its process
 _PORT_TRIES = 50
 _REMOVED_WITHIN = 2.0
 
@@ -169,12 +170,13 @@ async def _busy(bind: TcpBind) -> Fatal:
         f"Port {bind.port} of this machine is in use{by}.",
         code="port_in_use",
         hint="Choose another port, or 0 for any free one. With --on-conflict pick (in the dialog:"
-        " “use another one”) a busy port is replaced.",
+        ' “use another one”; in a configuration: "on_conflict": "pick") a busy port is replaced.',
     )
 
 
 def port_holder(port: int) -> str | None:
-    """Who listens on a TCP port here: "python3 (process 123)"; None where it cannot be known."""
+    """Who listens on a TCP port here: "python3 (process 123)", or that it is an engine; None where
+    it cannot be known."""
     try:
         found = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
@@ -182,7 +184,10 @@ def port_holder(port: int) -> str | None:
     for entry in found:
         if entry.status == psutil.CONN_LISTEN and entry.laddr[1:] == (port,) and entry.pid:
             with contextlib.suppress(psutil.Error):
-                return f"{psutil.Process(entry.pid).name()} (process {entry.pid})"
+                process = psutil.Process(entry.pid)
+                ours = _ENGINE in process.cmdline()
+                name = "another engine for tunnels" if ours else process.name()
+                return f"{name} (process {entry.pid})"
     return None
 
 
