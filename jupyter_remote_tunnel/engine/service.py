@@ -208,7 +208,7 @@ class Service:
         return [
             {
                 "id": entry.id,
-                "request": entry.spec.request().as_dict(),
+                "request": entry.spec.request_dict,
                 "source": entry.source,
                 "bound": entry.bound,
                 "opened": entry.opened,

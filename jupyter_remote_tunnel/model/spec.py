@@ -7,6 +7,7 @@ pasted command in place of fields.
 
 import re
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from .address import TcpAddress, address_of_url, bracketed, check_host, parse_port, refuse
@@ -276,6 +277,12 @@ class TunnelSpec:
             ssh=self.ssh,
             connection_file=self.connection_file,
         )
+
+    @cached_property
+    def request_dict(self) -> dict[str, Any]:
+        """The JSON form as plain JSON. Made once: the wanted set holds that of every tunnel, and
+        is told whenever one of them changes."""
+        return self.request().as_dict()
 
 
 def _example(login: "HostArgument") -> str:

@@ -125,8 +125,11 @@ class Manager:
 
     def _equal(self, spec: TunnelSpec) -> Tunnel | None:
         """The tunnel that does what `spec` asks for; a name that was not chosen does not count."""
+        unnamed = spec.has_default_name
         for tunnel in self.tunnels:
-            same = replace(spec, name=tunnel.spec.name) if spec.has_default_name else spec
+            if tunnel.spec.forwards != spec.forwards:
+                continue  # as with most, and that is quickly seen
+            same = replace(spec, name=tunnel.spec.name) if unnamed else spec
             if tunnel.spec.same_as(same) and not (
                 # Who asks for a port and for no other is not served by another.
                 spec.on_conflict == "fail" and tunnel.moved
