@@ -1,0 +1,169 @@
+"""Much at once: streams, bytes, clients that leave at once, tunnels. Each through a real sshd."""
+
+import asyncio
+import contextlib
+import hashlib
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.faults.conftest import QUICK, Engine, StartEngine, port_of
+from tests.ssh.support import (
+    PATIENCE,
+    ask,
+    connection_of,
+    descriptors,
+    dialled,
+    forwarding_to,
+    hit_and_run,
+    no_channels,
+    task_names,
+)
+from tests.support.echo import Server, pattern, serve
+from tests.support.ports import ReservedPort
+from tests.support.process import wait_until
+from tests.support.sshd import SshBed, Sshd
+
+PIECE = pattern(10_000_000)
+GIGABYTE = 100  # pieces
+
+
+async def test_two_hundred_streams_at_once(engine: Engine) -> None:
+    """Each says something before any of them says more: all are open together."""
+    data = pattern(256 << 10)
+
+    async def talk(bound: str | None, together: asyncio.Barrier) -> bool:
+        async with dialled(bound) as (reader, writer):
+            writer.write(data[:1])
+            first = await reader.readexactly(1)
+            await together.wait()
+            writer.write(data[1:])
+            writer.write_eof()
+            return first + await reader.read() == data
+
+    with serve("echo") as echo:
+        tunnel = await engine.open(f"-L 0:127.0.0.1:{echo.port}")
+        together = asyncio.Barrier(200)
+        bound = tunnel.forwards[0].bound
+        async with asyncio.timeout(PATIENCE):
+            whole = await asyncio.gather(*(talk(bound, together) for _ in range(200)))
+        assert all(whole)
+        assert echo.accepted == 200
+        forward = await engine.idle(tunnel.id)
+        assert forward.error is None
+
+
+@contextlib.contextmanager
+def gigabyte_source() -> Iterator[Server]:
+    """A server that sends a gigabyte, and holds 10 MB of it."""
+
+    def send(server: Server, connection: socket.socket) -> None:
+        for _ in range(GIGABYTE):
+            connection.sendall(PIECE)
+
+    with ReservedPort() as port:
+        server = Server(socket.create_server(("127.0.0.1", port.number)), send)
+        try:
+            yield server
+        finally:
+            server.close()
+
+
+async def test_a_gigabyte_each_way(engine: Engine) -> None:
+    """At the same time, over one connection."""
+    whole = hashlib.sha256()
+    for _ in range(GIGABYTE):
+        whole.update(PIECE)
+
+    def up(port: int) -> str:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            for _ in range(GIGABYTE):
+                client.sendall(PIECE)
+            client.shutdown(socket.SHUT_WR)
+            return client.recv(64, socket.MSG_WAITALL).decode()
+
+    def down(port: int) -> str:
+        got = hashlib.sha256()
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            while data := client.recv(1 << 20):
+                got.update(data)
+        return got.hexdigest()
+
+    with serve("sink") as sink, gigabyte_source() as source:
+        tunnel = await engine.open(f"-L 0:127.0.0.1:{sink.port}", f"-L 0:127.0.0.1:{source.port}")
+        digests = await asyncio.gather(
+            asyncio.to_thread(up, port_of(tunnel, 0)), asyncio.to_thread(down, port_of(tunnel, 1))
+        )
+        assert set(digests) == {whole.hexdigest()}
+        assert (await engine.idle(tunnel.id)).bytes["out"] == GIGABYTE * len(PIECE)
+
+
+async def test_ten_thousand_clients_that_abort_while_their_channel_opens(
+    ssh_bed: SshBed, sshd: Sshd
+) -> None:
+    """Neither we nor the sshd keep anything of them."""
+
+    def abort(bound: str | None) -> None:
+        for number in range(100):
+            hit_and_run(bound, b"x" * (number % 3), rst=number % 2 == 0)
+
+    with serve("echo") as echo:
+        async with forwarding_to(ssh_bed, "gpu01") as forwarding:
+            connection = connection_of(forwarding)
+            forward = await forwarding.open(f"-L 0:127.0.0.1:{echo.port}")
+            assert await ask(forward.bound, b"warm") == b"warm"
+            await forwarding.until(lambda: not forward.streams_open)
+            await no_channels(connection)
+            await asyncio.to_thread(echo.wait_for, lambda server: not server.live)
+            before, tasks, sshds = descriptors(), task_names(), served(sshd)
+            for _ in range(100):
+                # In a thread: some leave before we have seen them, some when the channel is there.
+                await asyncio.to_thread(abort, forward.bound)
+                assert await ask(forward.bound, b"still") == b"still"
+            await forwarding.until(
+                lambda: forward.streams_total == 10_101 and not forward.streams_open
+            )
+            await no_channels(connection)
+            assert task_names() == tasks
+            # The echo server's are among ours, and it closes the last of them in its own time.
+            await asyncio.to_thread(wait_until, lambda: descriptors() <= before, "descriptors")
+            await asyncio.to_thread(wait_until, lambda: served(sshd) <= sshds, "the sshd's")
+            assert not connection.lost.done()
+
+
+def served(sshd: Sshd) -> int:
+    """Descriptors of the processes that serve the sshd's connections."""
+    return sum(process.num_fds() for process in sshd.connections)
+
+
+@pytest.mark.parametrize("count", [150, pytest.param(1000, marks=pytest.mark.long)])
+async def test_many_tunnels_are_opened_listed_and_closed(
+    start_engine: StartEngine, count: int
+) -> None:
+    """One costs not much more where there are many, and nothing of it is left."""
+    async with start_engine(replace(QUICK, max_tunnels=1 + count)) as engine:
+        await open_list_and_close(engine, count)
+
+
+async def open_list_and_close(engine: Engine, count: int) -> None:
+    await engine.open("-L 0:localhost:1")
+    process = engine.process
+    before = process.num_fds()
+    parts = [range(start, start + 50) for start in range(1001, 1001 + count, 50)]
+    costs = []
+    for part in parts:
+        spent = sum(process.cpu_times()[:2])
+        await asyncio.gather(*(engine.open(f"-L 0:localhost:{number}") for number in part))
+        costs.append(sum(process.cpu_times()[:2]) - spent)
+    tunnels = await engine.client.list_tunnels()
+    assert len(tunnels) == len({port_of(tunnel) for tunnel in tunnels}) == 1 + count
+    assert {tunnel.state for tunnel in tunnels} == {"open"}
+    assert process.num_fds() == before + 2 * count
+    # Each change of one tells the holder of all, so the cost does grow.
+    assert costs[-1] < costs[0] * (2 + count / 200)
+    for part in parts:
+        await asyncio.gather(*(engine.client.close_tunnel(f"gpu01:{number}") for number in part))
+    assert len(await engine.client.list_tunnels()) == 1
+    assert process.num_fds() == before
