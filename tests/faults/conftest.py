@@ -21,6 +21,9 @@ QUICK = EngineSettings(
 )
 
 
+Holds = Callable[[list[TunnelStatus]], bool]
+
+
 class Engine:
     """A running engine, one client of it, and what its holder told."""
 
@@ -41,7 +44,7 @@ class Engine:
         tunnel, _ = await self.client.open_tunnel(TunnelRequest(host=host, forwards=forwards))
         return tunnel
 
-    async def until(self, holds: Callable[[list[TunnelStatus]], bool]) -> list[TunnelStatus]:
+    async def until(self, holds: Holds) -> list[TunnelStatus]:
         """The tunnels, as soon as that holds; it is asked again after every event."""
         events = self.client.events()
         async with contextlib.aclosing(events):
@@ -62,6 +65,16 @@ class Engine:
 def port_of(tunnel: TunnelStatus, number: int = 0) -> int:
     """The local port of one of its forwards."""
     return int((tunnel.forwards[number].bound or "").rpartition(":")[2])
+
+
+def all_are(state: str) -> Holds:
+    """Whether every tunnel is in that state."""
+    return lambda tunnels: all(tunnel.state == state for tunnel in tunnels)
+
+
+def some_are(state: str) -> Holds:
+    """Whether any tunnel is in that state."""
+    return lambda tunnels: any(tunnel.state == state for tunnel in tunnels)
 
 
 StartEngine = Callable[..., contextlib.AbstractAsyncContextManager[Engine]]
