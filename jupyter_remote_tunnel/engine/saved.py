@@ -159,16 +159,25 @@ class Saver:
         self._news.set()
 
     async def _write(self) -> None:
-        while not self._closing or self._unwritten is not None:
+        closing = False
+        while not closing:
             await self._news.wait()
             self._news.clear()
-            tunnels, self._unwritten = self._unwritten, None
-            if tunnels is None or not self._saved.claimed:
-                continue
-            try:
-                await asyncio.to_thread(self._saved.write, tunnels)
-            except RemoteTunnelError as error:
-                self._tell(error)
+            closing = self._closing
+            await self._write_newest()
+
+    async def _write_newest(self) -> None:
+        tunnels = self._unwritten
+        if tunnels is None or not self._saved.claimed:
+            return
+        try:
+            await asyncio.to_thread(self._saved.write, tunnels)
+        except RemoteTunnelError as error:
+            # Once more at the end, if nothing newer comes: the disk may be full for a while only.
+            self._tell(error)
+            return
+        if self._unwritten is tunnels:
+            self._unwritten = None
 
     async def close(self) -> None:
         """Write what is not written yet, and let another holder have the set."""
