@@ -10,6 +10,7 @@ import pytest
 
 from jupyter_remote_tunnel.engine.client import EngineClient
 from jupyter_remote_tunnel.engine.holder import Holder, News
+from jupyter_remote_tunnel.model.errors import RemoteTunnelError
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import TunnelRequest
 from jupyter_remote_tunnel.model.status import ForwardStatus, TunnelStatus
@@ -39,6 +40,12 @@ class Engine:
         assert pid is not None
         return psutil.Process(pid)
 
+    async def connect_again(self) -> None:
+        """Be a client of the engine that takes the place of one that died."""
+        await self.client.close()
+        await self.holder.start()
+        self.client = await EngineClient.connect(self.holder.socket_path, "server")
+
     async def open(self, *forwards: str, host: str = "gpu01") -> TunnelStatus:
         """Open a tunnel."""
         tunnel, _ = await self.client.open_tunnel(TunnelRequest(host=host, forwards=forwards))
@@ -51,6 +58,14 @@ class Engine:
             while not holds(tunnels := await self.client.list_tunnels()):
                 await anext(events)
         return tunnels
+
+    async def told(self, words: str) -> RemoteTunnelError:
+        """Wait until the holder tells an error with these words; that error."""
+        while True:
+            for item in self.news:
+                if item.error is not None and words in item.error.message:
+                    return item.error
+            await self.client.ping()
 
     async def idle(self, tunnel_id: str) -> ForwardStatus:
         """Wait until no stream of a tunnel's first forward is open; what is told of it then.
@@ -90,11 +105,11 @@ def start_engine(user: User, ssh_bed: SshBed, sshd: Sshd) -> StartEngine:
         news: list[News] = []
         async with Holder(settings, kind="foreground", on_news=news.append, **options) as holder:
             await holder.start()
-            client = await EngineClient.connect(holder.socket_path, "server")
+            running = Engine(holder, await EngineClient.connect(holder.socket_path, "server"), news)
             try:
-                yield Engine(holder, client, news)
+                yield running
             finally:
-                await client.close()
+                await running.client.close()
 
     return start
 
