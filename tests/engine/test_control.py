@@ -160,9 +160,10 @@ async def test_another_user_is_hung_up_on_though_the_folder_lets_them_in(held: H
 LISTEN = """
 import os, socket, sys
 with socket.socket(socket.AF_UNIX) as listener:
-    listener.bind(sys.argv[1])
-    os.chmod(sys.argv[1], 0o777)
+    listener.bind(sys.argv[1] + ".new")
+    os.chmod(sys.argv[1] + ".new", 0o777)
     listener.listen()
+    os.rename(sys.argv[1] + ".new", sys.argv[1])  # it is there when it listens
     print("ready", flush=True)
     client = listener.accept()[0]
     print(repr(client.recv(100)), flush=True)
