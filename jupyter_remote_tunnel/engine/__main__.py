@@ -3,7 +3,8 @@
 `FD` is the listening control socket, inherited. Standard input is the life line: a `StartLine`,
 then nothing; at its end the holder has died or is done, and the engine closes everything and ends
 at once. It also looks whether its parent is still the holder, as a fork of a dead one may hold the
-other end of the life line. SIGTERM ends it too; SIGINT is for the holder. It dumps no core.
+other end of the life line. SIGTERM ends it too; SIGINT is for the holder. It dumps no core, and may
+open as many files and sockets as the system lets it.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..model.errors import RemoteTunnelError
+from ..ssh.descriptors import ask_for_more
 from ..tunnels.tasks import Tasks
 from .checking import read
 from .control import ControlServer
@@ -47,6 +49,7 @@ def main() -> NoReturn:
     except (ValueError, IndexError, OSError):
         sys.exit("The engine of the tunnels is started by its holder, not by hand.")
     _dump_no_core()
+    ask_for_more()
     log_to_stderr(start.settings.log_level)
     asyncio.run(_run(start, listener))
     raise AssertionError("it ends the process")
@@ -61,6 +64,7 @@ def _dump_no_core() -> None:
 
 
 async def _run(start: StartLine, listener: socket.socket) -> NoReturn:
+    asyncio.get_running_loop().set_exception_handler(_log_exception)
     tasks = Tasks()
     end = _watch(start.holder_pid, tasks)
     private_dir = Path(start.private_dir)
@@ -83,6 +87,17 @@ async def _run(start: StartLine, listener: socket.socket) -> NoReturn:
         _clear_up(start)
     # Not by returning: the end of a loop waits for threads, and one may look up a name.
     os._exit(0)
+
+
+def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A connection that could not be accepted is no mistake of ours, and may come many times; the
+    loop tries again in a second.
+    """
+    error = context.get("exception")
+    if isinstance(error, OSError) and "socket" in context:
+        log.warning("A connection was not accepted: %s", error)
+    else:
+        loop.default_exception_handler(context)
 
 
 async def _serve(server: ControlServer, end: "_End") -> None:

@@ -10,6 +10,7 @@ from ..model.errors import Fatal, RemoteTunnelError
 from ..model.forward import ForwardSpec
 from ..model.settings import EngineSettings
 from .connection import Connection
+from .descriptors import fits_stream
 from .pump import Relay, Tally
 
 LOOK_EVERY = 5.0
@@ -153,8 +154,19 @@ class Forward(ABC):
             self.last_error = self.failed_at = None
             self._on_change()
 
-    def _too_many(self) -> Fatal | None:
-        """Why there is no room for the stream that was just counted, None if there is."""
+    def _too_many(self, descriptor: int) -> Fatal | None:
+        """Why there is no room for the stream that was just counted, None if there is.
+
+        :param descriptor: of its socket, or what that is going to be.
+        """
+        if not fits_stream(descriptor):
+            return Fatal(
+                f"A stream through {self.spec} was refused: the engine of the tunnels has as many"
+                " files and sockets open as it may.",
+                code="too_many",
+                hint="Who connects so often? If that is as it should be, raise the limit of open"
+                " files (ulimit -n) and restart what holds the engine.",
+            )
         if self._tally.streams_open <= self._settings.max_streams:
             return None
         return Fatal(

@@ -25,6 +25,11 @@ from ..model.forward import TcpBind
 from .files import Files
 
 BACKLOG = 256
+"""Connections that may wait to be accepted."""
+
+AT_A_TIME = 4
+"""Connections that are accepted in one turn of the loop. Few, as each takes a descriptor for some
+turns also where it is refused."""
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _ALL = ("0.0.0.0", "::")  # noqa: S104

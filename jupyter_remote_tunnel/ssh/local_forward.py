@@ -22,7 +22,7 @@ from .connection import Connection
 from .ends import LocalEnd
 from .errors import folder_error
 from .files import Files, exists
-from .listeners import BACKLOG, Listeners, bind_private, bind_tcp, bind_unix
+from .listeners import AT_A_TIME, BACKLOG, Listeners, bind_private, bind_tcp, bind_unix
 from .pump import Relay
 from .socks_ends import LocalSocks
 
@@ -98,16 +98,20 @@ class LocalForward(Forward):
 
     async def _serve(self, opened: Any) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        if isinstance(self.spec.bind, TcpBind):
-            return await loop.create_server(self._accept, sock=opened, backlog=BACKLOG)
-        return await loop.create_unix_server(self._accept, sock=opened, backlog=BACKLOG)
+        create = (
+            loop.create_server if isinstance(self.spec.bind, TcpBind) else loop.create_unix_server
+        )
+        server = await create(self._accept, sock=opened, backlog=AT_A_TIME)
+        opened.listen(BACKLOG)  # asyncio takes one number for what waits and what it accepts
+        return server
 
     def _accept(self) -> "_Accepted":
         return _Accepted(self._new_relay(), self._admit)
 
     def _admit(self, relay: Relay, transport: asyncio.Transport) -> None:
         """A connection was accepted; nothing was read from it. Reset it, or let it in."""
-        refusal = self._too_many() or self._stranger(transport)
+        descriptor = transport.get_extra_info("socket").fileno()
+        refusal = self._too_many(descriptor) or self._stranger(transport)
         if refusal is not None:
             relay.fail(refusal)
         elif self.spec.destination is None:

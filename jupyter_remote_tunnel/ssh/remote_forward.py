@@ -14,6 +14,7 @@ from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
 from ..model.settings import EngineSettings
 from .base_forward import Forward
 from .connection import Channel, Connection
+from .descriptors import lowest_free
 from .ends import LocalEnd
 from .errors import destination_error
 from .socks_ends import RemoteSocks
@@ -98,7 +99,7 @@ class RemoteForward(Forward):
         if self._probing and originator and originator[0].startswith("127."):
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "only a probe")
         relay = self._new_relay()
-        refusal = self._too_many()
+        refusal = self._too_many(lowest_free())
         if refusal is not None or self._connection is None:
             relay.fail(refusal)
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "too many streams")
