@@ -8,8 +8,8 @@ undone, costs more than bounded memory or reaches another client:
 - At most `REQUESTS` of a session are under way: the next line is read when one has been answered.
 - Events for a slow reader are coalesced, the newest of each tunnel. One who reads nothing while
   `UNREAD` of them gather is hung up on.
-- At most `CLIENTS` sessions beside the holder's; one that has not said hello within `HELLO_LIMIT`
-  seconds is ended.
+- At most `CLIENTS` sessions beside the holder's, and as many that have not said hello; one of these
+  is ended after `HELLO_LIMIT` seconds.
 
 When a client goes away, what it asked for and alters something (`LASTING`) is done to its end: a
 tunnel that was being opened is opened, as the shell's user may have closed the terminal. (Who wants
@@ -87,6 +87,7 @@ class ControlServer:
         self._sessions = Tasks()
         self._lasting = Tasks()
         self._admitted: set[Session] = set()
+        self._unknown: set[socket.socket] = set()
 
     async def serve(self) -> None:
         """Accept clients until this is cancelled."""
@@ -105,12 +106,27 @@ class ControlServer:
             log.warning("A client of another user was refused")
             connection.close()
             return
+        if len(self._unknown) >= CLIENTS:
+            connection.close()  # who means well tries again
+            return
+        self._unknown.add(connection)
+        try:
+            await self._talk(connection)
+        finally:
+            self._unknown.discard(connection)
+
+    async def _talk(self, connection: socket.socket) -> None:
         try:
             reader, writer = await asyncio.open_unix_connection(sock=connection, limit=MAX_LINE)
         except BaseException:
             connection.close()
             raise
-        session = Session(self._service, reader, writer, self._lasting, self._admit)
+
+        def admit(session: Session) -> None:
+            self._admit(session)
+            self._unknown.discard(connection)
+
+        session = Session(self._service, reader, writer, self._lasting, admit)
         try:
             await session.run()
         finally:
