@@ -13,7 +13,7 @@ from jupyter_remote_tunnel.engine.holder import Holder, News
 from jupyter_remote_tunnel.model.errors import RemoteTunnelError
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import TunnelRequest
-from jupyter_remote_tunnel.model.status import ForwardStatus, TunnelStatus
+from jupyter_remote_tunnel.model.status import ErrorStatus, ForwardStatus, TunnelStatus
 from tests.support.sshd import SshBed, Sshd
 from tests.support.user import User
 
@@ -67,14 +67,22 @@ class Engine:
                     return item.error
             await self.client.ping()
 
-    async def idle(self, tunnel_id: str) -> ForwardStatus:
-        """Wait until no stream of a tunnel's first forward is open; what is told of it then.
+    async def refusal(self, tunnel_id: str) -> ErrorStatus:
+        """Wait until a tunnel's first forward has refused a stream; why."""
+        while (error := (await self.client.get_tunnel(tunnel_id)).forwards[0].error) is None:
+            pass
+        return error
+
+    async def idle(self, tunnel_id: str, total: int = 0) -> ForwardStatus:
+        """Wait until a tunnel's first forward had `total` streams, or more, and none is open; what
+        is told of it then.
 
         Streams are no events, so it asks again and again.
         """
-        while (forward := (await self.client.get_tunnel(tunnel_id)).forwards[0]).streams.open:
-            await self.client.ping()
-        return forward
+        while True:
+            forward = (await self.client.get_tunnel(tunnel_id)).forwards[0]
+            if forward.streams.open == 0 and forward.streams.total >= total:
+                return forward
 
 
 def port_of(tunnel: TunnelStatus, number: int = 0) -> int:
