@@ -1,7 +1,7 @@
 # make install    .venv with the package and its front end built into it
 # make demo       a JupyterLab with an SSH host of its own and an application on it; ARGS goes to `jupyter tunnel demo`
 # make test       lint, types, front end, Python and browser tests; WORKERS pytest processes, PYTEST_ARGS to narrow
-# make test-long  the tests that take too long for every change
+# make test-long  the tests that take too long for every change; an hour of it is a soak (JRT_SOAK_SECONDS=3600)
 # make bench      our figures beside ssh's, as a table; ARGS goes to `python -m benchmarks` (--help says which)
 # make types      the TypeScript types again, after a change in the messages or in a status
 # make pictures   the screenshots of the README again
