@@ -1,5 +1,6 @@
 """Another user of this machine, who tries all that there is of a running engine."""
 
+import asyncio
 import os
 import stat
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from tests.support.other_uid import (
     other_users_python,
     python_as_other_user,
 )
-from tests.support.process import Child, child
+from tests.support.process import Child, child, wait_until
 from tests.support.user import User
 
 CONNECT = """
@@ -109,8 +110,15 @@ async def test_every_listener_refuses_them(start_engine: StartEngine, user: User
 
 
 async def test_nothing_on_disk_is_theirs_to_touch(start_engine: StartEngine, user: User) -> None:
-    async with start_engine(saved=SavedSet()) as engine:
+    saved = SavedSet()
+
+    def settled() -> bool:
+        """The last state is on the disk: no file of the moment comes and goes any more."""
+        return saved.path.exists() and [entry["opened"] for entry in saved.read()] == [True]
+
+    async with start_engine(saved=saved) as engine:
         await engine.open("-L private:localhost:1")
+        await asyncio.to_thread(wait_until, settled, "the saved tunnel")
         open_to_all(user)
         ours = [
             user.folder / folder / name
