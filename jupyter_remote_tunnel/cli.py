@@ -8,11 +8,12 @@ little.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from .commands.answers import Answer, Table
 from .commands.grammar import Parsed, parse
 from .engine.peer import require_unix
 from .model.errors import BadInput, RemoteTunnelError
+from .model.text import plain
 
 if TYPE_CHECKING:
     from rich.table import Table as Grid
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 PROG = "jupyter tunnel"
 DONE, FAILED, BAD_INPUT, READER_GONE = 0, 1, 2, 141
 _GAP = "  "
+_PATIENCE = 1.0  # seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,9 +67,7 @@ def _run(parsed: Parsed) -> int:
 
         return _until_signal(demo(check=parsed.options["check"], browser=parsed.options["browser"]))
     if parsed.options.get("foreground"):
-        from .commands.foreground import hold
-
-        return _until_signal(hold(parsed, lambda answer: _show(answer, parsed)))
+        return _until_signal(_hold(parsed))
     _show(asyncio.run(_answer(parsed)), parsed)
     return DONE
 
@@ -75,8 +76,40 @@ async def _answer(parsed: Parsed) -> Answer:
     from .commands.actions import run
     from .commands.engines import Engines
 
-    async with Engines("shell", parsed.options["server"]) as engines:
-        return await run(engines, parsed)
+    with _patience(parsed):
+        async with Engines("shell", parsed.options["server"]) as engines:
+            return await run(engines, parsed)
+
+
+async def _hold(parsed: Parsed) -> None:
+    from .commands.foreground import hold
+
+    with _patience(parsed) as shown:
+
+        def show(answer: Answer) -> None:
+            shown()
+            _show(answer, parsed)
+
+        await hold(parsed, show)
+
+
+@contextlib.contextmanager
+def _patience(parsed: Parsed) -> Iterator[Callable[[], None]]:
+    """Tell who sits at a terminal that `open` waits for a host, if it takes long; until the block
+    ends, or what it gives is called.
+    """
+    if parsed.command != "open" or parsed.options["json"] or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from .commands.actions import wanted
+
+    text = f"Connecting to {plain(wanted(parsed).login)} …"
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(_PATIENCE, lambda: print(text, file=sys.stderr, flush=True))
+    try:
+        yield timer.cancel
+    finally:
+        timer.cancel()
 
 
 def _until_signal(work: Coroutine[Any, Any, None]) -> int:

@@ -409,6 +409,17 @@ def test_no_word_is_folded_in_a_narrow_terminal(user: User, config: list[str]) -
     ]
 
 
+@pytest.mark.parametrize("words", [["open"], ["open", "--foreground"]])
+def test_who_waits_for_a_silent_host_is_told(user: User, words: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = str(silent.getsockname()[1])
+        words = [*words, "-p", port, "-D", "0", "ann@127.0.0.1"]
+        with Terminal(user, 80).running(*words) as (process, screen):
+            assert screen.readline().decode() == "Connecting to ann@127.0.0.1 …\r\n"
+            silent.close()  # which refuses who waits
+            assert process.wait(60) == 1
+
+
 @pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["--help"], ["hosts"]])
 def test_a_reader_that_has_gone_is_no_error(
     user: User, config: list[str], words: list[str]
