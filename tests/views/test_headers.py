@@ -227,7 +227,14 @@ def test_redirects_in_the_path_view(location: str, stays: bool) -> None:
     assert headers.stays(location, "/app/x/a/page", PATH) == stays
 
 
+def test_what_an_application_would_have_kept_is_not_kept_at_its_name() -> None:
+    """At a path there is nothing to fear: no other application ever has it."""
+    sent = [("Cache-Control", "max-age=31536000"), ("Expires", "Fri, 01 Jan 2100 00:00:00 GMT")]
+    assert headers.for_browser(sent, APP, ORIGIN) == [("Cache-Control", "no-store")]
+    assert headers.for_browser(sent, APP, PATH)[:-1] == sent
+
+
 def test_headers_that_connection_names_stay_on_their_hop() -> None:
     hop = [("Connection", "close, X-Hop"), ("X-Hop", "1"), ("TE", "trailers"), ("X-End", "2")]
     assert dict(headers.for_remote(hop, APP, ORIGIN)) == {"Host": "localhost:5006", "X-End": "2"}
-    assert dict(headers.for_browser(hop, APP, ORIGIN)) == {"X-End": "2"}
+    assert dict(headers.for_browser(hop, APP, PATH))["Access-Control-Expose-Headers"] == "X-End"

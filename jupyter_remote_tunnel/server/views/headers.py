@@ -52,6 +52,11 @@ _NOT_FOR_BROWSER = frozenset(
     }
 )
 
+# What an application has a browser keep would be the next application's at the same host and port,
+# whose name is the same: its scripts, too, and `Clear-Site-Data` leaves those that a page has used.
+_NOT_FOR_OWN_ORIGIN = frozenset({"cache-control", "expires", "pragma", "age"})
+_NOT_KEPT: Header = ("Cache-Control", "no-store")
+
 # In an opaque origin, each of these would lock the application out of its own files or block the
 # page; the others would be taken for Jupyter's word.
 _NOT_FOR_SANDBOX = frozenset(
@@ -140,8 +145,7 @@ def for_browser(headers: Iterable[Header], upstream: Upstream, manner: Manner) -
     """A response's headers as the browser shall see them."""
     headers = list(headers)
     dropped = HOP_BY_HOP | _named_by_connection(headers) | _NOT_FOR_BROWSER
-    if manner.sandboxed:
-        dropped |= _NOT_FOR_SANDBOX
+    dropped |= _NOT_FOR_SANDBOX if manner.sandboxed else _NOT_FOR_OWN_ORIGIN
     passed = []
     for name, value in headers:
         if name.lower() not in dropped:
@@ -151,6 +155,8 @@ def for_browser(headers: Iterable[Header], upstream: Upstream, manner: Manner) -
     if manner.sandboxed:
         # Scripts of the same origin may read all of them, and that is what the page is meant to be.
         passed.append(("Access-Control-Expose-Headers", ", ".join(name for name, _ in passed)))
+    else:
+        passed.append(_NOT_KEPT)
     return [*passed, *manner.extra]
 
 
