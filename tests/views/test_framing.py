@@ -1,6 +1,7 @@
 """Messages that two programs could read in two ways: one of them would be led astray."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -161,3 +162,44 @@ async def test_a_part_of_a_file_passes(browser: Browser, view: str, socket_path:
         assert await response.read() == b"23"
     assert b"Range: bytes=2-3" in heads[0]
     assert b'If-Range: "x"' in heads[0]
+
+
+INTERIM = {
+    "continue": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "hints": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
+}
+FINAL = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.mark.parametrize("kind", INTERIM)
+async def test_a_few_interim_answers_are_passed_over(
+    browser: Browser, view: str, socket_path: Path, kind: str
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(9 * INTERIM[kind] + FINAL)
+
+    async with raw(socket_path, talk):
+        for _ in range(3):
+            async with browser.get(view) as response:
+                assert await response.read() == b"ok"
+
+
+@pytest.mark.parametrize("kind", INTERIM)
+async def test_who_sends_them_without_end_is_cut_off(
+    browser: Browser, view: str, socket_path: Path, kind: str
+) -> None:
+    cut_off = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(100 * INTERIM[kind])
+                await writer.drain()
+        cut_off.set()
+
+    async with raw(socket_path, talk):
+        async with browser.get(view) as response:
+            assert response.status == 502
+        await cut_off.wait()

@@ -7,11 +7,13 @@ which a body that is gone would turn into half of one.
 (It takes a quarter of a second to import: import this module when the first request is there.)
 """
 
+import functools
 from collections.abc import AsyncIterator, Iterable
 from http import HTTPStatus
 from typing import Any, Self
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from typing_extensions import override
 from yarl import URL
 
@@ -24,6 +26,8 @@ from .relay import Body, Unanswered
 _IDLE_SECONDS = 2.0
 _CONNECT_SECONDS = 30.0
 _HEADER_BYTES = 64 * 1024
+# Interim ones (1xx) and the final one: more than any server sends.
+_MAX_ANSWERS = 10
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 # aiohttp would add these where the browser sent none.
@@ -118,8 +122,36 @@ class Client:
             await session.close()
 
 
+class _Answers(ResponseHandler):
+    """The answers on one connection: so many for a request, and whoever sends more is cut off.
+
+    aiohttp passes over interim answers without end, and would do nothing else while they come.
+    """
+
+    _left = 0
+
+    @override
+    def set_response_params(self, **params: Any) -> None:
+        self._left = _MAX_ANSWERS  # a request is about to be sent
+        super().set_response_params(**params)
+
+    @override
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        self._left -= 1
+        if self._left >= 0:
+            super().feed_data(data, size)
+        else:
+            self.close()
+            self.set_exception(aiohttp.ClientConnectionError("too many answers"))
+
+
 class _Own(aiohttp.BaseConnector):
     """Connects to processes of our user alone."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        made: type[ResponseHandler] = _Answers
+        self._factory = functools.partial(made, loop=self._loop)
 
     # What connectors differ in; a connection that is used again was looked at when it was new.
     @override
