@@ -1,5 +1,6 @@
 """The path view: the sandbox on every answer, the capability, the prefix that must be known."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from aiohttp import web
 from yarl import URL
 
 from jupyter_remote_tunnel.server.views.path import policy
-from tests.views.backend import serve
+from tests.views.backend import raw, serve
 from tests.views.lab import Browser, Lab, lab
 
 SANDBOX = "sandbox allow-scripts allow-forms allow-downloads allow-popups; frame-ancestors 'self'"
@@ -261,6 +262,43 @@ async def test_an_application_that_does_not_know_its_prefix(
             assert f"--prefix {prefix}" in await response.text()
         async with browser.get(f"{view}deeper") as response:
             assert "--prefix" not in await response.text()
+
+
+async def test_an_application_that_does_not_say_whether_it_does(
+    lab: Lab, browser: Browser, socket_path: Path
+) -> None:
+    """It is shown after a few seconds, and may say it then."""
+    ended = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+        ended.set()
+
+    async with raw(socket_path, talk):
+        view = await browser.open(lab.add(socket_path), "path")
+        assert URL(view).path.startswith("/remote-tunnel/app/")
+        await ended.wait()
+
+
+async def test_nobody_waits_for_it_once_the_browser_went_away(
+    lab: Lab, browser: Browser, socket_path: Path
+) -> None:
+    asked, ended = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def talk(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        ended.set()
+
+    async with raw(socket_path, talk):
+        opens = loop.create_task(browser.open(lab.add(socket_path), "path"), name="open")
+        await asked.wait()
+        opens.cancel()
+        since = loop.time()
+        await ended.wait()
+        assert loop.time() - since < 4  # and not the 5 seconds that it has
 
 
 async def test_over_https(socket_path: Path) -> None:

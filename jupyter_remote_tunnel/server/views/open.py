@@ -6,6 +6,7 @@ origin view where that is possible. `?detour=…` comes from the origin view and
 the page that was asked for.
 """
 
+import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from jupyter_server.base.handlers import JupyterHandler
 from tornado.web import HTTPError, authenticated
 from typing_extensions import override
 
+from ...model.address import Address
 from ...model.state import State
 from . import gate, headers, logins, origin, pages, path
 from .grants import Grant
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from . import Views
 
 
+# For an application that is slow to say whether it knows its prefix: its page may say so later.
+_LOOK_SECONDS = 5.0
+
+
 class OpenHandler(JupyterHandler):
     """Whoever may open tunnels may see what they lead to."""
 
@@ -33,6 +39,7 @@ class OpenHandler(JupyterHandler):
     @override
     def initialize(self, views: "Views") -> None:
         self.views = views
+        self._look: asyncio.Task[bool] | None = None
 
     @authenticated
     @authorized(action="execute")  # type: ignore[untyped-decorator]
@@ -90,18 +97,34 @@ class OpenHandler(JupyterHandler):
         prefix = path.prefix_of(self.base_url, capability)
         if upstream.state != State.OPEN or upstream.bound is None:
             return prefix
-        asked = [("Host", upstream.authority), ("Accept", "text/html")]
-        try:
-            async with await self.views.client.request(
-                upstream.bound, "HEAD", prefix, asked
-            ) as answer:
-                status, location = answer.status, headers.location(answer.location, upstream)
-        except Unanswered:
-            return prefix
-        if not path.misses_prefix(prefix, prefix, status, location):
+        looks = self._misses_prefix(upstream, upstream.bound, prefix)
+        self._look = asyncio.get_running_loop().create_task(looks, name="look at an application")
+        await asyncio.wait([self._look])
+        if self._look.cancelled() or not self._look.result():
             return prefix
         links = (("Show it at an address of its own", "?view=origin"),) if origin_offered else ()
         return pages.without_prefix(upstream, prefix, links)
+
+    async def _misses_prefix(self, upstream: Upstream, bound: Address, prefix: str) -> bool:
+        """Whether the application's answer shows that it does not know `prefix`; also False if it
+        gives none in time.
+        """
+        asked = [("Host", upstream.authority), ("Accept", "text/html")]
+        try:
+            async with (
+                asyncio.timeout(_LOOK_SECONDS),
+                await self.views.client.request(bound, "HEAD", prefix, asked) as answer,
+            ):
+                location = headers.location(answer.location, upstream)
+                return path.misses_prefix(prefix, prefix, answer.status, location)
+        except (Unanswered, TimeoutError):
+            return False
+
+    @override
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        if self._look is not None:
+            self._look.cancel()
 
     def _compose(self, page: Page) -> None:
         document, extra = page.as_html()
