@@ -105,6 +105,19 @@ def test_there_are_only_so_many_detours(grants: Grants) -> None:
     assert [grants.way_back(value) for value in others] == [f"/{n}" for n in range(1, 101)]
 
 
+def test_there_are_only_so_many_for_an_application(grants: Grants) -> None:
+    """A program that is another login each time takes the place of those that are not used."""
+    mine, unused, others = (
+        grants.capability(login, app_id, LAB)
+        for login, app_id in (("ann", "app"), ("bob", "app"), ("ann", "other"))
+    )
+    for number in range(999):
+        grants.capability(f"program {number}", "app", LAB)
+        assert grants.capable(mine) is not None
+    assert grants.capable(unused) is None
+    assert grants.capable(others) is not None
+
+
 def test_the_newest_frame_of_a_host(grants: Grants, clock: Clock) -> None:
     for app_id, framed in (("one", True), ("two", True), ("tab", False)):
         grants.enter(grants.ticket(grant(app_id=app_id)), "a1", [], framed=framed)

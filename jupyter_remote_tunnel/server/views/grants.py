@@ -17,6 +17,9 @@ from dataclasses import dataclass, field, replace
 TICKET_SECONDS = 30.0
 # As long as Jupyter's own login cookie.
 GRANT_SECONDS = 30 * 86400.0
+# Of one kind, for one application. A program that sends Jupyter's token and keeps no cookie is
+# another login each time, and none of these logs out.
+_MAX_GRANTS = 1000
 # No login is needed for one, and each holds a URL of up to 64 KiB.
 _MAX_DETOURS = 100
 
@@ -97,7 +100,7 @@ class Grants:
         return None
 
     def framed_at(self, label: str) -> Grant | None:
-        """The newest session on the host `label` whose pages stand in a frame."""
+        """The session on the host `label`, its pages in a frame, that was used last."""
         for grant in reversed(self._sessions.values()):
             if grant.framed and grant.label == label and grant.ends > self._clock():
                 return grant
@@ -144,6 +147,9 @@ class Grants:
 
     def _add(self, store: dict[str, Grant], grant: Grant, seconds: float) -> str:
         self._revoke(lambda old: old.ends <= self._clock())
+        like = [value for value, old in store.items() if old.app_id == grant.app_id]
+        if len(like) == _MAX_GRANTS:
+            store.pop(like[0]).end()
         value = secrets.token_hex(16)
         grant.ends = self._clock() + seconds
         store[value] = grant
@@ -151,7 +157,10 @@ class Grants:
 
     def _find(self, store: dict[str, Grant], value: str) -> Grant | None:
         grant = store.get(value)
-        return grant if grant is not None and grant.ends > self._clock() else None
+        if grant is None or grant.ends <= self._clock():
+            return None
+        store[value] = store.pop(value)  # in the order of their last use
+        return grant
 
     def _revoke(self, which: Callable[[Grant], bool]) -> None:
         for store in (self._tickets, self._sessions, self._capabilities):
