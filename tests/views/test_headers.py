@@ -75,7 +75,14 @@ def test_the_form_check_of_jupyter_stays_with_it() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Accept-CH", "Critical-CH", "Set-Login", "Secure-Session-Registration", "Use-As-Dictionary"],
+    [
+        "Accept-CH",
+        "Critical-CH",
+        "Set-Login",
+        "Secure-Session-Registration",
+        "Sec-Session-Registration",
+        "Use-As-Dictionary",
+    ],
 )
 def test_an_application_does_not_speak_for_jupyters_origin(name: str) -> None:
     assert name not in dict(headers.for_browser([(name, "x")], APP, PATH))
@@ -225,6 +232,20 @@ def test_redirects_that_do_not(location: str) -> None:
 )
 def test_redirects_in_the_path_view(location: str, stays: bool) -> None:
     assert headers.stays(location, "/app/x/a/page", PATH) == stays
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "multipart/x-mixed-replace; boundary=x",
+        "Multipart/X-Mixed-Replace",
+        "text/html, multipart/x-mixed-replace; boundary=x",  # the last one counts
+    ],
+)
+def test_no_parts_with_headers_of_their_own_in_the_path_view(value: str) -> None:
+    sent = [("Content-Type", value)]
+    assert "Content-Type" not in dict(headers.for_browser(sent, APP, PATH))
+    assert dict(headers.for_browser(sent, APP, ORIGIN))["Content-Type"] == value
 
 
 def test_what_an_application_would_have_kept_is_not_kept_at_its_name() -> None:

@@ -72,6 +72,7 @@ _NOT_FOR_SANDBOX = frozenset(
         "critical-ch",
         "set-login",  # says who is logged in to it
         "secure-session-registration",  # ties its cookies to a key
+        "sec-session-registration",  # its older name
         "use-as-dictionary",  # says how its answers are packed
     }
 )
@@ -169,6 +170,8 @@ def _response_value(key: str, value: str, upstream: Upstream, manner: Manner) ->
             return location(value, upstream)
         case "content-security-policy":
             return _without_ancestors(value) or None
+        case "content-type" if manner.sandboxed and "multipart/x-mixed-replace" in value.lower():
+            return None  # each part has headers of its own, cookies among them
     return value
 
 
