@@ -221,7 +221,8 @@ function TextField(
                 selectionEnd!,
                 'end'
               );
-              set({ [field]: target.value });
+              // As if it were typed, for the dialog to look whether all is filled in.
+              target.dispatchEvent(new Event('input', { bubbles: true }));
             }
           }}
         />

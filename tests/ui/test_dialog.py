@@ -46,6 +46,22 @@ def test_what_only_a_shell_can_do_is_refused(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
+@pytest.mark.parametrize("gap", [" ", " \\\n  "])
+def test_what_is_pasted_with_its_line_ends_is_one_line_and_opens(
+    lab: Lab, lab_scene: Scene, gap: str
+) -> None:
+    line = lab_scene.line
+    command = lab.ask()
+    pasted = line.replace(" ", gap) + "\n"
+    lab.page.evaluate("text => navigator.clipboard.writeText(text)", pasted)
+    lab.page.keyboard.press("Control+V")
+    expect(command).to_have_value(line)
+    expect(lab.open_button).to_be_enabled()
+    lab.page.keyboard.press("Enter")
+    expect(lab.dialog).to_be_hidden()
+    assert _states(lab_scene) == {f"gpu01:{lab_scene.bokeh.port}": "open"}
+
+
     ("parts", "field", "marked"),
     [
         ({"far": "99999"}, "far", "99999"),
