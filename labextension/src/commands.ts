@@ -229,7 +229,9 @@ async function closeTunnels(
   const inUse = tunnels.some(tunnel =>
     tunnel.forwards.some(forward => forward.streams.open > 0)
   );
-  const ask = policy === 'always' || (policy === 'in-use' && inUse);
+  // One slip of the pointer in the palette must not end all work, idle as it may be.
+  const ask =
+    tunnels.length > 1 || policy === 'always' || (policy === 'in-use' && inUse);
   if (ask && !(await confirmClose(tunnels, trans))) {
     return;
   }

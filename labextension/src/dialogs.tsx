@@ -69,13 +69,9 @@ export async function confirmClose(
       ? trans.__('Close the tunnel %1?', tunnels[0]!.name)
       : trans.__('Close %1 tunnels?', tunnels.length);
   const body =
-    streams > 0
-      ? trans._n(
-          '%1 stream is open through it and will be cut.',
-          '%1 streams are open through it and will be cut.',
-          streams
-        )
-      : trans.__('What uses it loses its connection.');
+    tunnels.length === 1
+      ? lossOfOne(streams, trans)
+      : lossOfAll(streams, trans);
   const buttons = [
     Dialog.cancelButton({ label: trans.__('Cancel') }),
     Dialog.warnButton({ label: trans.__('Close') })
@@ -85,6 +81,26 @@ export async function confirmClose(
 }
 
 /** Let a person choose one; null if they chose none. One alone needs no question. */
+function lossOfOne(streams: number, trans: TranslationBundle): string {
+  return streams > 0
+    ? trans._n(
+        '%1 stream is open through it and will be cut.',
+        '%1 streams are open through it and will be cut.',
+        streams
+      )
+    : trans.__('What uses it loses its connection.');
+}
+
+function lossOfAll(streams: number, trans: TranslationBundle): string {
+  return streams > 0
+    ? trans._n(
+        '%1 stream is open through them and will be cut.',
+        '%1 streams are open through them and will be cut.',
+        streams
+      )
+    : trans.__('No stream is open through them now.');
+}
+
 export async function choose<T>(
   items: readonly T[],
   label: (item: T) => string,

@@ -447,8 +447,24 @@ describe('close', () => {
     }
   );
 
+  it.each([
+    ['never', [idle], 'No stream is open through them now.'],
+    ['in-use', [forward()], '2 streams are open through them']
+  ] as [ConfirmClose, [typeof idle], string][])(
+    'asks once before several are closed: %s',
+    async (policy, forwards, words) => {
+      confirmClose = policy;
+      manager.tunnels = ['1', '2'].map(id => tunnel({ id, forwards }));
+      const done = commands.execute(CommandIDs.closeAll);
+      const question = await dialog('Close 2 tunnels?');
+      expect(question.textContent).toContain(words);
+      press(question, 'Cancel');
+      await done;
+      expect(manager.asked).toEqual([]);
+    }
+  );
+
   it('closes all after one question', async () => {
-    confirmClose = 'always';
     manager.tunnels = [tunnel({ id: '1' }), tunnel({ id: '2' })];
     const done = commands.execute(CommandIDs.closeAll);
     press(await dialog('Close 2 tunnels?'), 'Close');
@@ -457,6 +473,12 @@ describe('close', () => {
       ['close', '1'],
       ['close', '2']
     ]);
+  });
+
+  it('does not ask for all where all is one that is idle', async () => {
+    manager.tunnels = [tunnel({ id: '1', forwards: [idle] })];
+    await commands.execute(CommandIDs.closeAll);
+    expect(manager.asked).toEqual([['close', '1']]);
   });
 
   it('shows why it failed', async () => {
