@@ -15,13 +15,13 @@ import {
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { askForTunnel } from './adddialog';
-import { Application, TunnelStatus } from './api';
+import { TunnelStatus } from './api';
 import { choose, confirmClose, showError } from './dialogs';
 import { EMPTY, Fields } from './form';
 import { browserIcon, tabIcon, tunnelIcon } from './icons';
 import { TunnelAPI, TunnelError } from './restapi';
 import { ITunnelManager } from './tokens';
-import { ApplicationTab, ViewChooser } from './view';
+import { ApplicationKey, ApplicationTab, ViewChooser } from './view';
 
 export namespace CommandIDs {
   export const show = 'remote-tunnel:show';
@@ -81,7 +81,10 @@ export function addCommands(options: CommandOptions): void {
           )
         : '',
     icon: args => (args.isLauncher ? tunnelIcon : addIcon),
-    execute: args => addTunnel(options, text(args, 'host'))
+    execute: async args => {
+      const host = text(args, 'host');
+      await addTunnel(options, host ? { mode: 'fields', host } : {});
+    }
   });
   commands.addCommand(CommandIDs.refresh, {
     label: trans.__('Refresh SSH Tunnels'),
@@ -198,14 +201,14 @@ function addApplicationCommands(options: CommandOptions): void {
   });
 }
 
+/** @param known - what need not be typed. */
 async function addTunnel(
   { manager, show, trans }: CommandOptions,
-  host?: string
-): Promise<void> {
-  const fields: Fields = host ? { ...EMPTY, mode: 'fields', host } : EMPTY;
-  const opened = await askForTunnel(manager, fields, trans);
+  known: Partial<Fields>
+): Promise<TunnelStatus | null> {
+  const opened = await askForTunnel(manager, { ...EMPTY, ...known }, trans);
   if (!opened) {
-    return;
+    return null;
   }
   show();
   if (!opened.created) {
@@ -214,6 +217,7 @@ async function addTunnel(
       autoClose: 5000
     });
   }
+  return opened.tunnel;
 }
 
 async function closeTunnels(
@@ -246,7 +250,7 @@ async function closeTunnels(
 
 async function openTab(
   options: CommandOptions,
-  application: Pick<Application, 'id' | 'name'>
+  application: ApplicationKey
 ): Promise<void> {
   const { api, app, manager, tracker, trans, views } = options;
   const existing = tracker.find(tab => tab.app.id === application.id);
@@ -260,14 +264,36 @@ async function openTab(
     app: application,
     view,
     url: api.viewUrl(application.id, view),
+    manager,
     trans,
     openInBrowser: () =>
       void app.commands.execute(CommandIDs.openInBrowser, {
         app: application.id
-      })
+      }),
+    openAgain: closed => void openAgain(options, closed)
   });
   app.shell.add(tab, 'main');
   await tracker.add(tab);
+}
+
+/** Ask for a tunnel to where `tab` led, and show that in its place. */
+async function openAgain(
+  options: CommandOptions,
+  tab: ApplicationTab
+): Promise<void> {
+  const { destination, host, name } = tab.app;
+  // Not all that was typed for the tunnel is known: a person looks at it.
+  const known: Partial<Fields> = host
+    ? { mode: 'fields', host, destination, name }
+    : { name };
+  const opened = await addTunnel(options, known);
+  const application = options.manager.applications.find(
+    ({ tunnel }) => tunnel === opened?.id
+  );
+  if (application) {
+    await openTab(options, application);
+    tab.dispose();
+  }
 }
 
 /** The tunnel of that id, or the one that a person chooses. */
@@ -291,7 +317,7 @@ async function pickTunnel(
 async function pickApplication(
   { manager, trans }: CommandOptions,
   args: ReadonlyPartialJSONObject
-): Promise<Pick<Application, 'id' | 'name'> | null> {
+): Promise<ApplicationKey | null> {
   const id = text(args, 'app');
   if (id !== undefined) {
     const known = manager.applications.find(

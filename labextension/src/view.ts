@@ -16,10 +16,12 @@ import {
   ToolbarButton
 } from '@jupyterlab/ui-components';
 import { UUID } from '@lumino/coreutils';
-import { Widget } from '@lumino/widgets';
+import { BoxPanel, Widget } from '@lumino/widgets';
 
 import { Application } from './api';
+import { closedNotice } from './closed';
 import { browserIcon, tunnelIcon } from './icons';
+import { ITunnelManager } from './tokens';
 
 export type View = 'origin' | 'path';
 
@@ -93,10 +95,12 @@ export class ViewChooser {
  */
 export class ApplicationFrame extends IFrame {
   constructor(
+    name: string,
     private readonly _url: string,
     view: View
   ) {
     super({ sandbox: SANDBOX[view] });
+    this.node.querySelector('iframe')!.title = name;
     this.reload();
   }
 
@@ -108,32 +112,38 @@ export class ApplicationFrame extends IFrame {
 
 /** What a tab shows, and what brings it back after a reload. */
 export interface ApplicationTabOptions {
-  app: Pick<Application, 'id' | 'name'>;
+  app: ApplicationKey;
   view: View;
   url: string;
+  manager: ITunnelManager;
   trans: TranslationBundle;
   openInBrowser: () => void;
+  /** Asks for a tunnel in the place of the one that was closed. */
+  openAgain: (tab: ApplicationTab) => void;
 }
 
-export class ApplicationTab extends MainAreaWidget<ApplicationFrame> {
-  constructor(options: ApplicationTabOptions) {
-    const { app, trans, url, view } = options;
-    const content = new ApplicationFrame(url, view);
-    super({ content });
-    this.app = app;
+/** An application, of which more is known once the server was asked. */
+export type ApplicationKey = Pick<Application, 'id' | 'name'> &
+  Partial<Application>;
+
+/** The application; after its tunnel was closed, a notice of that in its place. */
+export class ApplicationTab extends MainAreaWidget<BoxPanel> {
+  constructor(private readonly _options: ApplicationTabOptions) {
+    const { app, manager, trans } = _options;
+    super({ content: new BoxPanel() });
+    this._app = app;
     this.id = `jp-remote-tunnel-app-${app.id}`;
     this.addClass('jp-RemoteTunnel-application');
     this.title.label = app.name;
     this.title.caption = trans.__('%1, through an SSH tunnel', app.name);
     this.title.icon = tunnelIcon;
-    content.node.querySelector('iframe')!.title = app.name;
     const toolbar: [string, Widget][] = [
       [
         'reload',
         new ToolbarButton({
           icon: refreshIcon,
           tooltip: trans.__('Reload this application'),
-          onClick: () => content.reload()
+          onClick: () => this._frame?.reload()
         })
       ],
       [
@@ -141,7 +151,7 @@ export class ApplicationTab extends MainAreaWidget<ApplicationFrame> {
         new ToolbarButton({
           icon: browserIcon,
           tooltip: trans.__('Open in a tab of the browser'),
-          onClick: options.openInBrowser
+          onClick: _options.openInBrowser
         })
       ],
       ['spacer', Toolbar.createSpacerItem()]
@@ -149,7 +159,53 @@ export class ApplicationTab extends MainAreaWidget<ApplicationFrame> {
     for (const [name, widget] of toolbar) {
       this.toolbar.addItem(name, widget);
     }
+    manager.changed.connect(this._look, this);
+    this._look();
   }
 
-  readonly app: Pick<Application, 'id' | 'name'>;
+  /** As last heard of. */
+  get app(): ApplicationKey {
+    return this._app;
+  }
+
+  override dispose(): void {
+    this._options.manager.changed.disconnect(this._look, this);
+    super.dispose();
+  }
+
+  /** Show the application, or that there is none any more. */
+  private _look(): void {
+    const { manager } = this._options;
+    const known = manager.applications.find(({ id }) => id === this._app.id);
+    this._app = known ?? this._app;
+    // While the server does not answer, nobody knows.
+    const isThere = known !== undefined || manager.problem !== null;
+    if (this._shown && isThere === (this._frame !== null)) {
+      return;
+    }
+    this._shown?.dispose();
+    this._shown = this._frame = isThere ? this._makeFrame() : null;
+    this._shown ??= this._makeNotice();
+    this.content.addWidget(this._shown);
+    this.toolbar.setHidden(!isThere);
+  }
+
+  private _makeFrame(): ApplicationFrame {
+    const { url, view } = this._options;
+    return new ApplicationFrame(this._app.name, url, view);
+  }
+
+  private _makeNotice(): Widget {
+    const { openAgain, trans } = this._options;
+    return closedNotice(
+      this._app.name,
+      () => openAgain(this),
+      () => this.close(),
+      trans
+    );
+  }
+
+  private _app: ApplicationKey;
+  private _frame: ApplicationFrame | null = null;
+  private _shown: Widget | null = null;
 }

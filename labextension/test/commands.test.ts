@@ -538,6 +538,37 @@ describe('open in a tab', () => {
     expect(activated).toEqual([tabs[0]!.id]);
   });
 
+  it('asks for another tunnel where its own was closed, and shows that', async () => {
+    const { id, name, host, destination } = application();
+    manager.applications = [application()];
+    await commands.execute(CommandIDs.openInTab, { app: id });
+    const tab = tabs[0] as ApplicationTab;
+    Widget.attach(tab, document.body);
+    manager.applications = [];
+    manager.changed.emit();
+    const button = await vi.waitFor(() => {
+      const found = tab.content.node.querySelector('button');
+      expect(found).not.toBeNull();
+      return found!;
+    });
+    button.click();
+    const form = await dialog('Add an SSH Tunnel');
+    const opened = { tunnel: tunnel({ id: '77' }), created: true };
+    manager.answers.push({ ...opened, understood: '' });
+    manager.applications = [application({ id: '77', tunnel: '77' })];
+    await vi.waitFor(() =>
+      expect(form.querySelector('[data-first-field]')).not.toBeNull()
+    );
+    press(form, 'Open');
+    await vi.waitFor(() => expect(tab.isDisposed).toBe(true));
+    expect(manager.asked[0]![1]).toMatchObject({
+      name,
+      host,
+      forwards: [`-L private:${destination}`]
+    });
+    expect((tabs[1] as ApplicationTab).app.id).toBe('77');
+  });
+
   it('comes back after a reload, before the list is known', async () => {
     await commands.execute(CommandIDs.openInTab, { app: 'x', name: 'plot' });
     expect(tabs.map(({ title }) => title.label)).toEqual(['plot']);

@@ -1,11 +1,23 @@
 import { nullTranslator } from '@jupyterlab/translation';
-import { afterEach, describe, expect, it } from 'vitest';
+import { Widget } from '@lumino/widgets';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
+import { TunnelError } from '../src/restapi';
 import { ApplicationTab, View, ViewChooser } from '../src/view';
+import { application } from './samples';
+import { ListedTunnels } from './tunnels';
 
 const trans = nullTranslator.load('jupyter_remote_tunnel');
 
+let manager: ListedTunnels;
 let tab: ApplicationTab;
+let again: ApplicationTab[];
+
+beforeEach(() => {
+  manager = new ListedTunnels();
+  manager.applications = [application({ id: '0123', name: 'plot <b>' })];
+  again = [];
+});
 
 afterEach(() => tab?.dispose());
 
@@ -15,8 +27,10 @@ function frame(view: View): HTMLIFrameElement {
     app: { id: '0123', name: 'plot <b>' },
     view,
     url: 'http://localhost:8888/remote-tunnel/open/0123',
+    manager,
     trans,
-    openInBrowser: () => undefined
+    openInBrowser: () => undefined,
+    openAgain: closed => again.push(closed)
   });
   return tab.content.node.querySelector('iframe')!;
 }
@@ -40,6 +54,59 @@ describe('the frame of an application', () => {
   it('tells nobody where it was opened, and has a name', () => {
     expect(frame('origin').getAttribute('referrerpolicy')).toBe('no-referrer');
     expect(frame('origin').title).toBe('plot <b>');
+  });
+});
+
+describe('the tab of a closed tunnel', () => {
+  function heading(): string | undefined {
+    return tab.node.querySelector('h2')?.textContent ?? undefined;
+  }
+
+  function press(label: string): void {
+    const buttons = [...tab.content.node.querySelectorAll('button')];
+    buttons.find(({ textContent }) => textContent === label)!.click();
+  }
+
+  beforeEach(async () => {
+    frame('origin');
+    Widget.attach(tab, document.body);
+    manager.applications = [];
+    manager.changed.emit();
+    await vi.waitFor(() =>
+      expect(heading()).toBe('The tunnel to “plot <b>” was closed')
+    );
+  });
+
+  it('shows nothing of the application', () => {
+    expect(tab.node.querySelector('iframe')).toBeNull();
+    expect(tab.toolbar.isHidden).toBe(true);
+  });
+
+  it('asks for another one, to where it led', () => {
+    press('Open It Again…');
+    expect(again).toEqual([tab]);
+    expect(tab.app).toEqual(application({ id: '0123', name: 'plot <b>' }));
+  });
+
+  it('can be closed', () => {
+    press('Close This Tab');
+    expect(tab.isDisposed).toBe(true);
+  });
+
+  it('shows the application that comes back', () => {
+    manager.applications = [application({ id: '0123' })];
+    manager.changed.emit();
+    expect(tab.node.querySelector('iframe')).not.toBeNull();
+    expect(heading()).toBeUndefined();
+    expect(tab.toolbar.isHidden).toBe(false);
+  });
+
+  it('is not one whose server does not answer', () => {
+    frame('path');
+    manager.problem = new TunnelError({ code: 'http', message: 'No.' });
+    manager.applications = [];
+    manager.changed.emit();
+    expect(tab.node.querySelector('iframe')).not.toBeNull();
   });
 });
 

@@ -93,6 +93,25 @@ def test_a_closed_tunnel_shows_nothing_any_more(lab: Lab, lab_scene: Scene) -> N
     later.close()
 
 
+def test_the_tab_of_a_closed_tunnel_says_so_and_leads_back(lab: Lab, lab_scene: Scene) -> None:
+    lab.add(_line(lab_scene), "plot")
+    _works(lab.show_application("plot"))
+    lab.close("plot")
+    tab = lab.page.locator(".jp-RemoteTunnel-application")
+    expect(tab.get_by_role("heading")).to_have_text("The tunnel to “plot” was closed")
+    expect(tab.locator("iframe")).to_have_count(0)
+    tab.get_by_role("button", name="Open It Again").click()
+    expect(lab.field("host")).to_have_value("gpu01")
+    expect(lab.field("far")).to_have_value(f"localhost:{lab_scene.bokeh.port}")
+    expect(lab.dialog.get_by_label("Name")).to_have_value("plot")
+    lab.open_button.click()
+    _works(lab.page.frame_locator('iframe[title="plot"]'))
+    expect(tab).to_have_count(1)
+    lab.close("plot")
+    tab.get_by_role("button", name="Close This Tab").click()
+    expect(tab).to_have_count(0)
+
+
 @pytest.fixture(scope="module")
 def secure_scene() -> Iterator[Scene]:
     """JupyterLab over self-signed HTTPS, where only the path view is possible."""
