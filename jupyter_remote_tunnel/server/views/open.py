@@ -70,7 +70,7 @@ class OpenHandler(JupyterHandler):
         """A page, or the URL to go to; `uri` is the page of the application in the origin view."""
         upstream = self.views.upstreams.get(app_id)
         if upstream is None or upstream.gone:
-            return pages.unknown(app_id)
+            return pages.unknown()
         offered = self.views.offer(self.request)["origin"]
         if view == "path" or not (view or offered):
             return await self._by_path(upstream, origin_offered=offered)

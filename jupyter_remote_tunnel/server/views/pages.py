@@ -78,12 +78,15 @@ def nothing_here() -> Page:
     )
 
 
-def unknown(app_id: str) -> Page:
-    """There is no application of this id."""
+def unknown() -> Page:
+    """No application has the id of this link."""
     return Page(
         404,
         "There is no such application",
-        (f"No tunnel leads to “{plain(app_id, 40)}”. It may have been closed.",),
+        (
+            "No tunnel leads to what this link meant. It may have been closed.",
+            "Open one again in JupyterLab's sidebar, and the application from its row.",
+        ),
     )
 
 
