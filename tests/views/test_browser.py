@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
+from tests.support.process import wait_until
 from tests.views.backend import serve_in_thread
 from tests.views.lab import Lab
 from tests.views.pages import application, asks_websocket, fetched, show
@@ -16,7 +17,7 @@ VIEWS = ["origin", "path"]
 
 
 def waits_quietly(page: Page) -> None:
-    """A waiting page has asked twice whether it can go, and the browser finds no fault in it."""
+    """A waiting page has asked again whether it can go, and the browser finds no fault in it."""
     said: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
@@ -25,7 +26,6 @@ def waits_quietly(page: Page) -> None:
 
     _looks(page)  # that the page itself came with status 503 has been said by now
     page.on("console", hear)
-    _looks(page)
     _looks(page)
     page.remove_listener("console", hear)
     assert said == []
@@ -136,7 +136,7 @@ def test_a_page_that_is_down_comes_back_by_itself(
         expect(inside.get_by_text("This page reloads by itself")).to_be_visible()
         waits_quietly(host)
         lab.change(app_id, state="open")
-        expect(inside.get_by_role("heading", name="application")).to_be_visible()
+        expect(inside.get_by_role("heading", name="application")).to_be_visible(timeout=20_000)
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -150,7 +150,61 @@ def test_so_does_the_page_before_the_first_view(
         expect(inside.get_by_text("Connecting to user@gpu01")).to_be_visible()
         waits_quietly(host)
         lab.change(app_id, state="open", bound=str(socket_path))
-        expect(inside.get_by_role("heading", name="application")).to_be_visible()
+        expect(inside.get_by_role("heading", name="application")).to_be_visible(timeout=20_000)
+
+
+_IMPATIENT = """
+const real = setTimeout;
+window.pauses = [];
+window.setTimeout = (call, pause) => { pauses.push(pause); return real(call, 0); };
+"""
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_it_asks_less_and_less_often(lab: Lab, host: Page, view: str) -> None:
+    host.add_init_script(_IMPATIENT)
+    frame = show(host, lab.add(None, state="reconnecting"), view)
+    frame.wait_for_function("() => pauses.length > 7")
+    seconds = [pause / 1000 for pause in frame.evaluate("() => pauses.slice(0, 7)")]
+    assert seconds == [1, 2, 4, 8, 16, 30, 30]
+
+
+_HIDE_FRAME = "hidden => { document.querySelector('iframe').style.display = hidden ? 'none' : '' }"
+_HIDE_PAGE = """hidden => {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("tab_of", ["JupyterLab", "the browser"])
+def test_it_asks_nothing_while_nobody_sees_it_and_at_once_when_somebody_does(
+    lab: Lab, host: Page, view: str, tab_of: str
+) -> None:
+    host.add_init_script(_IMPATIENT)
+    frame = show(host, lab.add(None, state="reconnecting"), view)
+    looks: list[str] = []
+    host.on("request", lambda request: looks.append(request.method))
+
+    def rests() -> bool:
+        before = len(looks)
+        host.wait_for_timeout(500)  # it asks dozens of times in that, if it does not rest
+        return len(looks) == before
+
+    def hide(hidden: bool) -> None:
+        if tab_of == "JupyterLab":
+            host.evaluate(_HIDE_FRAME, hidden)
+        else:
+            frame.evaluate(_HIDE_PAGE, hidden)
+
+    assert not rests()
+    hide(True)
+    wait_until(rests, "the page's rest")
+    frame.evaluate("() => { pauses.length = 0 }")
+    with host.expect_request(lambda request: request.method == "HEAD"):
+        hide(False)
+    frame.wait_for_function("() => pauses.length > 0")
+    assert frame.evaluate("() => pauses[0]") == 1000
 
 
 @pytest.mark.parametrize("view", VIEWS)

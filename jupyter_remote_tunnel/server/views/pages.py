@@ -204,15 +204,36 @@ pre { white-space: pre-wrap; padding: .6rem .8rem; border: 1px solid GrayText; }
 """
 
 # HEAD, so that nothing is loaded twice. The answer to a look is no error, which would fill the
-# browser's console.
+# browser's console. Each look may cost a stream: they get fewer, and there are none while nobody
+# sees the page, be it behind another tab of the browser or of JupyterLab.
 _SCRIPT = f"""
+let pause = 1000, timer, isInView = true;
+const isSeen = () => isInView && !document.hidden;
+function wait() {{
+  clearTimeout(timer);
+  if (!isSeen()) return;
+  timer = setTimeout(ask, pause);
+  pause = Math.min(2 * pause, 30000);
+}}
 async function ask() {{
   try {{
     const options = {{ method: "HEAD", cache: "no-store", headers: {{ Accept: "{LOOK}" }} }};
     const answer = await fetch(location.href, options);
     if (answer.status !== {STILL_WAITING}) return location.reload();
   }} catch {{ /* the server is away, too */ }}
-  setTimeout(ask, 2000);
+  wait();
 }}
-setTimeout(ask, 1000);
+function change() {{
+  clearTimeout(timer);
+  pause = 1000;
+  if (isSeen()) ask();
+}}
+document.addEventListener("visibilitychange", change);
+new IntersectionObserver(entries => {{
+  const is = entries.at(-1).isIntersecting;
+  if (is === isInView) return;
+  isInView = is;
+  change();
+}}).observe(document.documentElement);
+wait();
 """
