@@ -52,7 +52,8 @@ function isShown(dialog: Dialog<unknown>): boolean {
   return dialog.isAttached;
 }
 
-function nextTask(): Promise<void> {
+/** Fulfilled when what was asked for till now is done, messages to widgets among it. */
+export function nextTask(): Promise<void> {
   return new Promise(resolve => setTimeout(resolve));
 }
 
@@ -80,7 +81,6 @@ export async function confirmClose(
   return result.button.accept;
 }
 
-/** Let a person choose one; null if they chose none. One alone needs no question. */
 function lossOfOne(streams: number, trans: TranslationBundle): string {
   return streams > 0
     ? trans._n(
@@ -101,6 +101,7 @@ function lossOfAll(streams: number, trans: TranslationBundle): string {
     : trans.__('No stream is open through them now.');
 }
 
+/** Let a person choose one; null if they chose none. One alone needs no question. */
 export async function choose<T>(
   items: readonly T[],
   label: (item: T) => string,

@@ -17,6 +17,7 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { addCommands, CommandIDs, ConfirmClose } from './commands';
+import { nextTask } from './dialogs';
 import { TunnelManager } from './manager';
 import { TunnelAPI } from './restapi';
 import { runningTunnels } from './running';
@@ -97,7 +98,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
       tracker,
       hasTabs: labShell !== null,
       confirmClose: () => confirmClose,
-      show: () => app.shell.activateById(sidebarId),
+      // The palette and a dialog give the focus back to what had it; this comes after that.
+      show: () => void nextTask().then(() => app.shell.activateById(sidebarId)),
       trans
     });
 

@@ -339,6 +339,22 @@ def test_status_bar_running_panel_and_palette(lab: Lab, lab_scene: Scene) -> Non
     expect(status).to_be_hidden()
 
 
+def test_who_asks_for_the_sidebar_in_a_notebook_goes_on_in_the_sidebar(lab: Lab) -> None:
+    lab.page.locator('.jp-LauncherCard[data-category="Notebook"]').first.click()
+    # A notebook moves the focus until its kernel is there.
+    idle = lab.page.get_by_role("button", name=re.compile("Idle$"))
+    expect(idle).to_be_visible(timeout=60_000)
+    cell = lab.page.locator(".jp-Notebook .jp-Cell .cm-content")
+    for is_hidden in (False, True):
+        if is_hidden:
+            lab.page.get_by_role("tab", name="SSH Tunnels").click()
+            expect(lab.sidebar).to_be_hidden()
+        cell.click()
+        expect(cell).to_be_focused()
+        lab.run_command("Show SSH Tunnels")
+        expect(lab.sidebar).to_be_focused()
+
+
 def test_events_arrive_within_a_second(lab: Lab, lab_scene: Scene) -> None:
     other = lab.page.context.new_page()
     try:
