@@ -186,6 +186,11 @@ function typed(fields: Fields, field: TextKey): Piece {
   return { text, field, at: fields[field].indexOf(text) };
 }
 
+/** The port at the far end, which the near end takes where none is typed; '' while there is none. */
+export function portAsked(fields: Fields): string {
+  return portOf(typed(fields, 'destination')).text;
+}
+
 function portOf({ text, field, at = 0 }: Piece): Piece {
   const start = text.lastIndexOf(':') + 1;
   return { text: text.slice(start), field, at: at + start };

@@ -93,6 +93,29 @@ export function errorsOf(forwards: readonly ForwardStatus[]): ErrorStatus[] {
   return [...errors.values()];
 }
 
+/** What the dialog calls that another port may be taken. */
+export function pickLabel(trans: TranslationBundle): string {
+  return trans.__('If the local port is taken, use another one');
+}
+
+/** What is wrong and what to do about it, for people who click and type no options in a shell. */
+export function inOurWords(
+  { hint, message }: Pick<ErrorStatus, 'hint' | 'message'>,
+  trans: TranslationBundle
+): Pick<ErrorStatus, 'hint' | 'message'> {
+  if (!hint.includes('--on-conflict')) {
+    return { hint, message };
+  }
+  const tick = pickLabel(trans);
+  return {
+    hint: trans.__(
+      'Choose another port, or 0 for any free one; or tick “%1” in the dialog.',
+      tick
+    ),
+    message
+  };
+}
+
 /** Why a stream failed, and when. */
 export interface Problem {
   error: ErrorStatus;

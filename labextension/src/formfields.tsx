@@ -4,8 +4,8 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { Explanation } from './dialogs';
-import { Fields, Place, TextKey } from './form';
-import { NBSP } from './format';
+import { Fields, Place, portAsked, TextKey } from './form';
+import { NBSP, pickLabel } from './format';
 import { connectingIcon } from './icons';
 import { labelOf, Mistake } from './mistakes';
 
@@ -78,7 +78,7 @@ export function FormFields(props: {
           checked={fields.pick}
           onChange={event => set({ pick: event.target.checked })}
         />
-        {trans.__('If the local port is taken, use another one')}
+        {pickLabel(trans)}
       </label>
       <p className="jp-RemoteTunnel-busy" role="status">
         {isBusy && (
@@ -153,7 +153,9 @@ function PartFields(props: PartProps): JSX.Element {
           {...props}
           field="bind"
           required={what === 'dynamic'}
-          placeholder={fields.destination || '1080'}
+          placeholder={
+            what === 'dynamic' ? '1080' : portAsked(fields) || '5006'
+          }
         />
       )}
       <div className="jp-RemoteTunnel-columns">

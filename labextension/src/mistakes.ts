@@ -11,6 +11,7 @@ import {
   TextKey,
   wholeOf
 } from './form';
+import { inOurWords } from './format';
 import { TunnelError } from './restapi';
 
 /** What is wrong, what to do, and where it stands, if that can be told. */
@@ -82,7 +83,8 @@ export function explain(
   error: TunnelError,
   trans: TranslationBundle
 ): Mistake {
-  const { hint, message, where } = error;
+  const { where } = error;
+  const { hint, message } = inOurWords(error, trans);
   const place = where ? locate(fields, where) : suspect(fields, error);
   if (place?.field === 'name' && !where) {
     return {

@@ -26,6 +26,7 @@ import {
   destination,
   details,
   errorsOf,
+  inOurWords,
   isPrivate,
   joined,
   lastProblem,
@@ -94,7 +95,7 @@ export function Tunnel(props: TunnelProps): JSX.Element {
           />
         </span>
       </div>
-      {tunnel.error && <Explanation error={tunnel.error} />}
+      {tunnel.error && <Explanation error={inOurWords(tunnel.error, trans)} />}
       {state === 'reconnecting' && <NextTry {...props} />}
       {tunnel.kind === 'kernel' ? (
         <Kernel {...props} />
@@ -195,7 +196,7 @@ function Problems(
   return (
     <>
       {errorsOf(forwards).map(error => (
-        <Explanation key={error.code} error={error} />
+        <Explanation key={error.code} error={inOurWords(error, trans)} />
       ))}
       <div className={past ? 'jp-RemoteTunnel-past' : undefined}>
         <div role="status">

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 
-import { EMPTY, Fields, locate, Place, toRequest } from '../src/form';
+import {
+  EMPTY,
+  Fields,
+  locate,
+  Place,
+  portAsked,
+  toRequest
+} from '../src/form';
 
 const parts: Fields = { ...EMPTY, mode: 'fields', host: ' me@gpu01 ' };
 
@@ -52,6 +59,15 @@ describe('toRequest', () => {
     const fields = { ...parts, destination: '80', jump: 'gw', sshPort: '2222' };
     expect(toRequest(fields).ssh).toEqual({ jump: 'gw', port: 2222 });
   });
+});
+
+it.each([
+  ['', ''],
+  ['5006', '5006'],
+  [' db:5432 ', '5432'],
+  ['[::1]:80', '80']
+])('takes for the far end “%s” the same port “%s”', (destination, port) => {
+  expect(portAsked({ ...parts, destination })).toBe(port);
 });
 
 describe('locate', () => {

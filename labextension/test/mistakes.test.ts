@@ -75,6 +75,17 @@ describe('explain', () => {
     );
   });
 
+  it('tells of the tick instead of the option that does the same', () => {
+    const error = new TunnelError({
+      code: 'port_in_use',
+      message: 'Port 80 is in use.',
+      hint: 'With --on-conflict pick a busy port is replaced.'
+    });
+    const { hint } = explain({ ...EMPTY, command: 'gpu01:80' }, error, trans);
+    expect(hint).toContain('“If the local port is taken, use another one”');
+    expect(hint).not.toContain('--');
+  });
+
   it('leaves a command its own words', () => {
     const where = { text: '-L 1:x', start: 3, end: 6 };
     const error = new TunnelError({

@@ -157,6 +157,15 @@ describe('a problem of a stream', () => {
     expect(texts('[role="status"]')).toEqual(['']);
   });
 
+  it('names no option of a shell', async () => {
+    const busy = { ...error, hint: 'With --on-conflict pick it is replaced.' };
+    const failed = forward({ error: busy, error_at: null });
+    await show(tunnel({ forwards: [failed] }));
+    expect(texts('[role="alert"] p')[1]).toContain('in the dialog');
+    await show(tunnel({ state: 'failed', error: busy }));
+    expect(texts('[role="alert"] p')[1]).toContain('in the dialog');
+  });
+
   it('waits until the tunnel is open', async () => {
     await show(tunnel({ state: 'reconnecting', forwards: [past] }));
     expect(sidebar.node.textContent).not.toContain('Refused.');

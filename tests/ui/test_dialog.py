@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.http import by_token
+from tests.support.ports import ReservedPort
 from tests.ui.lab import Lab, Scene
 
 
@@ -45,7 +46,6 @@ def test_what_only_a_shell_can_do_is_refused(lab: Lab) -> None:
     lab.dialog.get_by_role("button", name="Cancel").click()
 
 
-@pytest.mark.parametrize(
 @pytest.mark.parametrize("gap", [" ", " \\\n  "])
 def test_what_is_pasted_with_its_line_ends_is_one_line_and_opens(
     lab: Lab, lab_scene: Scene, gap: str
@@ -62,6 +62,7 @@ def test_what_is_pasted_with_its_line_ends_is_one_line_and_opens(
     assert _states(lab_scene) == {f"gpu01:{lab_scene.bokeh.port}": "open"}
 
 
+@pytest.mark.parametrize(
     ("parts", "field", "marked"),
     [
         ({"far": "99999"}, "far", "99999"),
@@ -98,6 +99,19 @@ def test_the_wrong_field_is_marked_and_named(
     expect(message).to_be_hidden()
     expect(wrong).to_have_attribute("aria-invalid", "false")
     lab.dialog.get_by_role("button", name="Cancel").click()
+
+
+def test_a_port_that_is_left_out_is_that_of_the_far_end(lab: Lab) -> None:
+    lab.ask()
+    lab.fill_in(what="local", host="gpu01")
+    expect(lab.field("near")).to_have_attribute("placeholder", "5006")
+    with ReservedPort() as port:
+        lab.field("far").fill(f"localhost:{port.number}")
+        expect(lab.field("near")).to_have_attribute("placeholder", str(port.number))
+        lab.dialog.get_by_label("Name").fill("same")
+        lab.open_button.click()
+        lab.expect_state("same", "Open")
+        assert lab.port("same") == port.number
 
 
 def test_a_busy_port_marks_its_field(lab: Lab, lab_scene: Scene) -> None:
@@ -177,6 +191,7 @@ def test_a_busy_port_is_mended_by_a_tick(lab: Lab, lab_scene: Scene) -> None:
         lab.fill(f"ssh -NL {port}:localhost:{lab_scene.bokeh.port} gpu01", "plot")
         lab.open_button.click()
         expect(lab.dialog.get_by_role("alert")).to_contain_text(str(port))
+        expect(lab.dialog.get_by_role("alert")).to_contain_text("tick “If the local port is taken")
         lab.dialog.get_by_label("If the local port is taken").check()
         lab.open_button.click()
         lab.expect_state("plot", "Open")
