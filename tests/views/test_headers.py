@@ -136,6 +136,9 @@ def test_cookies_that_let_in_pass_neither_way(name: str) -> None:
     assert cookies.for_remote(f"a=1; {name}=2;b=3") == "a=1; b=3"
     assert cookies.for_browser(f" {name} = 2; Path=/", framed=False) is None
     assert cookies.for_browser(f"{name}", framed=False) is None
+    # Browsers send the value of a cookie without a name alone.
+    assert cookies.for_browser(f"={name}=2", framed=False) is None
+    assert cookies.for_browser(f" = {name}", framed=True) is None
 
 
 @pytest.mark.parametrize("name", ["_xsrf", "username-localhost-8888", "remote-tunnel-x"])

@@ -54,7 +54,9 @@ def for_browser(set_cookie: str, *, framed: bool) -> str | None:
     """A Set-Cookie header as it may reach the browser, or None if it may not."""
     cookie, *attributes = set_cookie.split(";")
     named = {text.partition("=")[0].strip().lower(): text for text in attributes}
-    if is_ours(cookie.partition("=")[0].strip()) or "domain" in named:
+    # Of a cookie without a name browsers send the value alone, in which another = makes a name.
+    sent = cookie.strip().removeprefix("=")
+    if is_ours(sent.partition("=")[0].strip()) or "domain" in named:
         return None
     if not framed:
         return set_cookie
