@@ -262,3 +262,8 @@ def test_headers_that_connection_names_stay_on_their_hop() -> None:
     hop = [("Connection", "close, X-Hop"), ("X-Hop", "1"), ("TE", "trailers"), ("X-End", "2")]
     assert dict(headers.for_remote(hop, APP, ORIGIN)) == {"Host": "localhost:5006", "X-End": "2"}
     assert dict(headers.for_browser(hop, APP, PATH))["Access-Control-Expose-Headers"] == "X-End"
+
+
+def test_of_several_locations_the_one_that_is_looked_at_passes() -> None:
+    told = [("Location", "/a"), ("location", "http://localhost:8888/logout"), ("X", "1")]
+    assert headers.for_browser(told, APP, ORIGIN)[:2] == [("Location", "/a"), ("X", "1")]

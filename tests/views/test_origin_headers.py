@@ -1,5 +1,6 @@
 """The origin view: what the application is told, and what the browser is told to keep."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from html import escape
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.views.backend import serve
+from tests.views.backend import raw, serve
 from tests.views.lab import Browser, Lab
 
 FRAME = "SameSite=None; Secure; Partitioned"
@@ -157,6 +158,22 @@ async def test_a_redirect_to_elsewhere_is_a_page_that_goes_there(
             )
             async with request as response:
                 assert (response.status, response.headers["Location"]) == (302, elsewhere)
+
+
+async def test_a_redirect_goes_where_its_bytes_say(
+    lab: Lab, browser: Browser, socket_path: Path
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: http://sso.example/"
+        writer.write(head + b"\xff\xc3\xa9\r\n\r\n")
+        await writer.drain()
+
+    async with raw(socket_path, talk):
+        view = await browser.open(lab.add(socket_path))
+        async with browser.get(view, headers={"Sec-Fetch-Dest": "iframe"}) as response:
+            assert response.status == 200
+            assert 'content="0; url=http://sso.example/%FF%C3%A9">' in await response.text()
 
 
 @pytest.mark.parametrize(

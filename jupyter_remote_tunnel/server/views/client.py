@@ -38,16 +38,17 @@ _BROKEN = (aiohttp.ClientError, OSError)  # a TimeoutError is an OSError
 class Answer:
     """A response whose headers are there; as a context manager it lets go of the connection.
 
-    `headers` are as they came, hop by hop ones included, in Latin-1.
+    `headers` are as they came, hop by hop ones included, in Latin-1; so is `location`, the first.
     """
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self.status = response.status
         self.reason = response.reason or ""
-        self.location = response.headers.get("Location", "")
         raw = response.raw_headers
         self.headers = [(name.decode("latin1"), value.decode("latin1")) for name, value in raw]
+        places = (value for name, value in self.headers if name.lower() == "location")
+        self.location = next(places, "")
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body, as it comes and as it is encoded.

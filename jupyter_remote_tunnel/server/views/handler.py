@@ -94,7 +94,7 @@ class ViewHandler(JupyterHandler, abc.ABC):
             return None
         if headers.stays(location, self.request.path, admitted.manner):
             return None
-        return pages.elsewhere(location)
+        return pages.elsewhere(headers.percent_encoded(location))
 
     # -- the life of a request ----------------------------------------------------------------
 

@@ -148,7 +148,7 @@ def for_browser(headers: Iterable[Header], upstream: Upstream, manner: Manner) -
     dropped = HOP_BY_HOP | _named_by_connection(headers) | _NOT_FOR_BROWSER
     dropped |= _NOT_FOR_SANDBOX if manner.sandboxed else _NOT_FOR_OWN_ORIGIN
     passed = []
-    for name, value in headers:
+    for name, value in _with_one_location(headers):
         if name.lower() not in dropped:
             altered = _response_value(name.lower(), value, upstream, manner)
             if altered is not None:
@@ -159,6 +159,18 @@ def for_browser(headers: Iterable[Header], upstream: Upstream, manner: Manner) -
     else:
         passed.append(_NOT_KEPT)
     return [*passed, *manner.extra]
+
+
+def _with_one_location(headers: Iterable[Header]) -> Iterator[Header]:
+    """The same with the first Location alone: it is the one that is looked at, and which of
+    several is followed is for each browser to say.
+    """
+    found = False
+    for name, value in headers:
+        is_location = name.lower() == "location"
+        if not (is_location and found):
+            yield name, value
+        found |= is_location
 
 
 def _response_value(key: str, value: str, upstream: Upstream, manner: Manner) -> str | None:
@@ -233,7 +245,12 @@ def target(uri: str, token: str) -> str:
             part for part in query.split("&") if unquote_plus(part) != f"token={token}"
         )
     joined = f"{path}?{query}" if query else path
-    raw = joined.replace("#", "%23").encode("latin1")
+    return percent_encoded(joined.replace("#", "%23"))
+
+
+def percent_encoded(uri: str) -> str:
+    """`uri` as a header held it (Latin-1), with what is not ASCII percent-encoded."""
+    raw = uri.encode("latin1")
     return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
 
 
