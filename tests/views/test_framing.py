@@ -129,6 +129,33 @@ async def test_what_follows_an_answer_is_no_answer(
                 assert await response.read() == b""
 
 
+async def test_an_answer_that_has_no_body_has_no_length(
+    browser: Browser, view: str, socket_path: Path
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nX-A: 1\r\n\r\n")
+        await writer.drain()
+
+    async with raw(socket_path, talk), browser.get(view) as response:
+        assert (response.status, response.headers["X-A"]) == (204, "1")
+        assert "Content-Length" not in response.headers
+        assert await response.read() == b""
+
+
+async def test_a_handshake_has_no_length(browser: Browser, view: str, socket_path: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nContent-Length: 5\r\n\r\n")
+        await writer.drain()
+
+    upgrade = "GET / HTTP/1.1\r\nHOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    async with raw(socket_path, talk):
+        head = await sent(browser, view, upgrade)
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert b"content-length" not in head.lower()
+
+
 async def test_headers_of_a_handshake_end_where_they_end(
     browser: Browser, view: str, socket_path: Path
 ) -> None:

@@ -198,6 +198,8 @@ class ViewHandler(JupyterHandler, abc.ABC):
                 return
             self.set_status(answer.status, answer.reason)
             self._add_headers(passed)
+            if answer.status == HTTPStatus.NO_CONTENT:
+                self.clear_header("Content-Length")  # tornado would wait for as much
             self._connection.stream.set_nodelay(True)
             await copy(answer.chunks(), self)
             await self.finish()
@@ -207,13 +209,18 @@ class ViewHandler(JupyterHandler, abc.ABC):
     ) -> None:
         async with websocket.handshake(address, target, sent) as remote:
             received = remote.headers.get_all()
-            answer = headers.for_browser(received, admitted.upstream, admitted.manner)
+            # No body of its own comes with either answer.
+            answer = [
+                header
+                for header in headers.for_browser(received, admitted.upstream, admitted.manner)
+                if header[0].lower() != "content-length"
+            ]
             if remote.status == HTTPStatus.SWITCHING_PROTOCOLS:
                 self._log_line(remote.status)
                 await websocket.join(self.detach(), remote, answer)
                 return
             self.set_status(remote.status, remote.reason)
-            self._add_headers(header for header in answer if header[0].lower() != "content-length")
+            self._add_headers(answer)
             await self.finish()
 
     async def _unanswered(self, upstream: Upstream, error: Unanswered) -> None:
