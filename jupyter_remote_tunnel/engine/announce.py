@@ -15,6 +15,7 @@ from socket import gethostname
 from typing import Any, Literal, Self
 
 from .._version import __version__
+from ..model.text import plain
 from .folders import make_folder, read_private, runtime_dir, write_private
 from .private import is_held
 
@@ -65,7 +66,7 @@ class Announcement:
     def label(self) -> str:
         """How a person tells it from others: "http://localhost:8888/ (pid 4711, /home/ann)"."""
         place = f", {self.root_dir}" if self.root_dir else ""
-        return f"{self.url or self.kind} (pid {self.holder_pid}{place})"
+        return plain(f"{self.url or self.kind} (pid {self.holder_pid}{place})", 500)
 
     def write(self) -> None:
         """Announce it.
@@ -102,10 +103,32 @@ class Announcement:
 def _check(data: dict[str, Any]) -> None:
     """:raises ValueError: a field is missing or of another type."""
     for name in ("socket", "kind", "started", "host_name", "version"):
-        if not isinstance(data.get(name), str):
-            raise ValueError(f"{name} of an announcement is not a text")  # noqa: TRY004
-    if not isinstance(data.get("holder_pid"), int) or data["holder_pid"] <= 0:
-        raise ValueError("holder_pid of an announcement is not a pid")
+        _require(_is_text(data.get(name)), name)
+    for name in ("root_dir", "url"):
+        _require(_is_text(data.get(name, "")), name)
+    _require(_is_pid(data.get("holder_pid")), "holder_pid")
+    _require(data.get("engine_pid") is None or _is_pid(data["engine_pid"]), "engine_pid")
+    _require(isinstance(data.get("restored", False), bool), "restored")
+
+
+def _require(fine: bool, name: str) -> None:
+    if not fine:
+        raise ValueError(f"{name} of an announcement is not what it should be")
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is one that can be the name of a file."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_pid(value: object) -> bool:
+    return type(value) is int and value > 0
 
 
 def _exists(pid: int) -> bool:

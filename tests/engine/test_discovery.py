@@ -179,6 +179,32 @@ def test_a_pid_that_is_none_is_ignored(folders: Folders, pid: Any) -> None:
     path.unlink(missing_ok=True)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"url": []},
+        {"root_dir": 1},
+        {"engine_pid": "1"},
+        {"restored": None},
+        {"socket": "/\ud800/s"},
+        {"socket": "/\0/s"},
+        {"url": "\ud800"},
+    ],
+    ids=str,
+)
+def test_a_wrong_field_hides_no_other_engine(
+    start_holder: StartHolder, folders: Folders, wrong: dict[str, Any]
+) -> None:
+    found = start_holder().announcement
+    content = json.loads(found.path.read_text())
+    path = folders.runtime / "remote-tunnel-1.json"
+    path.write_text(json.dumps({**content, **wrong}))
+    assert list_engines() == [found]
+    with pytest.raises(BadInput, match="No engine is held"):
+        find_engine("http://localhost:8888/")
+    path.unlink()
+
+
 def test_fields_of_a_later_version_are_passed_over(
     start_holder: StartHolder, folders: Folders
 ) -> None:
