@@ -30,6 +30,7 @@ from .logs import log_to_stderr
 from .messages import Restore
 from .service import Service
 from .start import CONTROL_SOCKET, StartLine
+from .wire import encode
 
 log = logging.getLogger("jupyter_remote_tunnel.engine")
 
@@ -176,6 +177,7 @@ def _remove_sockets(private_dir: Path) -> None:
 async def _restore(service: Service, tunnel: dict[str, Any]) -> None:
     """Alone, so that one that is no tunnel any more (of another version, say) spoils no other."""
     try:
+        encode(tunnel)  # what cannot be told to a client would keep all others from it
         await service.call(
             "holder.restore", read(Restore, {"tunnels": [tunnel]}, "restore"), "holder"
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from .. import __version__
+from ..model.address import parse_port
 from ..model.command_line import command_line, spec_of
 from ..model.errors import BadInput, Transient
 from ..model.forward import ForwardKind, ForwardSpec, TcpBind
@@ -165,11 +166,7 @@ class Service:
         return await self._manager.on_host(_host_spec(request), job, from_shell=client == "shell")
 
     async def _restore(self, params: messages.Restore, client: Client) -> messages.TunnelList:
-        wanted = [
-            Wanted(entry.id, spec_of(entry.request), entry.source, entry.bound, entry.opened)
-            for entry in params.tunnels
-        ]
-        self._manager.restore(wanted)
+        self._manager.restore([_wanted(entry) for entry in params.tunnels])
         return await self._list(messages.Empty(), client)
 
     # What the manager tells (tunnels.manager.Listener).
@@ -223,6 +220,16 @@ def _host_spec(request: TunnelRequest) -> TunnelSpec:
         raise BadInput("Only a host and options of ssh belong here, no forwards.")
     unused = ForwardSpec(ForwardKind.DYNAMIC, TcpBind(None, 0), None)
     return TunnelSpec.make(request.host or "", (unused,), ssh=request.ssh)
+
+
+def _wanted(entry: messages.WantedTunnel) -> Wanted:
+    """The same, checked: it may come from a file that somebody edited."""
+    spec = spec_of(entry.request)
+    for forward, bound in zip(spec.forwards, entry.bound, strict=False):
+        if bound is not None and isinstance(forward.bind, TcpBind):
+            host, _, port = bound.rpartition(":")
+            parse_port(port, bound, len(host) + 1, zero=True)
+    return Wanted(check_id(entry.id), spec, entry.source, entry.bound, entry.opened)
 
 
 def _base64(data: bytes) -> str:

@@ -232,11 +232,17 @@ async def test_an_entry_that_no_engine_understands_spoils_no_other(
     settings = EngineSettings(ssh_config=str(ssh_bed.config_file))
     saved = SavedSet()
     saved.path.parent.mkdir(parents=True)
-    good = {**TUNNEL, "request": {"host": "gpu01", "forwards": ["-L 0:localhost:9"]}, "bound": []}
+    request = {"host": "gpu01", "forwards": ["-L 0:localhost:9"]}
+    good = {**TUNNEL, "request": request, "bound": []}
     bad: list[dict[str, Any]] = [
         {**TUNNEL, "id": "a", "request": {"host": "gpu01", "forwards": ["-Z"]}},
         {**TUNNEL, "id": "b", "request": {"host": 1}},
         {**TUNNEL, "id": "c", "more": 1},
+        {**TUNNEL, "id": "d"},
+        {**TUNNEL, "id": "d" * 12, "request": {**request, "kind": "\ud800"}},
+        {**TUNNEL, "id": "e" * 12, "bound": ["127.0.0.1:"]},
+        {**TUNNEL, "id": "f" * 12, "bound": ["127.0.0.1:99999"]},
+        {**TUNNEL, "id": "0" * 12, "bound": ["/run/\ud800"]},
     ]
     saved.write([bad[0], good, *bad[1:]])
     async with Holder(
