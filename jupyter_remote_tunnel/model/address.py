@@ -76,7 +76,7 @@ def parse_port(part: str, text: str, start: int, *, zero: bool) -> int:
 def check_host(part: str, text: str, start: int) -> str:
     """A host name or address as it may stand in a forward.
 
-    :raises BadInput: it is empty, begins with "-", or holds white space, control or shell
+    :raises BadInput: it is empty, begins with "-", or holds white space, brackets, control or shell
     characters.
     """
     if not part:
@@ -84,7 +84,7 @@ def check_host(part: str, text: str, start: int) -> str:
     if part.startswith("-"):
         refuse("A host cannot begin with “-”.", text, part, start)
     for offset, char in enumerate(part):
-        if not char.isprintable() or char in " \"'`$;&|<>(){}\\!*?#,@/" + _CURLY_QUOTES:
+        if not char.isprintable() or char in " \"'`$;&|<>(){}[]\\!*?#,@/" + _CURLY_QUOTES:
             refuse(f"A host cannot hold {char!r}.", text, char, start + offset, _changed(char))
     if len(part) > 255:
         refuse("This host name is longer than 255 characters.", text, part, start)
@@ -117,7 +117,11 @@ def check_path(part: str, text: str, start: int) -> str:
     """
     if any(char in part for char in _BAD_IN_PATH):
         refuse("The path of a socket cannot hold a line break or NUL.", text, part, start)
-    if len(part.encode("utf-8", "surrogateescape")) > 107:
+    try:
+        length = len(part.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        refuse("The path of a socket holds what is no character.", text, part, start)
+    if length > 107:
         refuse("The path of a socket cannot be longer than 107 bytes.", text, part, start)
     return part
 

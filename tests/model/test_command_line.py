@@ -5,7 +5,7 @@ import string
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from jupyter_remote_tunnel.model import command_line as grammar
@@ -13,6 +13,7 @@ from jupyter_remote_tunnel.model.command_line import command_line, parse_command
 from jupyter_remote_tunnel.model.errors import BadInput
 from jupyter_remote_tunnel.model.forward import ForwardSpec
 from jupyter_remote_tunnel.model.spec import OnConflict, SshOptions, TunnelRequest, TunnelSpec
+from tests.support.fuzzing import AWKWARD, assert_for_people, mutated_text, soon
 
 from .test_forward import forwards, hosts
 
@@ -197,6 +198,8 @@ def test_g_opens_what_would_be_loopback() -> None:
         ("ssh -L 1:a:2 -o 'HostName=\"x&touch y&\"' h", "host cannot hold '&'"),
         ("ssh -L 1:a:2 h& touch y", "“&”"),
         ("ssh -L 1:a:2 --name '' h", "name"),
+        ("ssh -L 1:a:2 ssh://2001:db8::1]:22/", "host cannot hold ']'"),
+        ("ssh -L 1:a:2 ssh://[2001:db8::1[1]", "host cannot hold '['"),
     ],
 )
 def test_refuses_with_the_reason(line: str, said: str) -> None:
@@ -315,10 +318,27 @@ def test_what_was_understood_says_the_same_again(
     assert parse_command(line) == spec
 
 
-@given(st.text(max_size=80))
+LINES = [
+    "nohup autossh -M 0 -Nf -L 5006:localhost:5006 -R :80:[::1]:8 -D 1080 ann@gpu01 > /dev/null &",
+    "me@laptop:~$ ssh -4C -p 2222 -i 'my key' -J gw,b@gw2:22 -o Compression=yes -L /a:/b gpu01 # x",
+    "jupyter tunnel open --name work --on-conflict=pick ssh://ann@[2001:db8::1]:2222/ -L 1:a:2",
+    "ann@gpu01:5006",
+]
+
+
+@given(
+    st.text(max_size=80)
+    | st.lists(st.sampled_from([*" ".join(LINES).split(), *AWKWARD])).map(" ".join)
+    | st.sampled_from(LINES).flatmap(mutated_text)
+    | st.sampled_from(LINES).flatmap(mutated_text).flatmap(mutated_text)
+)
 def test_any_line_is_read_or_refused(line: str) -> None:
-    try:
-        spec = parse_command(line)
-    except BadInput:
-        return
-    assert spec.forwards
+    note(repr(line))
+    with soon():
+        try:
+            spec = parse_command(line)
+        except BadInput as error:
+            assert_for_people(error)
+            return
+        assert spec.forwards
+        assert parse_command(command_line(spec)) == spec

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_remote_tunnel.model.text import plain
+from tests.support.fuzzing import texts
 
 
-@given(st.text(), st.integers(1, 50))
+@given(st.text() | texts, st.integers(1, 50))
 def test_what_is_shown_is_short_and_visible(text: str, limit: int) -> None:
     shown = plain(text, limit)
     assert len(shown) <= limit
