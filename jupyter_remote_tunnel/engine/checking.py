@@ -25,7 +25,7 @@ def read(kind: type[T], data: object, what: str) -> T:
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{what}: {plain(str(error), 300)}") from None
+        raise BadInput(f"{what}: {plain(str(error), 300)}.") from None
 
 
 def _refuse_unknown(kind: Any, data: object, path: str, what: str) -> None:

@@ -18,6 +18,7 @@ from ..model.errors import BadInput, Transient
 from ..model.forward import ForwardKind, ForwardSpec, TcpBind
 from ..model.settings import EngineSettings
 from ..model.spec import TunnelRequest, TunnelSpec, check_id
+from ..model.text import plain
 from ..ssh.connection import Connection
 from ..tunnels.manager import Manager, Wanted
 from ..tunnels.tunnel import Tunnel
@@ -91,7 +92,7 @@ class Service:
     async def _hello(self, params: messages.Hello, _client: Client) -> messages.Welcome:
         if params.version != __version__:
             raise BadInput(
-                f"The engine is version {__version__}, this client {params.version}.",
+                f"The engine is version {__version__}, this client {plain(params.version, 40)}.",
                 hint="Restart the Jupyter server, or the kernel, so that both are of one version.",
             )
         return messages.Welcome(__version__, self._pid, str(self._private_dir))

@@ -104,6 +104,7 @@ async def test_a_request_that_is_wrong_is_answered_so(
     assert answer["id"] == 3
     assert answer["error"]["code"] == "bad_input"
     assert said in answer["error"]["message"]
+    assert answer["error"]["message"].endswith(".")
     assert (await wire.ask({"id": 4, "method": "ping"})) == {"id": 4, "result": {}}
     wire.close()
 
@@ -118,8 +119,9 @@ async def test_the_first_request_is_hello(answers: Answers, short_dir: Path) -> 
 
 async def test_another_version_is_told_so(held: Held) -> None:
     wire = await Wire.connect(held.holder.socket_path, hello=False)
-    hello = {**HELLO, "params": {"version": "0.0.9", "client": "shell", "pid": 1}}
+    hello = {**HELLO, "params": {"version": "0.0.9\x1b[2J", "client": "shell", "pid": 1}}
     error = (await wire.ask(hello))["error"]
+    assert error["message"].isprintable()
     assert "0.0.9" in error["message"]
     assert __version__ in error["message"]
     assert "Restart" in error["hint"]
