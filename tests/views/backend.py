@@ -74,13 +74,16 @@ async def raw(
             await talk(reader, writer)
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+            writers.remove(writer)
 
     path.unlink(missing_ok=True)
     listening = unix_socket(path)
     async with await asyncio.start_unix_server(serve_one, sock=listening):
         yield
         await stop_accepting(listening)
-    for writer in writers:
+    for writer in [*writers]:
         writer.transport.abort()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
