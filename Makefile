@@ -1,7 +1,7 @@
 # make install    .venv with the package and its front end built into it
 # make demo       a JupyterLab with an SSH host of its own and an application on it; ARGS goes to `jupyter tunnel demo`
 # make test       lint, types, front end, Python and browser tests; WORKERS pytest processes, PYTEST_ARGS to narrow
-# make test-long  the tests that take too long for every change; an hour of it is a soak (JRT_SOAK_SECONDS=3600)
+# make test-long  the tests that take too long for every change: an hour of soak (JRT_SOAK_SECONDS=3600), most of one of fuzzing
 # make bench      our figures beside ssh's, as a table; ARGS goes to `python -m benchmarks` (--help says which)
 # make types      the TypeScript types again, after a change in the messages or in a status
 # make pictures   the screenshots of the README again
@@ -37,8 +37,12 @@ test-front-end: set-up
 test-python: set-up
 	pytest --numprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
+# Whatever hypothesis drives has its marker; in `make test` the same tests try a two-hundredth.
+# `make test-long FUZZ="--hypothesis-seed 1 tests/views"` narrows the second part, and repeats it.
 test-long: set-up
 	pytest -m long --timeout 1800 $(PYTEST_ARGS)
+	pytest -m hypothesis --hypothesis-profile long --timeout 3600 \
+	  --numprocesses $(WORKERS) --dist worksteal $(FUZZ)
 
 bench: set-up
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -23,7 +23,7 @@ from tests.support.user import User
 # A busy machine is no failure of the code under test.
 hypothesis.settings.register_profile("tests", deadline=None)
 # For `make test-long`, and for whoever looks for what nobody thought of.
-hypothesis.settings.register_profile("long", deadline=None, max_examples=4000)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=20_000)
 hypothesis.settings.load_profile("tests")
 
 

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
                 *("run", str(DESCRIPTION), "--url", f"{server.url}remote-tunnel/api"),
                 *("--header", f"Authorization: token {server.token}"),
                 *("--exclude-checks", ",".join(NOT_CHECKED)),
-                *("--workers", "1", "--no-color", *arguments),
+                *("--workers", "1", "--request-timeout", "30", "--no-color", *arguments),
             ]
             status = subprocess.run(command, cwd=folder, check=False).returncode
         if "Traceback" in server.process.output:
