@@ -5,7 +5,7 @@ Nothing may be left at the end of the session: the last fixture to be torn down 
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -30,6 +30,22 @@ hypothesis.settings.load_profile("tests")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the browser tests leave their screenshots in a folder (docs/images has those of docs)."""
     parser.addoption("--pictures", help="folder for the screenshots that the browser tests make")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show texts that are not Unicode, which fuzzing tries: xdist would break off at them."""
+    report = yield
+    if report.longrepr is not None and not isinstance(report.longrepr, tuple):
+        said = str(report.longrepr)
+        if _shown(said) != said:
+            report.longrepr = _shown(said)
+    report.sections = [(name, _shown(content)) for name, content in report.sections]
+    return report
+
+
+def _shown(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 @pytest.fixture(scope="session", autouse=True)
