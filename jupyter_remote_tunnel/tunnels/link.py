@@ -119,7 +119,8 @@ class Link:
         if self._runs_commands:
             self._tasks.start(self._hurry(connection), f"session {self.hop}")
         began = time.monotonic()
-        error = await connection.lost
+        # Shielded: a link that closes waits no longer; the connection has yet to say its reason.
+        error = await asyncio.shield(connection.lost)
         if time.monotonic() - began > max(_LASTING, 2 * self._wait):
             self._waits = None
         self.connection = None

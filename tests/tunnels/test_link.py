@@ -97,3 +97,14 @@ async def test_a_host_that_hangs_up_at_once_is_waited_for_longer_each_time(
         waits.append(link._wait)
     await pool.close()
     assert waits[3] > waits[0] * 2  # 0.4 to 0.8 against 0.05 to 0.1
+
+
+async def test_the_connection_of_a_link_that_closes_says_so(ssh_bed: SshBed, sshd: Sshd) -> None:
+    """To the streams in it, whose channels may still be opening."""
+    route = await resolve("gpu01", SshOptions(config_file=str(ssh_bed.config_file)), QUICK)
+    pool = LinkPool(QUICK)
+    lease = pool.lease(route)
+    connection = await lease.link.connect()
+    assert await connection.rtt() > 0  # the link waits for its end by now
+    await lease.release()
+    assert connection.lost.result().code == "closed"
