@@ -136,7 +136,8 @@ def _bind_all(addresses: tuple[str, ...], port: int) -> tuple[socket.socket, ...
 def _bind(address: str, port: int, *, optional: bool) -> socket.socket | None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # With the protocol named, asyncio turns Nagle's delay off for what is accepted.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError:
         if optional:
             return None

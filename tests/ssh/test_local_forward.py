@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,6 +47,19 @@ async def test_both_loopback_addresses_listen_on_one_port(forwarding: Forwarding
         host, _, port = forward.bound.rpartition(":")
         assert host == "127.0.0.1"
         assert await ask(f"[::1]:{port}", b"six") == b"six"
+
+
+async def test_no_end_of_a_message_is_held_back(forwarding: Forwarding) -> None:
+    """Until what was sent before is acknowledged, which takes the client's system 40 ms."""
+    with serve("echo") as echo:
+        forward = await forwarding.open(f"-L 0:localhost:{echo.port}")
+        async with dialled(forward.bound) as (reader, writer):
+            writer.write(b"hello")
+            assert await reader.readexactly(5) == b"hello"
+            (relay,) = forward._relays
+            assert relay.transport is not None
+            accepted = relay.transport.get_extra_info("socket")
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 @pytest.mark.parametrize(
