@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import NoReturn
 
 from .errors import BadInput
@@ -40,6 +41,15 @@ class UnixAddress:
 Address = TcpAddress | UnixAddress
 
 
+def is_ipv6(text: str) -> bool:
+    """Whether this is an IPv6 address, without brackets; it may have a zone."""
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def bracketed(host: str) -> str:
     """An IPv6 address in brackets, any other host as it is."""
     return f"[{host}]" if ":" in host else host
@@ -56,7 +66,7 @@ def parse_port(part: str, text: str, start: int, *, zero: bool) -> int:
     :raises BadInput: it is not a number, or out of range.
     """
     if not (part.isascii() and part.isdigit()):
-        named = f"“{part}” is not a port number" if part else "a port number is missing here"
+        named = f"“{part}” is not a port number" if part else "A port number is missing here"
         hint = _changed(part) or "A port is a number from 0 to 65535."
         refuse(f"{named}.", text, part, start, hint)
     number = int(part[:6])

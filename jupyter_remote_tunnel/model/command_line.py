@@ -29,7 +29,7 @@ REFUSED = {
     "t": "a tunnel has no terminal",
     "X": "X11 is not forwarded here",
     "Y": "X11 is not forwarded here",
-    "A": "the agent is not forwarded here",
+    "A": "the agent is forwarded only where your ssh configuration says so (ForwardAgent)",
     "W": "standard input is not forwarded here; open a -L instead",
     "w": "tun devices are not forwarded here",
     "S": "connections are shared here without a control socket",
@@ -71,11 +71,26 @@ def parse_command(command: str | Sequence[str]) -> TunnelSpec:
     :raises BadInput: it is not a line of ssh, or asks for what a tunnel cannot do; the message
         names the part.
     """
+    return _Command(words_of_ssh(command)).spec()
+
+
+def words_of_ssh(command: str | Sequence[str]) -> list[str]:
+    """The words of a command line of ssh, without what stands around them.
+
+    :param command: as in `parse_command`.
+    :raises BadInput: it holds what only a shell could do.
+    """
     words = [command] if isinstance(command, str) else list(command)
     _check_length(*words)
     while len(words) == 1 and (parts := split(words[0])) != words:
         words = parts  # a line, which may stand in quotes as a whole
-    return _Command(without_surroundings(words)).spec()
+    return without_surroundings(words)
+
+
+def check_lengths(request: TunnelRequest) -> None:
+    """:raises BadInput: what describes the tunnel is longer than anybody types."""
+    ssh = (text for value in astuple(request.ssh) for text in _texts(value))
+    _check_length(request.host or "", *request.forwards, request.name or "", *ssh)
 
 
 def spec_of(request: TunnelRequest) -> TunnelSpec:
@@ -88,8 +103,7 @@ def spec_of(request: TunnelRequest) -> TunnelSpec:
             raise BadInput(
                 "The host is missing.", hint="Give host and forwards, or a whole command."
             )
-        ssh = (text for value in astuple(request.ssh) for text in _texts(value))
-        _check_length(request.host, *request.forwards, request.name or "", *ssh)
+        check_lengths(request)
         return TunnelSpec.make(
             request.host,
             tuple(map(ForwardSpec.parse, request.forwards)),
@@ -98,6 +112,7 @@ def spec_of(request: TunnelRequest) -> TunnelSpec:
             kind=request.kind,
             on_conflict=request.on_conflict,
             connection_file=request.connection_file,
+            keeper=request.keeper,
         )
     if request.host or request.forwards:
         raise BadInput("Give either a command or a host with forwards, not both.")
@@ -114,6 +129,7 @@ def spec_of(request: TunnelRequest) -> TunnelSpec:
         kind=request.kind,
         on_conflict=found.on_conflict if request.on_conflict == "fail" else request.on_conflict,
         connection_file=request.connection_file,
+        keeper=request.keeper,
     )
 
 

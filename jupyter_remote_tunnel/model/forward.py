@@ -11,6 +11,8 @@ IPv6 addresses stand in brackets; ssh's older form with "/" in place of ":" betw
 taken, as there a path and a separator look alike. A bind address that is absent means loopback, ""
 or "*" all interfaces. A socket is anything that holds a "/"; a ":" in a path is written "\\:" as
 ssh does. `private` is a Unix socket of ours in a private directory, for what needs no port.
+`offer/5006` is one in a private folder on the remote host, where `HOST:5006` finds it from another
+machine (`model.offer`); a port of its loopback where it allows no sockets.
 `str(ForwardSpec.parse(x))` is `x` in its shortest form.
 """
 
@@ -50,6 +52,7 @@ _GRAMMAR = {
 }
 _URL_PART = re.compile(r"(?<![^:])(?:http|ws)s?://.*", re.IGNORECASE)
 _PRIVATE = re.compile(r"private(?:/([a-z0-9-]{1,40}))?\Z")
+_OFFER = re.compile(r"offer/(\d+)\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class TcpBind:
         """All interfaces were asked for by name."""
         return self.host in ("", "*", "0.0.0.0", "::")  # noqa: S104 (compared, not bound)
 
+    @property
+    def loopback(self) -> bool:
+        """Only the host itself was asked for, by name or by saying nothing."""
+        return self.host in (None, "localhost", "127.0.0.1", "::1")
+
 
 @dataclass(frozen=True)
 class PrivateSocket:
@@ -80,7 +88,17 @@ class PrivateSocket:
         return "private" if self.name is None else f"private/{self.name}"
 
 
-Bind = TcpBind | UnixAddress | PrivateSocket
+@dataclass(frozen=True)
+class OfferedPort:
+    """A socket on the remote host that stands for a port of it, for its user alone."""
+
+    port: int
+
+    def __str__(self) -> str:
+        return f"offer/{self.port}"
+
+
+Bind = TcpBind | UnixAddress | PrivateSocket | OfferedPort
 
 
 @dataclass(frozen=True)
@@ -243,6 +261,11 @@ class _Reader:
             if self.kind is not ForwardKind.LOCAL:
                 refuse("A private socket is for -L only.", self.text, first.text, first.start)
             return PrivateSocket(private[1]), parts[1:]
+        offered = None if first.bracketed else _OFFER.match(first.text)
+        if offered and self.kind is ForwardKind.REMOTE:
+            start = first.start + len("offer/")
+            port = parse_port(offered[1], self.text, start, zero=False)
+            return OfferedPort(port), parts[1:]
         if first.is_path:
             if self.kind is ForwardKind.DYNAMIC:
                 refuse("-D listens on a port, not on a socket.", self.text, first.text, first.start)
@@ -290,6 +313,9 @@ class _Reader:
         return TcpAddress(host, self._port(rest[1], zero=False))
 
     def _port(self, part: _Part, *, zero: bool) -> int:
+        if not part.text and "::" in self.body:
+            hint = f"An IPv6 address stands in brackets: {OPTION_OF[self.kind]} 5006:[::1]:5006"
+            refuse("A port number is missing here.", self.text, "", part.start, hint)
         return parse_port(part.text, self.text, part.start, zero=zero)
 
     def _refuse_whole(self, message: str) -> NoReturn:

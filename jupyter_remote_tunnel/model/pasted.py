@@ -200,6 +200,8 @@ def without_surroundings(words: Sequence[str]) -> list[str]:
     """
     rest = _without_notebook_sign(_without_prompt_words(list(words)))
     own: list[str] = []
+    if rest[:2] == ["tunnel", "open"]:  # ssh would take no line that begins so
+        rest = ["jupyter", *rest]
     for ours in _OURS:
         if rest[: len(ours)] == ours:
             own, rest = _behind_open(rest[len(ours) :])

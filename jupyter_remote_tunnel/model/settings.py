@@ -1,6 +1,8 @@
 """What the holder tells its engine at the start: the traits of the Jupyter server, plain."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 
@@ -14,6 +16,7 @@ class EngineSettings:
     allow_public_bind: bool = False
     allow_other_users: bool = False
     allow_exec_options: bool = False
+    allow_unasked_host_keys: bool = False
     max_tunnels: int = 1000
     max_streams: int = 1000
     byte_budget: int = 64 << 20
@@ -25,9 +28,15 @@ class EngineSettings:
     backoff_first: float = 1.0
     backoff_max: float = 60.0
     refused_attempts: int = 3
+    max_prompts: int = 10
+    prompt_timeout: float = 120.0
     # Read in place of the user's ssh_config, as `ssh -F` would; None is the user's own. A tunnel's
     # -F wins.
     ssh_config: str | None = None
+    # What a shell is told before it starts Jupyter on a host; the first pattern that fits.
+    jupyter_preludes: dict[str, str] = field(default_factory=dict)
+    jupyter_grace: float = 3600.0
+    jupyter_start_timeout: float = 120.0
     log_level: str = "WARNING"
     # About the Jupyter server that holds the engine, for the rule on publishing it by accident.
     own_ports: tuple[int, ...] = ()
@@ -48,3 +57,12 @@ class EngineSettings:
             for key, value in data.items()
         }
         return cls(**frozen)
+
+
+def is_among(value: str, patterns: Iterable[str] | None) -> bool:
+    """Whether a list of the settings allows something; None allows all. Only “*” and “?” stand for
+    anything: a “[” is that of an IPv6 address."""
+    if patterns is None:
+        return True
+    globs = (pattern.lower().replace("[", "[[]") for pattern in patterns)
+    return any(fnmatchcase(value.lower(), glob) for glob in globs)

@@ -10,18 +10,38 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from .address import TcpAddress, address_of_url, bracketed, check_host, parse_port, refuse
+from .address import (
+    TcpAddress,
+    UnixAddress,
+    address_of_url,
+    bracketed,
+    check_host,
+    is_ipv6,
+    parse_port,
+    refuse,
+)
 from .errors import BadInput
-from .forward import ForwardKind, ForwardSpec, TcpBind
-from .ssh_option import EXECUTING, RENAMING, TRUSTING, refuse_unverified, split_option, words_of
+from .forward import ForwardKind, ForwardSpec, OfferedPort, TcpBind
+from .remote_shell import MARKER
+from .ssh_option import (
+    EXECUTING,
+    LENDING,
+    RENAMING,
+    TRUSTING,
+    refuse_unverified,
+    split_option,
+    words_of,
+)
 from .text import plain
 
-TunnelKind = Literal["forward", "application", "kernel"]
+TunnelKind = Literal["forward", "application", "jupyter", "kernel", "offer", "publish"]
 OnConflict = Literal["fail", "pick"]
 AddressFamily = Literal["any", "inet", "inet6"]
 
 # Options whose value is a host, or several.
 _HOST_OPTIONS = frozenset({"hostname", "hostkeyalias", "proxyjump", "canonicaldomains"})
+
+_THE_HOST_ITSELF = ("localhost", "127.0.0.1", "::1")
 
 MAX_FORWARDS = 100
 """Of a tunnel: each is part of every status that is sent."""
@@ -37,6 +57,10 @@ def _check_option(option: str) -> None:
         user = " ".join(words_of(value))
         check_user(user, option, max(0, option.find(user)))
     refuse_unverified(option)
+
+
+def _first_word(value: str) -> str:
+    return next(iter(words_of(value)), "").lower()
 
 
 def _hosts_of(key: str, value: str) -> list[str]:
@@ -75,7 +99,17 @@ class SshOptions:
     @property
     def trusting(self) -> tuple[str, ...]:
         """The options that say which host keys to take: allowed from the user's own shell only."""
-        return self._named(TRUSTING)
+        taken = [
+            "-o StrictHostKeyChecking"
+            for key, value in map(split_option, self.options)
+            if key == "stricthostkeychecking" and _first_word(value) == "accept-new"
+        ]
+        return (*self._named(TRUSTING), *taken)
+
+    @property
+    def lending(self) -> tuple[str, ...]:
+        """The options that give the host something of this machine: from the user's shell only."""
+        return self._named(LENDING)
 
     @property
     def renaming(self) -> tuple[str, ...]:
@@ -176,6 +210,7 @@ class TunnelRequest:
     ssh: SshOptions = field(default_factory=SshOptions)
     command: str | None = None
     connection_file: str | None = None
+    keeper: str | None = None
     id: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -195,7 +230,7 @@ def _without_defaults(ssh: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TunnelSpec:
-    """A tunnel that is wanted. `name` is "host:destination port" where none was given."""
+    """A tunnel that is wanted. `name` is "[user@]host:port" where none was given."""
 
     host: str
     forwards: tuple[ForwardSpec, ...]
@@ -204,6 +239,7 @@ class TunnelSpec:
     kind: TunnelKind = "forward"
     on_conflict: OnConflict = "fail"
     connection_file: str | None = None
+    keeper: str | None = None
 
     @classmethod
     def make(
@@ -216,11 +252,13 @@ class TunnelSpec:
         kind: TunnelKind = "forward",
         on_conflict: OnConflict = "fail",
         connection_file: str | None = None,
+        keeper: str | None = None,
     ) -> Self:
         """A spec from its parts: `host` may be `user@host`, `ssh://user@host:22` or the short
         `user@host:5006`.
 
-        :raises BadInput: the host or the name is not one, or there is nothing to forward.
+        :raises BadInput: the host, the name or the keeper is not one, or there is nothing to
+            forward.
         """
         ssh = ssh or SshOptions()
         login = HostArgument.parse(host)
@@ -235,18 +273,25 @@ class TunnelSpec:
         if not forwards:
             raise BadInput(
                 f"Nothing to forward to {login.host} was given.",
-                hint=_example(login),
+                hint=_example(login, is_bracketed="[" in host),
             )
         if len(forwards) > MAX_FORWARDS:
             raise BadInput(f"A tunnel has at most {MAX_FORWARDS} forwards.", hint="Open several.")
+        if keeper is not None and not is_keeper(keeper):
+            raise BadInput("“keeper” is not the folder of one.")
         return cls(
             host=login.host,
             forwards=forwards,
-            name=check_name(name) if name is not None else default_name(login.host, forwards),
+            name=(
+                check_name(name)
+                if name is not None
+                else default_name(login.host, ssh.user, forwards)
+            ),
             ssh=ssh,
             kind=kind,
             on_conflict=on_conflict,
             connection_file=connection_file,
+            keeper=keeper,
         )
 
     @property
@@ -257,12 +302,13 @@ class TunnelSpec:
     @property
     def has_default_name(self) -> bool:
         """Whether nobody chose the name."""
-        return self.name == default_name(self.host, self.forwards)
+        return self.name == default_name(self.host, self.ssh.user, self.forwards)
 
     def same_as(self, other: "TunnelSpec") -> bool:
         """Whether both ask for the same tunnel.
 
-        What to do on a conflict does not matter, nor which shell's agent would be asked.
+        What to do on a conflict does not matter, nor which shell's agent would be asked, nor what
+        it keeps alive there.
         """
         return _essence(self) == _essence(other)
 
@@ -276,6 +322,7 @@ class TunnelSpec:
             on_conflict=self.on_conflict,
             ssh=self.ssh,
             connection_file=self.connection_file,
+            keeper=self.keeper,
         )
 
     @cached_property
@@ -285,8 +332,12 @@ class TunnelSpec:
         return self.request().as_dict()
 
 
-def _example(login: "HostArgument") -> str:
+def _example(login: "HostArgument", *, is_bracketed: bool) -> str:
     """What to type for a host where nothing to forward was typed."""
+    head, _, last = login.host.rpartition(":")
+    if last.isdecimal() and is_ipv6(head) and not is_bracketed:
+        user = "" if login.user is None else f"{login.user}@"
+        return f"If {last} is the port, put the address in brackets: {user}[{head}]:{last}"
     port = "" if login.ssh_port is None else f"-p {login.ssh_port} "
     user = "" if login.user is None else f"{login.user}@"
     host = f"{user}{bracketed(login.host)}"
@@ -294,7 +345,8 @@ def _example(login: "HostArgument") -> str:
 
 
 def _essence(spec: TunnelSpec) -> TunnelSpec:
-    return replace(spec, on_conflict="fail", ssh=replace(spec.ssh, agent_socket=None))
+    ssh = replace(spec.ssh, agent_socket=None)
+    return replace(spec, on_conflict="fail", ssh=ssh, keeper=None)
 
 
 @dataclass(frozen=True)
@@ -350,6 +402,16 @@ def _split_port(place: str, text: str, start: int) -> tuple[str, int | None]:
             )
         host, host_start, port_text = inside, start + 1, tail[1:] if tail else None
     elif place.count(":") > 1:  # an IPv6 address without brackets, as ssh takes it
+        if not is_ipv6(check_host(place, text, start)):
+            more = place.split(":", 2)[2]
+            refuse(
+                "There is one part too many.",
+                text,
+                more,
+                start + len(place) - len(more),
+                "The short form is user@host:5006; all else is said by"
+                " -L 5006:localhost:5006 user@host",
+            )
         host, host_start, port_text = place, start, None
     else:
         host, colon, tail = place.partition(":")
@@ -398,23 +460,39 @@ def check_id(tunnel_id: str) -> str:
     return tunnel_id
 
 
-def default_name(host: str, forwards: tuple[ForwardSpec, ...]) -> str:
-    """`host:port` of the first forward, with the port on that host: its destination, or where a
-    remote forward listens. Its port of listening here, or the socket's file name, where it has
-    none.
+def is_keeper(path: str) -> bool:
+    """Whether this can be the folder of what keeps a server alive on a remote host for as long as
+    tunnels hold it (`apps.jupyter_keeper`).
     """
-    first = forwards[0]
-    if (
-        first.kind is ForwardKind.REMOTE
-        and first.destination is not None
-        and isinstance(first.bind, TcpBind)
-        and first.bind.port
-    ):
-        last = str(first.bind.port)
-    elif isinstance(first.destination, TcpAddress):
-        last = str(first.destination.port)
-    elif first.destination is not None:
-        last = first.destination.path.rsplit("/", 1)[-1]
-    else:
-        last = f"socks-{first.bind.port}" if isinstance(first.bind, TcpBind) else "socks"
-    return f"{plain(host, 80)}:{plain(last, 19)}"
+    return (
+        len(path) < 200
+        and path.isprintable()
+        and re.fullmatch(rf"/(?:[^/\x00-\x1f]+/)*{MARKER}\w{{4,20}}", path) is not None
+    )
+
+
+def default_name(host: str, user: str | None, forwards: tuple[ForwardSpec, ...]) -> str:
+    """`host:port`, or `user@host:port` if a user was typed, after the first forward.
+
+    The port is the one on that host: the destination's, or where a remote forward listens. A
+    destination behind that host stands there whole (`gw:db.internal:5432`); the file name of a
+    socket, or the port of listening here, where there is no port on that host.
+    """
+    login = bracketed(host) if user is None else f"{user}@{bracketed(host)}"
+    place = _place(host, forwards[0])
+    return f"{plain(login, min(80, 99 - len(place)))}:{place}"
+
+
+def _place(host: str, forward: ForwardSpec) -> str:
+    """Where a forward leads, as seen from `host`; 53 characters at most."""
+    bind, destination = forward.bind, forward.destination
+    if destination is None:
+        return f"socks-{bind.port}" if isinstance(bind, TcpBind) else "socks"
+    if forward.kind is ForwardKind.REMOTE and isinstance(bind, TcpBind | OfferedPort) and bind.port:
+        return str(bind.port)
+    if isinstance(destination, UnixAddress):
+        return plain(destination.path.rsplit("/", 1)[-1], 19)
+    port = str(destination.port)
+    if forward.kind is ForwardKind.REMOTE or destination.host in (*_THE_HOST_ITSELF, host):
+        return port
+    return f"{plain(bracketed(destination.host), 47)}:{port}"

@@ -34,6 +34,10 @@ TRUSTING = frozenset(
     {"userknownhostsfile", "globalknownhostsfile", "hostkeyalias", "revokedhostkeys"}
 )
 
+# Options that give the host something of this machine: the use of an agent, the environment of the
+# engine. They come from the user's own ssh configuration or shell, too.
+LENDING = frozenset({"forwardagent", "sendenv"})
+
 # Options by which another host name than the typed one is connected to.
 RENAMING = frozenset(
     {
@@ -69,16 +73,26 @@ def words_of(value: str) -> list[str]:
     word, a backslash takes the meaning from a quote, a backslash and (outside of quotes) a space,
     and `#` at the beginning of a word ends the line. A quote that is not closed ends with it.
     """
+    return _split(value)[0]
+
+
+def has_open_quote(value: str) -> bool:
+    """Whether a quote in an option's value is not closed, which ssh does not take in a file."""
+    return _split(value)[1]
+
+
+def _split(value: str) -> tuple[list[str], bool]:
     words: list[str] = []
-    rest = value.lstrip(" \t")
+    rest, quote = value.lstrip(" \t"), ""
     while rest and not rest.startswith("#"):
-        word, rest = _first_word(rest)
+        word, quote, rest = _first_word(rest)
         words.append(word)
         rest = rest.lstrip(" \t")
-    return words
+    return words, bool(quote)
 
 
-def _first_word(text: str) -> tuple[str, str]:
+def _first_word(text: str) -> tuple[str, str, str]:
+    """The word, the quote that is open at its end, and what stands behind it."""
     word, quote = "", ""
     position = 0
     while position < len(text):
@@ -95,7 +109,7 @@ def _first_word(text: str) -> tuple[str, str]:
         else:
             word += char
         position += 1
-    return word, text[position:]
+    return word, quote, text[position:]
 
 
 def is_nowhere(path: str) -> bool:

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypedDict
 
 from .errors import RemoteTunnelError, from_dict
-from .spec import TunnelKind
+from .forward import ForwardSpec
+from .spec import HostArgument, TunnelKind, default_name
 
 Source = Literal["user", "config", "saved"]
 
@@ -41,12 +42,34 @@ ByteCount = TypedDict("ByteCount", {"in": int, "out": int})
 """Bytes relayed: "in" is remote → local, "out" local → remote."""
 
 
+FarState = Literal["up", "down", "no_application", "unknown"]
+
+
+@dataclass(frozen=True)
+class FarLeg:
+    """The way on from a gateway, held by the machine that offers there what a forward leads to.
+
+    `at` is where it is offered on the gateway; `by` who offers it ("ann@workstation") and
+    `destination` where it leads there, both "" where they did not say so. `state` began at `since`
+    (ISO 8601, UTC); it is "no_application" where that machine is there and nothing answers at
+    `destination`, "unknown" while the gateway itself is out of reach. `error` is why it is not up.
+    """
+
+    at: str
+    by: str
+    destination: str
+    state: FarState
+    since: str
+    error: ErrorStatus | None = None
+
+
 @dataclass(frozen=True)
 class ForwardStatus:
     """One forward: what was asked for, what was bound, what went through it.
 
     `error` with `error_at` (ISO 8601, UTC) is why the last stream failed, and when: others may do
-    better. Without, it is why the forward does not listen.
+    better. Without, it is why the forward does not listen. `note` is what a person should know of
+    where it listens. `far` is the other leg, where it leads to what is offered on a gateway.
     """
 
     kind: Literal["local", "remote", "dynamic"]
@@ -58,6 +81,8 @@ class ForwardStatus:
     bytes: ByteCount
     error: ErrorStatus | None = None
     error_at: str | None = None
+    note: str | None = None
+    far: FarLeg | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +95,7 @@ class TunnelStatus:
     asked: a user, the configuration, or the saved set. `connection_file` is the path on this
     machine of the file that leads clients to a remote kernel; None where the tunnel leads to none.
     `next_try` is when a lost connection is tried again (ISO 8601, UTC); None where none is awaited.
+    `ends_server`: the server that it leads to was started for it, and ends when it is closed.
     """
 
     id: str
@@ -86,10 +112,23 @@ class TunnelStatus:
     rtt_ms: float | None = None
     connection_file: str | None = None
     next_try: str | None = None
+    ends_server: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return asdict(self)
+
+    def leads_to(self, place: HostArgument) -> bool:
+        """Whether one of its forwards does what `place`, a `[user@]host:port`, is short for; under
+        the name of any user where `place` has none.
+        """
+        login = HostArgument.parse(self.host)
+        users = [None, login.user, *(hop.rpartition("@")[0] for hop in self.route[-1:])]
+        if place.short is None or place.user not in users or self.kind == "kernel":
+            return False
+        wanted = default_name(place.host, None, (place.short,))
+        forwards = (ForwardSpec.parse(forward.spec) for forward in self.forwards)
+        return wanted in (default_name(login.host, None, (forward,)) for forward in forwards)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "TunnelStatus":
@@ -109,6 +148,7 @@ class TunnelStatus:
             rtt_ms=data["rtt_ms"],
             connection_file=data["connection_file"],
             next_try=data["next_try"],
+            ends_server=data["ends_server"],
         )
 
 
@@ -123,6 +163,21 @@ def _forward(data: Mapping[str, Any]) -> ForwardStatus:
         bytes={"in": data["bytes"]["in"], "out": data["bytes"]["out"]},
         error=_error(data["error"]),
         error_at=data["error_at"],
+        note=data["note"],
+        far=_far(data["far"]),
+    )
+
+
+def _far(data: Mapping[str, Any] | None) -> FarLeg | None:
+    if data is None:
+        return None
+    return FarLeg(
+        at=data["at"],
+        by=data["by"],
+        destination=data["destination"],
+        state=data["state"],
+        since=data["since"],
+        error=_error(data["error"]),
     )
 
 

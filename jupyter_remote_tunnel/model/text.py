@@ -8,6 +8,9 @@ import unicodedata
 # surrogates, which cannot be encoded; Co and Cn show as anything.
 _HIDDEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"})
 
+# An empty Braille cell and the fillers of Hangul: signs that show as nothing.
+_BLANK = frozenset("\u2800\u3164\uffa0\u115f\u1160")
+
 
 def plain(text: str, limit: int = 200) -> str:
     """`text` with every hidden character replaced by a space, white space folded, cut to `limit`
@@ -17,8 +20,25 @@ def plain(text: str, limit: int = 200) -> str:
     """
     # A remote may send a megabyte: what lies far behind the limit is not even looked at.
     head = text[: limit * 4]
-    shown = "".join(" " if unicodedata.category(c) in _HIDDEN else c for c in head)
+    shown = "".join(" " if _is_hidden(c) else c for c in head)
     folded = " ".join(shown.split())
     if len(folded) > limit or len(text) > len(head):
         folded = folded[: limit - 1] + "…"
     return folded
+
+
+def _is_hidden(char: str) -> bool:
+    return unicodedata.category(char) in _HIDDEN or char in _BLANK
+
+
+def rows(text: str, columns: int) -> list[str]:
+    """`text` (plain) in rows that a terminal of so many columns does not break; at least one."""
+    found, width = [""], 0
+    for char in text:
+        takes = 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        if width + takes > columns:
+            found.append("")
+            width = 0
+        found[-1] += char
+        width += takes
+    return found

@@ -40,7 +40,7 @@ def test_a_pasted_line_works(line: str) -> None:
     assert spec.host == "remote.host"
     assert spec.ssh == SshOptions(user="user")
     assert [str(forward) for forward in spec.forwards] == ["-L localhost:5006:localhost:5006"]
-    assert spec.name == "remote.host:5006"
+    assert spec.name == "user@remote.host:5006"
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,18 @@ def test_a_pasted_line_works(line: str) -> None:
         ("-R 0:localhost:5006 gpu01", "gpu01:5006"),
         ("-R 1080 gpu01", "gpu01:socks-1080"),
         ("-D 1080 gpu01", "gpu01:socks-1080"),
+        ("-L 8080:db.internal:5432 gw", "gw:db.internal:5432"),
+        ("-L 8080:[2001:db8::2]:80 ann@gw", "ann@gw:[2001:db8::2]:80"),
+        ("-R 8080:intranet:80 gw", "gw:8080"),
+        ("-R 0:intranet:80 gw", "gw:80"),
+        ("-L 8080:gw:80 gw", "gw:80"),
+        ("-L 8080:127.0.0.1:80 gw", "gw:80"),
+        ("ann@gpu01:5006", "ann@gpu01:5006"),
+        ("-l bob -L 5007:localhost:5006 gpu01", "bob@gpu01:5006"),
+        ("ann@[2001:db8::1]:5006", "ann@[2001:db8::1]:5006"),
     ],
 )
-def test_a_name_that_nobody_chose_has_the_port_on_the_host(line: str, name: str) -> None:
+def test_a_name_that_nobody_chose_says_who_logs_in_and_where_it_leads(line: str, name: str) -> None:
     assert parse_command(line).name == name
 
 
@@ -113,6 +122,32 @@ def test_what_is_proposed_for_a_host_alone_leads_there(host: str, hints: list[st
     assert caught.value.hint == f"For example: {hints[0]}, or {hints[1]}"
     proposed = [parse_command(hint) for hint in hints]
     assert proposed == [parse_command(f"-L 5006:localhost:5006 {host}")] * 2
+
+
+@pytest.mark.parametrize(
+    ("host", "proposed"),
+    [
+        ("::1:5006", "[::1]:5006"),
+        ("ann@2001:db8::1:5006", "ann@[2001:db8::1]:5006"),
+    ],
+)
+def test_a_port_behind_an_address_without_brackets_is_told_how(host: str, proposed: str) -> None:
+    with pytest.raises(BadInput, match="Nothing to forward") as caught:
+        parse_command(host)
+    assert caught.value.hint.endswith(f"put the address in brackets: {proposed}")
+    assert parse_command(proposed).name == proposed
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"), [("ann@gpu01:5006:foo", "foo"), ("gpu01:5006:localhost:80", "localhost:80")]
+)
+def test_a_host_with_two_ports_is_pointed_at(line: str, wrong: str) -> None:
+    with pytest.raises(BadInput, match="one part too many") as caught:
+        parse_command(line)
+    where = caught.value.where
+    assert where is not None
+    assert where["text"][where["start"] : where["end"]] == wrong
+    assert "-L 5006:localhost:5006 user@host" in caught.value.hint
 
 
 @pytest.mark.parametrize(

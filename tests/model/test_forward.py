@@ -152,3 +152,10 @@ def test_any_text_is_read_or_refused_at_a_place_in_it(typed: str) -> None:
     assert_for_people(error)
     assert error.text == typed
     assert 0 <= error.start <= error.end <= len(typed)
+
+
+@pytest.mark.parametrize("text", ["-L 1:::1:80", "-D ::1:"])
+def test_an_address_without_brackets_is_told_of_them(text: str) -> None:
+    with pytest.raises(BadInput, match=r"^A port number is missing here\.") as caught:
+        ForwardSpec.parse(text)
+    assert "stands in brackets: -" in caught.value.hint

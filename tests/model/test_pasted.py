@@ -103,6 +103,13 @@ def test_autossh_and_our_own_options_have_their_dashes_mended_too() -> None:
     assert parse_command(named) == parse_command(named.replace("—", "--"))
 
 
+def test_our_own_line_is_known_without_its_program() -> None:
+    assert parse_command("tunnel open gpu01:5006") == parse_command("gpu01:5006")
+    assert parse_command(f"tunnel open --name plot {LINE}").name == "plot"
+    assert parse_command("tunnel -L 1:a:2").host == "tunnel"
+    assert parse_command("tunnel:5006").host == "tunnel"
+
+
 @pytest.mark.parametrize(
     ("line", "part", "said"),
     [

@@ -1,0 +1,35 @@
+"""What the shell of a remote host is asked about its Jupyter, and how the answer is taken apart.
+
+Login shells may print banners, so what counts stands between fences. All of it is data of a host,
+for who reads it to check.
+"""
+
+FENCE = "=jupyter-remote-tunnel="
+
+MARKER = "jupyter-kept-"
+"""How the folder of a server's keeper begins; and, with the server's pid behind it, the file in the
+runtime directory that names that folder.
+"""
+
+# Sets $dir to the runtime directory, where the files of what runs are. `jupyter` is looked for as
+# every command is, then with the login shell's PATH (where conda puts it), and else the directory
+# is the one that Jupyter has by default.
+RUNTIME_DIR = """
+dir=$(jupyter --runtime-dir 2>/dev/null </dev/null)
+[ -n "$dir" ] ||
+  dir=$("${SHELL:-sh}" -lc 'jupyter --runtime-dir' 2>/dev/null </dev/null | tail -n 1)
+[ -d "$dir" ] || case $(uname) in
+  Darwin) dir=$HOME/Library/Jupyter/runtime ;;
+  *) dir=${JUPYTER_RUNTIME_DIR:-${XDG_DATA_HOME:-$HOME/.local/share}/jupyter/runtime} ;;
+esac
+"""
+
+
+def between_fences(output: bytes) -> list[str]:
+    """The parts behind the first fence; the last one has no fence behind it."""
+    return output.decode(errors="replace").split(FENCE)[1:]
+
+
+def is_folder(text: str) -> bool:
+    """Whether this can be the path of a folder there, in one line."""
+    return text.startswith("/") and text.isprintable()
