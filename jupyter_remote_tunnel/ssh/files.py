@@ -8,16 +8,26 @@ never more threads than files, however often it is tried.
 
 import asyncio
 import threading
-from collections import Counter
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from ..model.errors import Transient
+from ..model.text import plain
+
 T = TypeVar("T")
 
-_threads: dict[str, ThreadPoolExecutor] = {}
-_looks: Counter[str] = Counter()  # that are not over, by file
+DEAD_DRIVE = "Is it on a network drive that does not answer?"
+"""A hint."""
+
+_MOST_THREADS = 4096
+
+# A thread that has nothing to look at waits for the next file: it takes longer to start one than
+# to look.
+_threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="looks at files")
+_waiting: dict[str, deque[Callable[[], None]]] = {}  # looks, by the file that is looked at
 _lock = threading.Lock()  # looks end in their threads
 
 
@@ -53,22 +63,38 @@ class Files:
 
 
 def _start(path: str, look: Callable[[str], T]) -> "Future[T]":
+    looking: Future[T] = Future()
+
+    def run() -> None:
+        if not looking.set_running_or_notify_cancel():
+            return
+        try:
+            found = look(path)
+        except BaseException as error:  # noqa: BLE001 (it is raised where the look was asked for)
+            looking.set_exception(error)
+        else:
+            looking.set_result(found)
+
     with _lock:
-        if path not in _threads:
-            _threads[path] = ThreadPoolExecutor(1, thread_name_prefix=f"look at {path}")
-        _looks[path] += 1
-        looking = _threads[path].submit(look, path)
-    looking.add_done_callback(lambda _: _end(path))
+        is_looked_at = path in _waiting
+        _waiting.setdefault(path, deque()).append(run)
+    if not is_looked_at:
+        _threads.submit(_look, path)
     return looking
 
 
-def _end(path: str) -> None:
-    """One look less; the thread ends with the last."""
-    with _lock:
-        _looks[path] -= 1
-        if not _looks[path]:
-            del _looks[path]
-            _threads.pop(path).shutdown(wait=False)
+def _look(path: str) -> None:
+    """Run the looks at a file that wait, until there is none."""
+    thread = threading.current_thread()
+    idle, thread.name = thread.name, f"look at {path}"
+    while True:
+        with _lock:
+            if not _waiting[path]:
+                del _waiting[path]
+                break
+            run = _waiting[path].popleft()
+        run()
+    thread.name = idle
 
 
 def _drop(looking: "Future[T]", drop: Callable[[T], None]) -> None:
@@ -90,3 +116,15 @@ def is_file(path: str) -> bool:
         return Path(path).is_file()
     except OSError:
         return False
+
+
+def file_error(file: str, seconds: float, place: str) -> Transient:
+    """A file of this machine could not be looked at in time; `place` is the host or hop that it was
+    needed for."""
+    return Transient(
+        f"{plain(file)} of this machine, which is needed for {place}, could not be read within "
+        f"{seconds:g} s.",
+        code="connect_timeout",
+        hint=DEAD_DRIVE,
+        hop=place,
+    )

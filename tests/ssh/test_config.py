@@ -1,6 +1,7 @@
 """From a typed host to its route: with OpenSSH's own resolution, and without OpenSSH."""
 
 import os
+import re
 import socket
 import stat
 from pathlib import Path
@@ -11,10 +12,13 @@ import pytest
 from jupyter_remote_tunnel.model.errors import BadInput, Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import SshOptions
-from jupyter_remote_tunnel.ssh import config
-from jupyter_remote_tunnel.ssh.config import make_hop, parse_ssh_g, resolve, typed_configuration
+from jupyter_remote_tunnel.ssh import openssh
+from jupyter_remote_tunnel.ssh.config import resolve
 from jupyter_remote_tunnel.ssh.expand import Tokens, expand, home_directory
 from jupyter_remote_tunnel.ssh.hop import Hop
+from jupyter_remote_tunnel.ssh.making_hops import make_hop
+from jupyter_remote_tunnel.ssh.openssh import parse_ssh_g
+from jupyter_remote_tunnel.ssh.without_openssh import usual_configuration
 from tests.support.process import wait_until
 
 HOME = home_directory()
@@ -194,6 +198,36 @@ async def test_jump_hosts_as_they_are_typed(
     assert [name.removeprefix(f"{Path(HOME).name}@") for name in found] == route
 
 
+async def test_the_hosts_of_a_known_route_are_asked_for_at_once(
+    ssh_config: Configuration, tmp_path: Path
+) -> None:
+    """Each ssh then waits for the other: the one reads what the other writes."""
+    waits, meeting = tmp_path / "waits", tmp_path / "meeting"
+    os.mkfifo(meeting)
+    ssh_config.write(f"""
+        Match host gpu01 exec "test ! -e {waits} || read met < {meeting}"
+            ProxyJump gate
+        Match host gate exec "test ! -e {waits} || echo met > {meeting}"
+            Port 2222
+    """)
+    first = await ssh_config.route("gpu01")
+    waits.touch()
+    assert await ssh_config.route("gpu01") == first
+    assert [hop.port for hop in first] == [2222, 22]
+
+
+async def test_a_route_is_what_the_configuration_says_now(ssh_config: Configuration) -> None:
+    ssh_config.write("Host gpu01\n    ProxyJump gate\n")
+    assert [hop.alias for hop in await ssh_config.route("gpu01")] == ["gate", "gpu01"]
+    ssh_config.write("Host gpu01\n    ProxyJump door\nHost door\n    ProxyJump fence\n")
+    assert [hop.alias for hop in await ssh_config.route("gpu01")] == ["fence", "door", "gpu01"]
+    ssh_config.write("Host fence\n    Nonsense yes\n")
+    with pytest.raises(BadInput, match="cannot resolve gpu01"):
+        await ssh_config.route("gpu01")
+    ssh_config.write("")
+    assert [hop.alias for hop in await ssh_config.route("gpu01")] == ["gpu01"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -244,13 +278,30 @@ async def test_a_configuration_that_ssh_cannot_read(ssh_config: Configuration) -
     ssh_config.write("Host gpu01\n NoSuchKeyword yes\n")
     with pytest.raises(BadInput, match="line 2") as caught:
         await ssh_config.route("gpu01")
-    assert "ssh -G gpu01" in caught.value.hint
+    assert re.fullmatch(r"Try: ssh -G -F \S+ gpu01", caught.value.hint)
+
+
+async def test_no_ssh_is_left_where_one_of_two_has_failed(
+    ssh_config: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that tells the defaults is slow here."""
+    slow = tmp_path / "ssh"
+    slow.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *"-F none"*) ;; *) exit 255 ;; esac\n'
+        f"sleep 0.5\ntouch {tmp_path}/over\n"
+    )
+    slow.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(BadInput, match="cannot resolve"):
+        await ssh_config.route("gpu01")
+    assert (tmp_path / "over").exists()
 
 
 async def test_a_match_exec_that_hangs_is_ended(
     ssh_config: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "RESOLVE_TIMEOUT", 0.5)
+    monkeypatch.setattr(openssh, "RESOLVE_TIMEOUT", 0.5)
     script = tmp_path / "hang"
     script.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 1000\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
@@ -322,6 +373,7 @@ async def test_without_openssh_what_is_typed_counts(
     monkeypatch.setenv("PATH", "/nonexistent")
     options = SshOptions(
         user="me", port=2222, identities=(str(key),), jump="u@gw:2200", compression=True,
+        config_file="none",
         options=("ServerAliveInterval=7", 'HostName "10.0.0.1"'),
     )  # fmt: skip
     route = await resolve("gpu01", options, SETTINGS)
@@ -342,7 +394,7 @@ def test_the_names_of_ssh_g_are_in_lower_case_and_repeat() -> None:
 
 
 async def test_a_number_that_is_none() -> None:
-    found = {**typed_configuration("gpu01", SshOptions()), "port": ["many"]}
+    found = {**usual_configuration("gpu01"), "port": ["many"]}
     with pytest.raises(BadInput, match="port many"):
         await make_hop("gpu01", found, SshOptions(), SETTINGS)
 

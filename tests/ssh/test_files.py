@@ -14,8 +14,8 @@ import pytest
 from jupyter_remote_tunnel.model.errors import BadInput, Fatal, Transient
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import SshOptions
-from jupyter_remote_tunnel.ssh import config
-from jupyter_remote_tunnel.ssh.connection import open_connection
+from jupyter_remote_tunnel.ssh import making_hops, openssh
+from jupyter_remote_tunnel.ssh.connecting import open_connection
 from jupyter_remote_tunnel.ssh.files import Files, exists
 from jupyter_remote_tunnel.ssh.hop import Hop
 from jupyter_remote_tunnel.ssh.unix_socket import connected_unix
@@ -126,7 +126,7 @@ async def test_it_is_tried_with_one_thread_and_works_again(
 async def test_a_route_with_known_hosts_that_do_not_answer(
     ssh_bed: SshBed, drive: DeadDrive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "RESOLVE_TIMEOUT", 1.0)
+    monkeypatch.setattr(making_hops, "READ_TIMEOUT", 1.0)
     ssh_bed.host("gpu01", start=False)
     known = drive.add("known", b"")
     options = SshOptions(
@@ -145,7 +145,8 @@ async def test_an_identity_that_does_not_answer(
     ssh_bed: SshBed, drive: DeadDrive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ssh itself asks for it, and cannot even be killed then. Without ssh we do."""
-    monkeypatch.setattr(config, "RESOLVE_TIMEOUT", 1.0)
+    monkeypatch.setattr(openssh, "RESOLVE_TIMEOUT", 1.0)
+    monkeypatch.setattr(making_hops, "READ_TIMEOUT", 1.0)
     ssh_bed.host("gpu01", start=False)
     key = drive.add("key", b"")
     options = SshOptions(config_file=str(ssh_bed.config_file), identities=(str(key),))
@@ -230,7 +231,7 @@ async def test_a_destination_that_does_not_answer_fails_alone(
                     rounds += 1
                 assert await asking == [True] * streams
             assert rounds > 10
-            assert looks() == [f"look at {path}_0"]
+            assert looks() == [f"look at {path}"]
             error = forward.last_error
             assert error is not None
             assert f"could not connect to {path}: no answer" in error.message

@@ -8,8 +8,8 @@ import pytest
 
 from jupyter_remote_tunnel.model.errors import RemoteTunnelError
 from jupyter_remote_tunnel.model.spec import SshOptions
-from jupyter_remote_tunnel.ssh import config
-from jupyter_remote_tunnel.ssh.connection import open_connection
+from jupyter_remote_tunnel.ssh import making_hops
+from jupyter_remote_tunnel.ssh.connecting import open_connection
 from tests.ssh.support import connect, route_to
 from tests.support.dead_drive import DeadDrive
 from tests.support.process import program
@@ -89,7 +89,7 @@ async def test_a_path_that_ssh_has_spelt_out_is_known_again(ssh_bed: SshBed, fol
 async def test_nor_is_it_where_a_drive_does_not_answer(
     ssh_bed: SshBed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "RESOLVE_TIMEOUT", 1.0)
+    monkeypatch.setattr(making_hops, "READ_TIMEOUT", 1.0)
     ssh_bed.host("gpu01")
     with DeadDrive() as drive:
         monkeypatch.setenv("MY_SECRET", str(drive.folder))
