@@ -1,296 +1,163 @@
-"""Strict host keys: what the known_hosts files say about a hop, and the judgement of the key it
-shows.
+"""Strict host keys: the judgement of the key that a hop shows, by what the known_hosts files say.
 
-`KnownKeys.of` reads the files (hashed names, wildcards, `[host]:port`, HostKeyAlias, @revoked,
-@cert-authority). `HostKeyJudge` is asked by the connection, remembers what it saw, and afterwards
-`error()` says why a key was refused. Nothing is ever written, and there is no "accept anyway"."""
+`HostKeyJudge` is asked by the connection, remembers what it saw, and afterwards `error()` says why
+a key was refused: `UnknownHostKey` is the one that a person may accept. There is no other way past
+it."""
 
-import base64
-import binascii
-import fnmatch
-import hashlib
-import hmac
-import os
-import re
 import shlex
-import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 
 import asyncssh
-
-from ..model.errors import Fatal
-from ..model.ssh_option import is_nowhere
-from ..model.text import plain
-from .files import Files, is_file
-from .hop import Hop
-
-_LARGEST_FILE = 16 << 20
-_BINARY_REVOCATION_LIST = b"SSHKRL\n\0"
-
-# The types of keys that asyncssh verifies by default, the best first: RSA signs with SHA-2 only.
-_CERTIFICATE_SUFFIX = "-cert-v01@openssh.com"
-_KEY_ALGORITHMS = (
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
-    "ssh-ed448",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
+from asyncssh.public_key import (
+    SSHOpenSSHCertificate,
+    decode_ssh_certificate,
+    decode_ssh_public_key,
 )
 
-
-@dataclass(frozen=True)
-class KnownKey:
-    """One key of a known_hosts file (as errors name it), and the line that holds it."""
-
-    key: asyncssh.SSHKey
-    file: str
-    line: int
-
-    @property
-    def place(self) -> str:
-        return f"{self.file} line {self.line}"
+from ..model.errors import Fatal
+from ..model.prompt import ShownKey
+from ..model.text import plain
+from .algorithms import may_certify
+from .errors import NOBODY_ASKED
+from .hop import Hop
+from .known_hosts import KnownKey, KnownKeys
 
 
-@dataclass
-class KnownKeys:
-    """What is known of one host."""
+class UnknownHostKey(Fatal):
+    """Nothing is known of the host, whose key is in `key`; `certificate` is why the one for it does
+    not count, if there is one. `acceptable` is whether a person may accept it."""
 
-    trusted: list[KnownKey] = field(default_factory=list)
-    authorities: list[KnownKey] = field(default_factory=list)
-    revoked: list[KnownKey] = field(default_factory=list)
+    def __init__(
+        self, message: str, hint: str, hop: Hop, key: asyncssh.SSHKey, certificate: str
+    ) -> None:
+        super().__init__(message, code="host_key_unknown", hint=hint, hop=hop.place)
+        self.key = key
+        self.certificate = certificate
+        self.acceptable = hop.strict_host_keys != "yes"
 
-    @classmethod
-    async def of(cls, hop: Hop, files: Files) -> "KnownKeys":
-        """Read the known_hosts files of a hop. A file that is missing holds nothing.
-
-        :raises Fatal: unsupported, for a list of revoked keys that cannot be read.
-        """
-        known = cls()
-        await known._add(hop, hop.known_as, files)
-        if not (known.trusted or known.authorities) and hop.known_as.startswith("["):
-            # As ssh: a host on another port may be known without its port.
-            await known._add(hop, hop.host, files)
-        if hop.revoked_host_keys is not None:
-            shown = hop.shown(hop.revoked_host_keys)
-            read = partial(_revocation_list, shown=shown, place=hop.place)
-            known.revoked += await files.look_at(hop.revoked_host_keys, read)
-        return known
-
-    async def _add(self, hop: Hop, name: str, files: Files) -> None:
-        lists = {"": self.trusted, "@cert-authority": self.authorities, "@revoked": self.revoked}
-        for path in hop.known_hosts:
-            read = partial(_keys_of, name=name.lower(), shown=hop.shown(path))
-            for marker, key in await files.look_at(path, read):
-                if marker in lists:
-                    lists[marker].append(key)
-
-    def algorithms(self) -> list[str]:
-        """The algorithms to ask of the host, those of known keys first so that it shows one of
-        them."""
-        types = {known.key.get_algorithm() for known in self.trusted}
-        first = [name for name in _KEY_ALGORITHMS if _key_type(name) in types]
-        rest = [name for name in _KEY_ALGORITHMS if name not in first]
-        certificates = [_certificate(name) for name in _KEY_ALGORITHMS] if self.authorities else []
-        supported = {name.decode() for name in asyncssh.public_key.get_public_key_algs()}
-        supported |= {name.decode() for name in asyncssh.public_key.get_certificate_algs()}
-        return [name for name in (*certificates, *first, *rest) if name in supported]
-
-
-def _key_type(algorithm: str) -> str:
-    return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
-
-
-def _certificate(algorithm: str) -> str:
-    return algorithm.removesuffix("@openssh.com") + _CERTIFICATE_SUFFIX
-
-
-def _keys_of(file: str, name: str, shown: str) -> list[tuple[str, KnownKey]]:
-    """The keys that a known_hosts file holds for `name` (in lower case), with the markers of their
-    lines; `shown` is how errors name the file."""
-    if not is_file(file):
-        return []  # a FIFO would never end; /dev/null is as good as empty
-    try:
-        with Path(file).open("rb") as opened:
-            content = opened.read(_LARGEST_FILE)
-    except OSError:
-        return []
-    found: list[tuple[str, KnownKey]] = []
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        marker, names, text = _entry(line.decode(errors="surrogateescape").strip())
-        if _matches(names, name) and (key := _read_key(text)) is not None:
-            found.append((marker, KnownKey(key, shown, number)))
-    return found
-
-
-def _entry(line: str) -> tuple[str, str, str]:
-    """A line's marker, names and key, each of them "" where there is none."""
-    marker = line.split(None, 1)[0] if line.startswith("@") else ""
-    words = line.removeprefix(marker).split(None, 1)
-    if len(words) < 2 or line.startswith("#"):
-        return marker, "", ""
-    return marker, words[0], words[1]
-
-
-def _read_key(text: str) -> asyncssh.SSHKey | None:
-    try:
-        return asyncssh.import_public_key(text.encode(errors="surrogateescape"))
-    except (asyncssh.KeyImportError, ValueError):
-        return None
-
-
-def _key_of_certificate(text: str) -> asyncssh.SSHKey | None:
-    try:
-        return asyncssh.import_certificate(text.encode(errors="surrogateescape")).key
-    except (asyncssh.KeyImportError, ValueError):
-        return None
-
-
-def _matches(names: str, name: str) -> bool:
-    """Whether the names of a line hold `name` (in lower case)."""
-    if names.startswith("|"):
-        return _matches_hash(names, name)
-    found = False
-    for pattern in names.lower().split(","):
-        if pattern.startswith("!"):
-            if _matches_pattern(pattern[1:], name):
-                return False
-        elif _matches_pattern(pattern, name):
-            found = True
-    return found
-
-
-def _matches_pattern(pattern: str, name: str) -> bool:
-    if "*" not in pattern and "?" not in pattern:
-        return pattern == name
-    # ssh has no [sets]: a bracket stands for itself.
-    return re.fullmatch(fnmatch.translate(pattern.replace("[", "[[]")), name) is not None
-
-
-def _matches_hash(names: str, name: str) -> bool:
-    """`|1|salt|HMAC-SHA1 of the name`, as HashKnownHosts writes it."""
-    parts = names.split("|")
-    if len(parts) != 4 or parts[1] != "1":
-        return False
-    try:
-        salt, digest = (base64.b64decode(part, validate=True) for part in parts[2:])
-    except (binascii.Error, ValueError):
-        return False
-    return hmac.compare_digest(hmac.digest(salt, name.encode(), hashlib.sha1), digest)
-
-
-def _unreadable(file: str, reason: str | None, place: str) -> Fatal:
-    return Fatal(
-        f"The revoked host keys {file} cannot be read: {reason}.",
-        code="unsupported",
-        hint="No host is trusted without them. Mend RevokedHostKeys in your ssh configuration.",
-        hop=place,
-    )
-
-
-def _revocation_list(file: str, shown: str, place: str) -> list[KnownKey]:
-    """A RevokedHostKeys file: public keys or certificates, one a line; `shown` and `place` are how
-    errors name it and the hop."""
-    if file == os.devnull:
-        return []
-    try:
-        if not stat.S_ISREG(Path(file).stat().st_mode):
-            raise _unreadable(shown, "it is no regular file", place)
-        content = Path(file).read_bytes()
-    except OSError as error:
-        raise _unreadable(shown, error.strerror, place) from error
-    if content.startswith(_BINARY_REVOCATION_LIST):
-        raise Fatal(
-            f"The revoked host keys {shown} are a binary list, which is not supported.",
-            code="unsupported",
-            hint="A list of public keys, one a line, is.",
-            hop=place,
+    def shown(self, hop: Hop, file: str | None) -> ShownKey:
+        """The key, as the person is shown it; `file` is where it can be remembered."""
+        return ShownKey(
+            type_name(self.key),
+            self.key.get_fingerprint(),
+            hop.known_as,
+            None if file is None else hop.shown(file),
+            self.certificate,
         )
-    revoked: list[KnownKey] = []
-    for number, text in enumerate(content.decode(errors="surrogateescape").splitlines(), start=1):
-        line = text.strip()
-        if line and not line.startswith("#"):
-            key = _read_key(line) or _key_of_certificate(line)
-            if key is None:
-                raise _unreadable(shown, f"line {number} is no public key", place)
-            revoked.append(KnownKey(key, shown, number))
-    return revoked
+
+
+class RefusedCertificate(Exception):
+    """The certificate that a host shows does not count; why, in a sentence. Its key may."""
 
 
 class HostKeyJudge:
-    """Judges the keys that one host shows, in one attempt to connect."""
+    """Judges the keys that one host shows, in one attempt to connect. `trusted` is the one that it
+    was recognised by, if that was a key itself."""
 
     def __init__(self, hop: Hop, known: KnownKeys) -> None:
         self._hop = hop
         self._known = known
+        self.trusted: asyncssh.SSHKey | None = None
         self._refused: asyncssh.SSHKey | None = None
         self._authority = False
+        self._revoked = False
 
     def is_trusted(self, key: asyncssh.SSHKey) -> bool:
         """Whether a known_hosts file holds this key and none revokes it. Never asynchronous:
         asyncssh takes the truth of what it gets, and a coroutine is true."""
-        if key in _keys(self._known.trusted) and key not in _keys(self._known.revoked):
+        if key in _keys(self._known.trusted) and not self._known.is_revoked(key):
+            self.trusted = key
             return True
         self._refused = key
         return False
 
     def is_authority(self, key: asyncssh.SSHKey) -> bool:
         """Whether this key may sign the certificates of the host. Never asynchronous, too."""
-        if key in _keys(self._known.authorities) and key not in _keys(self._known.revoked):
+        trusted = key in _keys(self._known.authorities) and may_certify(key, self._hop)
+        if trusted and not self._known.is_revoked(key):
             return True
         self._refused, self._authority = key, True
         return False
 
+    def refuse_revoked(self, shown: bytes) -> None:
+        """Refuse a key or certificate, as the host shows it, that a revocation list holds.
+
+        :raises ValueError: it does; asyncssh expects that.
+        """
+        revocations = self._known.revocation_list
+        if revocations is None:
+            return
+        try:
+            certificate = decode_ssh_certificate(shown)
+            if isinstance(certificate, SSHOpenSSHCertificate):
+                self._revoked = revocations.holds_certificate(certificate)
+        except asyncssh.KeyImportError:
+            self._revoked = revocations.holds_key(decode_ssh_public_key(shown))
+        if self._revoked:
+            raise ValueError("Host key is revoked")
+
+    def entry(self, key: asyncssh.SSHKey) -> KnownKey | None:
+        """The first line that holds a key which is trusted."""
+        known = (*self._known.trusted, *self._known.authorities)
+        return next((entry for entry in known if entry.key == key), None)
+
     def error(self, cause: str) -> Fatal:
         """Why the host was not trusted; `cause` is what asyncssh says, for what was not judged
-        here."""
-        hop, key = self._hop, self._refused
+        here.
+
+        :raises RefusedCertificate: it showed a certificate, and its key may yet be.
+        """
+        key = self._refused
         if key is None and "revoked" in cause:
             places = ", ".join(entry.place for entry in self._known.revoked)
+            if self._revoked:
+                places = self._hop.shown(self._hop.revoked_host_keys or "")
             return self._error("host_key_revoked", f"is revoked ({places}).", _ASK)
         if key is None:
-            return Fatal(
-                f"The host certificate of {hop.place} is not valid: {plain(cause)}",
-                code="host_key_unknown",
-                hint="Ask who runs the host.",
-                hop=hop.place,
-            )
-        shown = f"{_type_name(key)} key {key.get_fingerprint()}"
+            raise RefusedCertificate(f"Its certificate is not valid: {plain(cause)}.")
+        shown = f"{type_name(key)} key {key.get_fingerprint()}"
         if self._authority:
-            return self._error(
-                "host_key_unknown",
-                f"is a certificate that is signed with the unknown {shown}.",
-                _ASK,
-            )
+            raise RefusedCertificate(f"Its certificate is signed with the unknown {shown}.")
         if self._known.trusted:
             return self._changed(key, shown)
-        if any(map(is_nowhere, hop.known_hosts[:1])):
-            return self._error(
-                "host_key_unknown",
-                f"is not known: it is the {shown}.",
-                "Keys are always verified here, and by your ssh configuration those of "
-                f"{hop.alias} are kept nowhere (UserKnownHostsFile): name a file there.",
-            )
-        return self._error(
-            "host_key_unknown",
-            f"is not known: it is the {shown}.",
-            f"Run “{shlex.join(hop.command)}” once in a terminal, compare the fingerprint with the "
-            "one that its owner gives you, and accept it there.",
+        return self._unknown(key, shown)
+
+    def _unknown(self, key: asyncssh.SSHKey, shown: str) -> UnknownHostKey:
+        hop = self._hop
+        message = f"The host key of {hop.place} is not known: it is the {shown}."
+        if certificate := self._known.refused_certificate:
+            message += f" {certificate}"
+        run = (
+            f"run “{shlex.join(hop.command)}” once in a terminal, compare the fingerprint with the "
+            "one that its owner gives you, and accept it there."
         )
+        if hop.strict_host_keys == "yes":
+            hint = (
+                "By your ssh configuration no key is accepted here (StrictHostKeyChecking yes): "
+                f"{run}"
+            )
+        elif hop.remember_in is None:
+            hint = (
+                f"{NOBODY_ASKED} By your ssh configuration the key is kept nowhere "
+                "(UserKnownHostsFile): name a file there to be asked once."
+            )
+        else:
+            hint = f"{NOBODY_ASKED} Or {run}"
+        return UnknownHostKey(message, hint, hop, key, certificate)
 
     def _changed(self, key: asyncssh.SSHKey, shown: str) -> Fatal:
         same_type = [k for k in self._known.trusted if k.key.get_algorithm() == key.get_algorithm()]
         known = (same_type or self._known.trusted)[0]
+        known_key = f"{type_name(known.key)} key {known.key.get_fingerprint()}"
+        if not known.file:
+            return self._error(
+                "host_key_changed",
+                f"has changed: it is the {shown}, but what you accepted is the {known_key}.",
+                _ASK,
+            )
         return self._error(
             "host_key_changed",
-            f"has changed: it is the {shown}, but {known.place} holds the"
-            f" {_type_name(known.key)} key {known.key.get_fingerprint()}.",
+            f"has changed: it is the {shown}, but {known.place} holds the {known_key}.",
             "Somebody may be listening in, or the host was set up anew. Ask who runs it; only "
             f"then remove the old key: ssh-keygen -f {known.file} -R '{self._hop.known_as}'",
         )
@@ -307,5 +174,8 @@ def _keys(known: Sequence[KnownKey]) -> list[asyncssh.SSHKey]:
     return [entry.key for entry in known]
 
 
-def _type_name(key: asyncssh.SSHKey) -> str:
-    return key.get_algorithm().removeprefix("ssh-").removeprefix("ecdsa-sha2-").upper()
+def type_name(key: asyncssh.SSHKey | asyncssh.SSHKeyPair) -> str:
+    """As `ssh-keygen -l` names it, with which a person compares: ED25519, ECDSA, ED25519-SK."""
+    words = key.get_algorithm().partition("@")[0].split("-")
+    kind = next((word for word in words if word not in ("sk", "ssh")), "")
+    return f"{kind}-sk".upper() if words[0] == "sk" else kind.upper()
