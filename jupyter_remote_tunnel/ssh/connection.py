@@ -1,8 +1,7 @@
 """One SSH connection to one hop, directly or over the connection to the hop before.
 
-`open_connection` connects and logs in (with `client`, `auth` and `host_keys`); `Connection` is what
-the rest of the program sees of asyncssh's connection: its end (`lost`), channels for streams,
-listeners on the remote host, and short commands there.
+`Connection` is what the rest of the program sees of asyncssh's connection: its end (`lost`),
+channels for streams, listeners on the remote host, and short commands there. `connecting` makes it.
 """
 
 import asyncio
@@ -18,37 +17,31 @@ from asyncssh.packet import UInt32
 
 from ..model.address import Address, TcpAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient
+from ..model.offer import MARK
 from ..model.text import plain
-from .auth import Login
-from .client import Client, options
 from .errors import (
     again,
     channel_error,
     closed_error,
-    connect_error,
-    file_error,
-    lost_error,
-    timeout_error,
 )
 from .exec import ExecResult, Output
-from .files import Files
 from .flow import Flow
 from .hop import Hop
-from .host_keys import HostKeyJudge, KnownKeys
+from .packets import Channel, PacketConnection, Session
 from .window import LEAST, ByteBudget, Window
-from .wire import Command, Dialler, Direct, Through
+from .wire import Dialler
 
 MAX_PACKET = 32 << 10
 """Larger packets do nothing with OpenSSH."""
 
-_MARK = "jupyter_remote_tunnel"
-
 _RTT_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 5.0
 
-Channel = asyncssh.SSHTCPChannel[bytes] | asyncssh.SSHUNIXChannel[bytes]
-SessionFactory = Callable[[], Any]
 T = TypeVar("T")
+
+
+class ListenRefused(Fatal):
+    """The remote host does not listen for us, and does not say why: see `why_not`."""
 
 
 class Connection:
@@ -70,13 +63,14 @@ class Connection:
         flow: Flow,
         budget: ByteBudget,
     ) -> None:
+        assert isinstance(ssh, PacketConnection)
         self.hop = hop
         self.lost = lost
         self.flow = flow
         self._ssh = ssh
         self._dialler = dialler
         self._budget = budget
-        self._opening: set[asyncio.Task[Any]] = set()
+        self._opening: set[asyncio.Future[Any]] = set()
         self._letting_go: asyncio.Task[None] | None = None
         key = ssh.get_server_host_key()
         self.host_key = key.get_fingerprint() if key is not None else ""
@@ -104,6 +98,16 @@ class Connection:
 
     # Streams
 
+    @property
+    def unconfirmed(self) -> int:
+        """Streams that were aborted here, and that the host has not confirmed as ended."""
+        return self._ssh.unconfirmed
+
+    @property
+    def unanswered(self) -> int:
+        """Streams that the host was asked to open, and has not said yet whether it does."""
+        return len(self._opening)
+
     def new_window(self, size: int | None = None) -> Window:
         """The window of a new stream, of `size` bytes or as many as the budget has for one."""
         return self._budget.window(lambda: self.round_trip, size)
@@ -111,48 +115,25 @@ class Connection:
     def open_channel(
         self,
         destination: Address,
-        session: SessionFactory,
+        session: Session,
         *,
         originator: tuple[str, int] = ("127.0.0.1", 0),
         window: int = LEAST,
-    ) -> "asyncio.Task[Channel]":
+    ) -> "asyncio.Future[Channel]":
         """Open a stream to a destination as the remote host sees it.
 
-        The task is owned here and must not be cancelled: asyncssh would forget the channel, which
+        The future is owned here and must not be cancelled: asyncssh would forget the channel, which
         would then stay open for ever. Who loses interest aborts the channel when it is there.
         It fails with asyncssh's ChannelOpenError.
         """
-        name = f"open a channel to {destination} on {self.hop.alias}"
-        task = asyncio.get_running_loop().create_task(
-            self._open_channel(destination, session, originator, window), name=name
-        )
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
-        return task
-
-    async def _open_channel(
-        self,
-        destination: Address,
-        session: SessionFactory,
-        originator: tuple[str, int],
-        window: int,
-    ) -> Channel:
-        channel: Channel
         if isinstance(destination, TcpAddress):
-            channel, _ = await self._ssh.create_connection(
-                session,
-                destination.host,
-                destination.port,
-                *originator,
-                encoding=None,
-                window=window,
-                max_pktsize=MAX_PACKET,
-            )
+            host, port = destination.host, destination.port
+            opening = self._ssh.open_tcp(session, host, port, originator, window, MAX_PACKET)
         else:
-            channel, _ = await self._ssh.create_unix_connection(
-                session, destination.path, encoding=None, window=window, max_pktsize=MAX_PACKET
-            )
-        return channel
+            opening = self._ssh.open_unix(session, destination.path, window, MAX_PACKET)
+        self._opening.add(opening)
+        opening.add_done_callback(self._opening.discard)
+        return opening
 
     def not_opened(self, destination: Address) -> Transient:
         """Opening a channel to `destination` takes longer than `hop.connect_timeout`."""
@@ -177,7 +158,8 @@ class Connection:
 
         :param accept: given the originator, makes the session of a stream, or raises
             ChannelOpenError (and nothing else: asyncssh would end the connection).
-        :raises Fatal: forward_refused, it does not, or does not answer in time.
+        :raises ListenRefused: it does not.
+        :raises Fatal: forward_refused, it does not answer in time.
         :raises Transient: the connection was lost."""
         listener = await self._listen(
             self._ssh.create_server(
@@ -218,7 +200,7 @@ class Connection:
         except asyncssh.ChannelListenError:
             if self.lost.done():
                 raise again(self.lost.result()) from None
-            raise Fatal(
+            raise ListenRefused(
                 f"{self.hop.place} does not listen on {where} for us.",
                 code="forward_refused",
                 hint=f"It may be in use there, or the sshd of {self.hop.alias} forbids it "
@@ -265,19 +247,62 @@ class Connection:
         return time.perf_counter() - started
 
     async def exec(self, argv: Sequence[str], stdin: bytes = b"") -> ExecResult:
-        """Run a command on the remote host, by the user's login shell there.
+        """Run a command on the remote host; see `_exec`, which waits as long for its end."""
+        return await self._exec(shlex.join(argv), argv[0], stdin)
+
+    async def run(self, line: str, doing: str, stdin: bytes = b"") -> ExecResult:
+        """The same for a line of the login shell that is soon over: “did not `doing` within …”.
+
+        :raises RemoteTunnelError: as `_exec`; or it was not over within `hop.connect_timeout`.
+        """
+        try:
+            async with asyncio.timeout(self.hop.connect_timeout):
+                return await self._exec(line, line.partition(" ")[0], stdin)
+        except TimeoutError:
+            raise self._silent(doing) from None
+
+    async def _exec(self, line: str, named: str, stdin: bytes) -> ExecResult:
+        """Run a line on the remote host, by the user's login shell there, which errors call
+        `named`.
 
         :raises Fatal: too_many, when stdout or stderr exceeds 1 MiB; forward_refused, when the host
             runs no commands.
         :raises Transient: the connection was lost.
         """
+        channel, output = await self._begin(line)
+        try:
+            # It may have ended already, without reading: `output` knows.
+            with contextlib.suppress(OSError):
+                channel.write(stdin)
+                channel.write_eof()
+            return await self._unless_lost(output.result(named, self.hop))
+        finally:
+            channel.abort()
+
+    async def feed(self, argv: Sequence[str], word: bytes, every: float) -> None:
+        """Run a command and write `word` to it now and every so many seconds, until it ends.
+
+        :raises RemoteTunnelError: it does not run, or runs no more, as for `exec`.
+        """
+        channel, output = await self._begin(shlex.join(argv))
+        try:
+            while True:
+                with contextlib.suppress(OSError):
+                    channel.write(word)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(every):
+                        await self._unless_lost(output.result(argv[0], self.hop))
+                        return
+        finally:
+            channel.abort()
+
+    async def _begin(self, line: str) -> tuple["asyncssh.SSHClientChannel[bytes]", Output]:
+        """Have a line run: its channel, and what comes of it."""
         output = Output()
         try:
             async with asyncio.timeout(self.hop.connect_timeout):
                 channel, _ = await self._unless_lost(
-                    self._ssh.create_session(
-                        lambda: output, shlex.join(argv), encoding=None, request_pty=False
-                    )
+                    self._ssh.create_session(lambda: output, line, encoding=None, request_pty=False)
                 )
         except TimeoutError:
             raise self._silent("run a command") from None
@@ -288,28 +313,19 @@ class Connection:
                 hint="It may allow forwards only, or no more sessions (MaxSessions).",
                 hop=self.hop.place,
             ) from None
-        try:
-            # It may have ended already, without reading: `output` knows.
-            with contextlib.suppress(OSError):
-                channel.write(stdin)
-                channel.write_eof()
-            return await self._unless_lost(output.result(argv[0], self.hop))
-        finally:
-            channel.abort()
+        return channel, output
 
-    async def hurry(self) -> bool:
+    async def hurry(self, also: str) -> str | None:
         """Have sshd send small answers at once: it does so (TCP_NODELAY) from the first session of
-        a connection on. Returns whether the host ran the command, not one that it has in its place.
+        a connection on. What the line `also` printed in that session; None where the host ran
+        something else in its place.
 
         :raises Fatal: it runs none.
         :raises Transient: the connection was lost, or there was no answer in time.
         """
-        try:
-            async with asyncio.timeout(self.hop.connect_timeout):
-                found = await self.exec(["echo", _MARK])
-        except TimeoutError:
-            raise self._silent("run a command") from None
-        return _MARK.encode() in found.stdout
+        found = await self.run(f"echo {MARK} && {also}", "run a command")
+        said = found.stdout.decode(errors="replace")
+        return said if MARK in said else None
 
     async def read_file(self, path: str) -> bytes:
         """A file of at most 1 MiB; "~/" is the home directory there.
@@ -317,12 +333,9 @@ class Connection:
         :raises Fatal: not_found, when it cannot be read; too_many, when it is larger.
         :raises Transient: the connection was lost.
         """
-        try:
-            async with asyncio.timeout(self.hop.connect_timeout):
-                # A command starts in the home directory.
-                found = await self.exec(["cat", "--", path.removeprefix("~/")])
-        except TimeoutError:
-            raise self._silent(f"read {plain(path)}") from None
+        # A command starts in the home directory.
+        line = shlex.join(["cat", "--", path.removeprefix("~/")])
+        found = await self.run(line, f"read {plain(path)}")
         if found.status != 0:
             # "cat: /the/path: No such file or directory"
             words = plain(found.stderr.decode(errors="replace")).rpartition(": ")[2]
@@ -365,79 +378,3 @@ def renew_window(channel: Channel, more: int) -> None:
     """Let the remote end send `more` bytes on the channel."""
     channel._recv_window += more  # noqa: SLF001 (it refuses what exceeds that)
     channel.send_packet(MSG_CHANNEL_WINDOW_ADJUST, UInt32(more))
-
-
-async def open_connection(
-    hop: Hop, *, via: Connection | None, budget: ByteBudget | None = None
-) -> Connection:
-    """Connect and log in with keys and agent, the host key verified, within `hop.connect_timeout`
-    seconds. The connection to the hop before is not closed with this one.
-
-    :param budget: what its streams share with those of other connections; None is one of its own.
-    :raises Transient: connect_failed, connect_timeout, host_unresolved, network_unreachable.
-    :raises Fatal: host_key_unknown, host_key_changed, host_key_revoked, auth_failed, unsupported.
-    :raises NeedsUser: the host asks for a password or code, or the key for a passphrase.
-    """
-    files = Files()
-    try:
-        async with asyncio.timeout(hop.connect_timeout):
-            return await _open_connection(hop, via, files, budget or ByteBudget())
-    except TimeoutError:
-        if files.waiting_for is not None:
-            raise file_error(hop.shown(files.waiting_for), hop.connect_timeout, hop.place) from None
-        raise timeout_error(hop, "connect and log in to") from None
-
-
-async def _open_connection(
-    hop: Hop, via: Connection | None, files: Files, budget: ByteBudget
-) -> Connection:
-    known = await KnownKeys.of(hop, files)
-    judge = HostKeyJudge(hop, known)
-    login = Login(hop, files)
-    flow = Flow(below=via.flow if via else None)
-    dialler = _dialler(hop, flow, via)
-    lost: asyncio.Future[RemoteTunnelError] = asyncio.get_running_loop().create_future()
-
-    def on_lost(error: Exception | None) -> None:
-        if not lost.done():
-            lost.set_result(lost_error(error, hop))
-
-    async with contextlib.AsyncExitStack() as undo:
-        undo.push_async_callback(dialler.close)
-        try:
-            ssh = await asyncssh.connect(
-                hop.host,
-                hop.port,
-                tunnel=dialler,
-                client_factory=lambda: Client(judge, login, on_lost),
-                server_host_key_algs=known.algorithms(),
-                known_hosts=([], [], [entry.key for entry in known.revoked]),
-                **options(hop),
-            )
-        except Exception as error:
-            raise _login_error(error, hop, via, judge, login) from error
-        finally:
-            await login.close()
-        undo.pop_all()
-    flow.logged_in = True
-    return Connection(hop, ssh, lost, dialler, flow, budget)
-
-
-def _login_error(
-    error: Exception, hop: Hop, via: Connection | None, judge: HostKeyJudge, login: Login
-) -> RemoteTunnelError:
-    if isinstance(error, asyncssh.HostKeyNotVerifiable):
-        return judge.error(error.reason)
-    if isinstance(error, asyncssh.PermissionDenied):
-        return login.error()
-    if via is not None and via.lost.done():
-        return again(via.lost.result())
-    return connect_error(error, hop, via.hop if via else None)
-
-
-def _dialler(hop: Hop, flow: Flow, via: Connection | None) -> Dialler:
-    if via is not None:
-        return Through(hop, flow, via)
-    if hop.proxy_command is not None:
-        return Command(hop, flow)
-    return Direct(hop, flow)

@@ -12,10 +12,22 @@ import asyncssh
 from ..model.address import Address, UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient, from_dict
 from ..model.text import plain
+from .files import DEAD_DRIVE
 from .hop import Hop
 
-_DEAD_DRIVE = "Is it on a network drive that does not answer?"
+NOBODY_ASKED = "Nobody could be asked: open or restart the tunnel in the sidebar or in a terminal."
+"""The hint where a person's answer would have helped."""
+
+NO_HOST_KEY = "No matching host key algorithm"
+"""What a KeyExchangeFailed begins with where the two sides know no type of host key in common."""
+
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
+
+
+_OLD_KEY = (
+    "HostKeyAlgorithms in your ssh configuration decides that. An old host, which has nothing"
+    " better than ssh-rsa, is reached with “HostKeyAlgorithms +ssh-rsa”."
+)
 
 
 def connect_error(error: Exception, hop: Hop, via: Hop | None) -> RemoteTunnelError:
@@ -28,7 +40,9 @@ def connect_error(error: Exception, hop: Hop, via: Hop | None) -> RemoteTunnelEr
         return Fatal(
             f"{hop.place} and this side have no algorithm in common: {plain(error.reason)}",
             code="unsupported",
-            hint="Ciphers or MACs in your ssh configuration may be too few, or its sshd too old.",
+            hint=_OLD_KEY
+            if error.reason.startswith(NO_HOST_KEY)
+            else "Ciphers or MACs in your ssh configuration may be too few, or its sshd too old.",
             hop=hop.place,
         )
     if isinstance(error, asyncssh.ProtocolNotSupported):
@@ -40,13 +54,14 @@ def connect_error(error: Exception, hop: Hop, via: Hop | None) -> RemoteTunnelEr
         )
     if isinstance(error, asyncssh.DisconnectError):
         return _disconnect_error(error, hop)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError | UnicodeError):
         return _system_error(error, hop)
     return Fatal(f"Connecting to {hop.place} failed: {plain(str(error))}", hop=hop.place)
 
 
-def _system_error(error: OSError, hop: Hop) -> RemoteTunnelError:
-    if isinstance(error, socket.gaierror):
+def _system_error(error: OSError | UnicodeError, hop: Hop) -> RemoteTunnelError:
+    # A UnicodeError: it is a name that DNS cannot hold.
+    if isinstance(error, socket.gaierror | UnicodeError):
         name = hop.host if hop.host == hop.place else f"{hop.host} of {hop.place}"
         return Transient(
             f"The host name {name} could not be resolved.",
@@ -70,11 +85,11 @@ def _system_error(error: OSError, hop: Hop) -> RemoteTunnelError:
             hop=hop.place,
         )
     return Transient(
-        f"Connecting to {hop.place} at {hop.address} failed: {_cause(error)}.", hop=hop.place
+        f"Connecting to {hop.place} at {hop.address} failed: {cause(error)}.", hop=hop.place
     )
 
 
-def _cause(error: OSError | UnicodeError) -> str:
+def cause(error: OSError | UnicodeError) -> str:
     """The system's words for an error. asyncio puts others in their place."""
     if isinstance(error, UnicodeError):
         return "this is no host name"
@@ -100,9 +115,17 @@ def _gate_error(error: asyncssh.ChannelOpenError, hop: Hop, via: Hop) -> RemoteT
     )
 
 
+def is_too_many_tries(error: Exception) -> bool:
+    """Whether the host did not want to see what else there is to offer (MaxAuthTries)."""
+    return (
+        isinstance(error, asyncssh.DisconnectError)
+        and "too many authentication failures" in error.reason.lower()
+    )
+
+
 def _disconnect_error(error: asyncssh.DisconnectError, hop: Hop) -> RemoteTunnelError:
     reason = plain(error.reason)
-    if "too many authentication failures" in reason.lower():
+    if is_too_many_tries(error):
         return Fatal(
             f"{hop.place} ended the login: too many keys were tried.",
             code="auth_failed",
@@ -123,18 +146,6 @@ def timeout_error(hop: Hop, doing: str) -> Transient:
         code="connect_timeout",
         hint="Is the host up, and does a firewall drop the packets?",
         hop=hop.place,
-    )
-
-
-def file_error(file: str, seconds: float, place: str) -> Transient:
-    """A file of this machine could not be looked at in time; `place` is the host or hop that it was
-    needed for."""
-    return Transient(
-        f"{plain(file)} of this machine, which is needed for {place}, could not be read within "
-        f"{seconds:g} s.",
-        code="connect_timeout",
-        hint=_DEAD_DRIVE,
-        hop=place,
     )
 
 
@@ -165,7 +176,8 @@ def channel_error(error: asyncssh.ChannelOpenError, destination: Address, hop: H
             f"{hop.place} does not allow connections to {destination}.",
             code="forward_refused",
             hint="AllowTcpForwarding, PermitOpen or DisableForwarding in the sshd of "
-            f"{hop.alias} decide that.",
+            f"{hop.alias} decide that. It forwards nothing, either, for a password that has "
+            f"expired: “ssh {hop.alias}” in a terminal would ask for a new one.",
             hop=hop.place,
         )
     if reason.rstrip(".").lower() in ("", "open failed", "connect failed"):
@@ -189,9 +201,9 @@ def destination_error(error: OSError | UnicodeError, destination: Address) -> Fa
     """Why this machine could not connect to the destination of a remote forward."""
     on_drive = isinstance(destination, UnixAddress) and isinstance(error, TimeoutError)
     return Fatal(
-        f"This machine could not connect to {destination}: {_cause(error)}.",
+        f"This machine could not connect to {destination}: {cause(error)}.",
         code="forward_refused",
-        hint=_DEAD_DRIVE if on_drive else f"Is something listening on {destination} here?",
+        hint=DEAD_DRIVE if on_drive else f"Is something listening on {destination} here?",
     )
 
 
@@ -200,5 +212,5 @@ def folder_error(path: str, seconds: float) -> Fatal:
     return Fatal(
         f"The socket {path} cannot be made: its folder did not answer within {seconds:g} s.",
         code="not_allowed",
-        hint=_DEAD_DRIVE,
+        hint=DEAD_DRIVE,
     )

@@ -2,9 +2,13 @@
 are shared."""
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from ..model.address import TcpAddress, bracketed
 from ..model.spec import AddressFamily
+
+METHODS = ("publickey", "keyboard-interactive", "password")
+"""How we log in, where the configuration does not say."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,13 @@ class Hop:
     host_key_alias: str | None = None
     known_hosts: tuple[str, ...] = ()
     revoked_host_keys: str | None = None
+    # What becomes of an unknown host key: refused, asked about, or taken and written down.
+    strict_host_keys: Literal["yes", "ask", "accept-new"] = "ask"
+    hash_known_hosts: bool = False
+    # Where a key that is to be remembered is written: the first of the user's own files.
+    remember_in: str | None = field(default=None, compare=False)
+    # Whether the other keys that the host proves to hold are written there, too.
+    learn_host_keys: bool = field(default=False, compare=False)
     identities: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     identities_only: bool = False
@@ -30,16 +41,41 @@ class Hop:
     bind_address: str | None = None
     bind_interface: str | None = None
     compression: bool = False
-    # None: ours, AES-GCM first. Else what the user's configuration allows, in its order.
+    # Algorithms. None: ours, AES-GCM first. Else what the configuration allows, in its order.
     ciphers: tuple[str, ...] | None = None
     macs: tuple[str, ...] | None = None
+    key_exchanges: tuple[str, ...] | None = None
+    # Of the host's key, of our own ones, and of the keys of authorities.
+    host_key_algorithms: tuple[str, ...] | None = None
+    # Whether those of known keys go before: who only adds or takes away some wants no other order.
+    known_keys_first: bool = True
+    key_algorithms: tuple[str, ...] | None = None
+    authority_algorithms: tuple[str, ...] | None = None
+    # How to log in, in the order in which it is tried.
+    methods: tuple[str, ...] = METHODS
+    gssapi_delegates: bool = False
+    pkcs11_provider: str | None = None
+    # The agent that commands on the host may use: a socket here.
+    forward_agent: str | None = None
+    # What commands on the host find in their environment, if it lets them.
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    # After how many bytes and seconds new keys are agreed on; None is asyncssh's own, 0 is never.
+    rekey_bytes: int | None = None
+    rekey_seconds: int | None = None
+    tcp_keepalive: bool = True
+    # The type of service (DSCP) of its packets; None is the system's.
+    type_of_service: int | None = None
     proxy_command: str | None = None
+    # How often a person may answer wrongly.
+    password_prompts: int = field(default=3, compare=False)
     keepalive_interval: float = field(default=15.0, compare=False)
     keepalive_count: int = field(default=3, compare=False)
     connect_timeout: float = field(default=30.0, compare=False)
     # Where it stands in the route that it was resolved for: 1 of 2.
     number: int = field(default=1, compare=False)
     total: int = field(default=1, compare=False)
+    # What the configuration holds to no effect here, as “keyword value”: for `doctor`.
+    not_honoured: tuple[str, ...] = field(default=(), compare=False, repr=False)
     # Paths in it that name an environment variable, expanded, and as they were written.
     written: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
     # The ssh that a person would type to reach it in the same way, by the same jump hosts.

@@ -24,6 +24,7 @@ from .client import OwnConnection
 from .expand import user_shell
 from .flow import Flow
 from .hop import Hop
+from .watching import Watcher
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -79,10 +80,10 @@ class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
 
     def _end(self, exc: Exception | None) -> None:
         """Tell asyncssh of the end. It drops what it has received and not handled yet, which in a
-        login may be why the host has ended it: so let it finish that.
+        login may be why the host has ended it: so let it finish that. No person is waited for.
         """
         handling = self.connection._tasks  # noqa: SLF001
-        if handling and not self._flow.logged_in:
+        if handling and not (self._flow.logged_in or self._flow.asking):
             next(iter(handling)).add_done_callback(lambda _: self._end(exc))
             return
         self.connection.connection_lost(exc)
@@ -127,9 +128,10 @@ class Outlet(asyncio.Transport):
 class Dialler:
     """asyncssh's `tunnel`. It ends with the connection: `close` it then."""
 
-    def __init__(self, hop: Hop, flow: Flow) -> None:
+    def __init__(self, hop: Hop, flow: Flow, watcher: Watcher) -> None:
         self._hop = hop
         self._flow = flow
+        self._watcher = watcher
 
     async def create_connection(self, make: Make, host: str, port: int) -> Dialled:
         """Open the transport; asyncssh calls it."""
@@ -157,6 +159,7 @@ class Direct(Dialler):
         """Try the host's addresses in turn; the first error that is about the host wins."""
         family = _FAMILIES[self._hop.address_family]
         found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        self._watcher.resolved([str(address[0]) for _, _, _, _, address in found])
         errors: list[OSError] = []
         for index, (kind, _, _, _, address) in enumerate(found):
             last = index == len(found) - 1
@@ -165,6 +168,7 @@ class Direct(Dialler):
                     return await self._connect_to(loop, kind, address)
             except OSError as error:  # TimeoutError is one
                 errors.append(error)
+                self._watcher.not_reached(str(address[0]), error)
         raise next((error for error in errors if isinstance(error, ConnectionError)), errors[0])
 
     async def _connect_to(
@@ -173,6 +177,7 @@ class Direct(Dialler):
         opened = socket.socket(family, socket.SOCK_STREAM)
         try:
             opened.setblocking(False)
+            self._mark(opened, family)
             source = await self._source(loop, family)
             if source is not None:
                 opened.bind(source)
@@ -181,6 +186,19 @@ class Direct(Dialler):
             opened.close()
             raise
         return opened
+
+    def _mark(self, opened: socket.socket, family: int) -> None:
+        """Have its packets carry the type of service that the configuration names."""
+        if self._hop.type_of_service is None:
+            return
+        # A system that does not let us does not matter, as with ssh.
+        with contextlib.suppress(OSError):
+            if family == socket.AF_INET6:
+                opened.setsockopt(
+                    socket.IPPROTO_IPV6, socket.IPV6_TCLASS, self._hop.type_of_service
+                )
+            else:
+                opened.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, self._hop.type_of_service)
 
     async def _source(self, loop: asyncio.AbstractEventLoop, family: int) -> Any:
         """The local address to connect from, if the configuration names one or an interface."""
@@ -204,8 +222,8 @@ class Direct(Dialler):
 class Through(Dialler):
     """A channel of the connection to the hop before."""
 
-    def __init__(self, hop: Hop, flow: Flow, via: "Connection") -> None:
-        super().__init__(hop, flow)
+    def __init__(self, hop: Hop, flow: Flow, watcher: Watcher, via: "Connection") -> None:
+        super().__init__(hop, flow, watcher)
         self._via = via
 
     @override
@@ -243,7 +261,7 @@ class Command(Dialler):
                 f"exec {self._hop.proxy_command}",
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
-                stderr=asyncio.subprocess.DEVNULL,
+                stderr=self._watcher.errors,
                 start_new_session=True,
             )
         except BaseException:
@@ -266,7 +284,7 @@ class Command(Dialler):
         await self._process.wait()
 
 
-def abort_late_channel(opening: "asyncio.Task[Any]") -> None:
+def abort_late_channel(opening: "asyncio.Future[Any]") -> None:
     """Close a channel that nobody waits for any more."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().abort()

@@ -19,7 +19,8 @@ from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import OnConflict, SshOptions
 from jupyter_remote_tunnel.model.text import plain
 from jupyter_remote_tunnel.ssh.config import resolve
-from jupyter_remote_tunnel.ssh.connection import Connection, open_connection
+from jupyter_remote_tunnel.ssh.connecting import open_connection
+from jupyter_remote_tunnel.ssh.connection import Connection
 from jupyter_remote_tunnel.ssh.forward import Forward, make_forward
 from jupyter_remote_tunnel.ssh.hop import Hop
 from tests.support.echo import reset_at_close

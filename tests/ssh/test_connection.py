@@ -16,7 +16,8 @@ from asyncssh.packet import String, UInt32
 
 from jupyter_remote_tunnel.model.errors import Fatal, NeedsUser, RemoteTunnelError, Transient
 from jupyter_remote_tunnel.model.spec import SshOptions
-from jupyter_remote_tunnel.ssh.connection import Connection, open_connection
+from jupyter_remote_tunnel.ssh.connecting import open_connection
+from jupyter_remote_tunnel.ssh.connection import Connection
 from tests.ssh.support import (
     connect,
     descriptors,
@@ -29,7 +30,7 @@ from tests.ssh.support import (
 from tests.support.netns import Namespace
 from tests.support.process import wait_until
 from tests.support.relay import Relay
-from tests.support.sshd import SshBed, Sshd, make_key
+from tests.support.sshd import SshBed, Sshd, fingerprint, make_key
 
 
 async def failing(bed: SshBed, alias: str, options: SshOptions | None = None) -> RemoteTunnelError:
@@ -75,6 +76,22 @@ async def test_algorithms_without_anything_in_common(ssh_bed: SshBed) -> None:
     error = await failing(ssh_bed, "gpu01")
     assert (error.code, error.hop) == ("unsupported", "gpu01")
     assert "aes128-ctr" in error.message
+
+
+async def test_a_host_whose_key_is_of_no_type_that_is_asked_for(ssh_bed: SshBed) -> None:
+    sshd = ssh_bed.host("gpu01", known=False, start=False)
+    key = make_key(sshd.folder / "rsa_key", kind="rsa")
+    sshd.configure([f"HostKey {key}", "HostKeyAlgorithms ssh-rsa"])
+    sshd.start()
+    ssh_bed.known_hosts.write_text(f"* {Path(f'{key}.pub').read_text()}")
+    error = await failing(ssh_bed, "gpu01")
+    assert (type(error), error.code, error.hop) == (Fatal, "unsupported", "gpu01")
+    assert error.message.endswith("it offers ssh-rsa")
+    assert "HostKeyAlgorithms +ssh-rsa" in error.hint
+    sshd.client = ["HostKeyAlgorithms +ssh-rsa"]
+    ssh_bed.write_config()
+    async with connect(ssh_bed, "gpu01") as connection:
+        assert connection.host_key == fingerprint(key)
 
 
 async def test_what_a_host_said_counts_though_it_hung_up_at_once(ssh_bed: SshBed) -> None:
@@ -375,11 +392,10 @@ async def test_a_jump_host_that_forbids_to_go_on(ssh_bed: SshBed) -> None:
     assert (error.code, error.hop) == ("forward_refused", "gw (hop 1 of 2)")
 
 
-async def test_a_host_name_that_does_not_exist(ssh_bed: SshBed) -> None:
-    ssh_bed.host("gpu01", client=["HostName no-such-host.invalid"])
-    options = SshOptions(
-        config_file=str(ssh_bed.config_file), options=("HostName=no-such-host.invalid",)
-    )
+@pytest.mark.parametrize("name", ["no-such-host.invalid", ".Ç¬"])  # one that DNS cannot even hold
+async def test_a_host_name_that_does_not_exist(ssh_bed: SshBed, name: str) -> None:
+    ssh_bed.host("gpu01")
+    options = SshOptions(config_file=str(ssh_bed.config_file), options=(f"HostName={name}",))
     error = await failing(ssh_bed, "gpu01", options)
     assert (error.code, type(error)) == ("host_unresolved", Transient)
 

@@ -1,5 +1,6 @@
 """What an error proposes is tried: it leads where it says."""
 
+import asyncio
 import contextlib
 import re
 import shlex
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_remote_tunnel.model.errors import Fatal
+from jupyter_remote_tunnel.model.errors import BadInput, Fatal, NeedsUser
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import SshOptions
 from jupyter_remote_tunnel.ssh.config import resolve
-from jupyter_remote_tunnel.ssh.connection import Connection, open_connection
+from jupyter_remote_tunnel.ssh.connecting import open_connection
+from jupyter_remote_tunnel.ssh.connection import Connection
 from tests.ssh.support import connect
 from tests.support.process import environment
 from tests.support.sshd import SshBed
@@ -57,6 +59,20 @@ def accept(hint: str, folder: Path) -> str:
     return asked.read_text()
 
 
+def copy_key(hint: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the command that the hint names, up to what would need the password."""
+    program, *words = shlex.split(hint.rpartition(": ")[2])
+    (folder / ".ssh").mkdir(mode=0o700)  # where it has its temporary files
+    return subprocess.run(
+        [program, "-n", *words],
+        env=environment({"HOME": str(folder)}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
 @pytest.mark.parametrize(
     ("unknown", "client", "jump"),
     [
@@ -98,6 +114,33 @@ async def test_the_command_for_an_unknown_key_reaches_that_host(
         pass  # it is known now
 
 
+@pytest.mark.parametrize("jump", [None, "gw"])
+async def test_the_command_that_copies_a_key_reaches_the_host(
+    ssh_bed: SshBed, jump: str | None
+) -> None:
+    asking = ["PasswordAuthentication yes", "PermitRootLogin yes"]
+    ssh_bed.host("gw")
+    gpu01 = ssh_bed.host("gpu01", server=asking)
+    ssh_bed.write_config(f"Host box\n    HostName {gpu01.address}\n")
+    gpu01.authorized_keys.write_text("")
+    options = SshOptions(
+        user=gpu01.user,
+        port=gpu01.port,
+        jump=jump,
+        identities=(str(ssh_bed.user_key), str(ssh_bed.user_key)),
+        config_file=str(ssh_bed.config_file),
+        options=("ConnectTimeout=20",),
+        address_family="inet",
+        compression=True,
+        ciphers="aes256-ctr",
+    )
+    with pytest.raises(NeedsUser) as caught:
+        await walk("box", options, EngineSettings())
+    done = copy_key(caught.value.hint, ssh_bed.folder)
+    assert "1 key(s) remain to be installed" in done.stderr
+    assert ssh_bed.user_key.with_suffix(".pub").read_text() in done.stdout
+
+
 async def test_by_one_name_of_a_host_to_another(ssh_bed: SshBed) -> None:
     one = ssh_bed.host("one")
     ssh_bed.write_config(f"Host two\n    HostName {one.address}\n    Port {one.port}\n")
@@ -105,3 +148,14 @@ async def test_by_one_name_of_a_host_to_another(ssh_bed: SshBed) -> None:
     options = SshOptions(jump="one", config_file=str(ssh_bed.config_file))
     async with connect(ssh_bed, "two", options) as connection:
         assert (await connection.exec(["echo", "done"])).stdout == b"done\n"
+
+
+async def test_what_ssh_does_not_take_can_be_tried(ssh_bed: SshBed) -> None:
+    options = SshOptions(user="ann", options=("Bogus=1",), config_file=str(ssh_bed.config_file))
+    with pytest.raises(BadInput) as caught:
+        await resolve("gpu01", options, EngineSettings())
+    command = caught.value.hint.removeprefix("Try: ")
+    tried = await asyncio.create_subprocess_shell(command, stderr=asyncio.subprocess.PIPE)
+    said = (await tried.communicate())[1].decode()
+    assert said.strip() in caught.value.message
+    assert "bogus" in said
