@@ -1,0 +1,213 @@
+"""What is offered on a gateway, as its near side sees it: found by a command, tried by a channel.
+
+No byte is sent to the application. A machine that offers something with this package also holds a
+beacon, which says of itself how it is; so a machine that has gone is told from an application that
+says nothing, though sshd may hold its socket for hours. Of a `ssh -R` by hand only that is known:
+whether somebody listens, and whether a stream that is opened ends at once.
+"""
+
+import asyncio
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncssh
+from typing_extensions import override
+
+from ..model.address import Address, UnixAddress
+from ..model.errors import Fatal, RemoteTunnelError, Transient
+from ..model.offer import FOLDER, MARK, Offer, Word, offered_socket
+from ..model.status import FarState
+from .connection import Connection
+from .wire import abort_late_channel
+
+# One line without “!”, for login shells of the family of csh. Some set XDG_RUNTIME_DIR to a folder
+# in which everybody can offer something.
+_LISTING = (
+    'for d in "${XDG_RUNTIME_DIR:-$HOME}" "$HOME"; do'
+    ' test -O "$d" || test "$d" = "$HOME" || continue;'
+    ' d="$d/' + FOLDER + '"; test -e "$d" && { test -O "$d" || continue; };'
+    f' printf "{MARK} folder %s\\n" "$d";'
+    f' for f in "$d"/*.sock; do test -S "$f" && printf "{MARK} socket %s\\n" "$f"; done;'
+    f' for f in "$d"/*.json; do test -f "$f" && printf "{MARK} offer %s %s\\n" "$f"'
+    ' "$(head -c 2000 "$f")"; done; done 2>/dev/null; true'
+)
+
+LISTING = shlex.join(["sh", "-c", _LISTING])
+"""The command that lists them, as `offers_in` reads it."""
+
+_LONGEST_WORD = 4096
+_UNANSWERED = 100
+"""Streams that a host does not answer after which it is asked for no other."""
+
+_MOMENT = 1.0
+"""Seconds after which a stream that was opened and has not ended is taken for one that lasts."""
+
+
+async def list_offers(connection: Connection) -> str:
+    """What is offered on the host of that connection, for `offers_in`.
+
+    :raises RemoteTunnelError: it cannot be asked.
+    """
+    done = await connection.run(LISTING, "list what is offered")
+    return done.stdout.decode(errors="replace")
+
+
+async def is_offered(connection: Connection, folders: Sequence[str], port: int) -> bool:
+    """Whether anybody listens where that port would be offered, without a command."""
+    for folder in folders:
+        address = UnixAddress(offered_socket(folder, port))
+        try:
+            await hear(connection, address, connection.hop.connect_timeout, 0)
+        except (asyncssh.ChannelOpenError, Transient):
+            continue
+        return True
+    return False
+
+
+@dataclass(frozen=True)
+class Leg:
+    """How the far leg of an offer is, and why it is not up."""
+
+    state: FarState
+    error: RemoteTunnelError | None = None
+
+
+async def try_leg(connection: Connection, port: int, offer: Offer, patience: float) -> Leg:
+    """How the far leg of an offer is, which was made as that port.
+
+    :param patience: seconds; without an answer of the beacon until then the leg is down.
+    """
+    if connection.unanswered >= _UNANSWERED:
+        return Leg("unknown", connection.not_opened(offer.address))
+    try:
+        if offer.beacon is None:
+            return _judge_stream(offer, await hear(connection, offer.address, patience, _MOMENT))
+        said = await hear(connection, offer.beacon, patience, patience)
+    except Transient as error:
+        return Leg("unknown", error)
+    except asyncssh.ChannelOpenError as error:
+        if connection.lost.done():
+            return Leg("unknown", connection.explain(error, offer.address))
+        return Leg("down", away(connection, port, offer, error))
+    word = None if said is None else word_of(said)
+    if word is None:
+        return Leg("down", _silent(connection, port, offer, patience))
+    if word.problem:
+        return Leg("no_application", _no_application(offer, word.problem))
+    return Leg("up")
+
+
+def _judge_stream(offer: Offer, said: bytes | None) -> Leg:
+    """A stream that lasts, or on which something was said, leads to an application."""
+    if said == b"":
+        return Leg("no_application", _no_application(offer, "a stream to it ended at once."))
+    return Leg("up")
+
+
+async def hear(
+    connection: Connection, address: Address, patience: float, quiet: float
+) -> bytes | None:
+    """All that is said on a stream to `address`, to which we say nothing; None where it has not
+    ended after `quiet` seconds.
+
+    :raises ChannelOpenError: it was not opened.
+    :raises Transient: the host has not said within `patience` seconds whether it opens it.
+    """
+    heard = _Heard()
+    opening = connection.open_channel(address, lambda: heard)
+    try:
+        await asyncio.wait([opening], timeout=patience)
+        if not opening.done():
+            raise connection.not_opened(address)
+        opening.result()
+        async with asyncio.timeout(quiet):
+            await heard.ended.wait()
+    except TimeoutError:
+        return None
+    finally:
+        # Also one that comes when nobody waits for it any more.
+        opening.add_done_callback(abort_late_channel)
+    return bytes(heard.data)
+
+
+def word_of(said: bytes) -> Word | None:
+    """What a beacon has said; None where that is no word of one."""
+    try:
+        return Word.decode(said.decode(errors="replace"))
+    except ValueError:
+        return None
+
+
+class _Heard(asyncssh.SSHTCPSession[bytes]):
+    """The session of a stream on which somebody else speaks, briefly."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.ended = asyncio.Event()
+
+    @override
+    def data_received(self, data: bytes, datatype: int | None = None) -> None:
+        self.data += data
+        if len(self.data) > _LONGEST_WORD:
+            self.ended.set()
+
+    @override
+    def eof_received(self) -> bool:
+        self.ended.set()
+        return False
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended.set()
+
+
+def away(
+    connection: Connection, port: int, offer: Offer, error: BaseException | None
+) -> RemoteTunnelError:
+    """Why a stream to what is offered as that port was not opened."""
+    prohibited = asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
+    if not isinstance(error, asyncssh.ChannelOpenError) or error.code == prohibited:
+        return connection.explain(error, offer.address)
+    alias = connection.hop.alias
+    return _down(
+        connection,
+        f"Nothing is offered as {port} on {alias} at the moment: {_who(offer)} is away.",
+        "It comes back by itself when that machine does. If it never will, remove what stands for"
+        f" it on {alias}, {_files(offer)}, and restart this tunnel. Where the sshd of {alias}"
+        " connects to no sockets (AllowStreamLocalForwarding), it looks the same.",
+    )
+
+
+def _silent(connection: Connection, port: int, offer: Offer, patience: float) -> RemoteTunnelError:
+    alias = connection.hop.alias
+    return _down(
+        connection,
+        f"{_who(offer)}, which offers {port} on {alias}, has not answered for {patience:g} s.",
+        f"It may have lost its network, and the sshd of {alias} not noticed yet"
+        " (ClientAliveInterval). It comes back by itself when that machine does.",
+    )
+
+
+def _down(connection: Connection, message: str, hint: str) -> RemoteTunnelError:
+    return Fatal(message, code="forward_refused", hint=hint, hop=connection.hop.place)
+
+
+def _no_application(offer: Offer, problem: str) -> RemoteTunnelError:
+    where = offer.destination or "what it leads to"
+    return Fatal(
+        f"{_who(offer)} is there, and {where} does not answer it: {problem}",
+        code="forward_refused",
+        hint="Does the application run on that machine?",
+    )
+
+
+def _who(offer: Offer) -> str:
+    return offer.by or "the machine that offers it"
+
+
+def _files(offer: Offer) -> str:
+    """What stands for it on the gateway, as a pattern of a shell."""
+    if isinstance(offer.address, UnixAddress):
+        return f"{offer.address.path.removesuffix('sock')}*"
+    return f"{FOLDER}/{offer.address.port}.*"

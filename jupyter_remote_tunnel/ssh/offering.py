@@ -1,0 +1,290 @@
+"""-R offer/PORT: a remote forward that others find on the gateway, and that says how it is.
+
+It listens on a Unix socket in a folder of the user's own there (0700), which is made, like the
+files in it (`model.offer`), by commands. What an earlier connection left is taken away, as sshd
+never removes a socket; but not what another machine offers as the same port, which its beacon
+tells. Where sshd allows no sockets, or runs no commands, it is a port of the loopback.
+"""
+
+import asyncio
+import contextlib
+import getpass
+import logging
+import secrets
+import shlex
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import asyncssh
+from typing_extensions import override
+
+from ..model.address import Address, UnixAddress
+from ..model.errors import Fatal, RemoteTunnelError, Transient
+from ..model.forward import ForwardSpec, OfferedPort, TcpBind
+from ..model.offer import (
+    FOLDER,
+    LONGEST_FOLDER,
+    MARK,
+    Descriptor,
+    Word,
+    offered_beacon,
+    offered_socket,
+)
+from ..model.settings import EngineSettings
+from ..model.spec import OnConflict
+from ..model.text import plain
+from .connection import Connection, ListenRefused
+from .errors import cause
+from .exec import ExecResult
+from .offered import hear, word_of
+from .remote_forward import RemoteForward
+from .unix_socket import connected_unix
+
+# One line each, without “!”, for login shells of the family of csh. $1 is the port.
+_PREPARE = (
+    'umask 077; d="${XDG_RUNTIME_DIR:-$HOME}"; { test -d "$d" && test -O "$d"; } || d="$HOME";'
+    f' d="$d/{FOLDER}"; mkdir -p "$d" && chmod 700 "$d" && test -O "$d" && echo "{MARK} $d";'
+    f' test -S "$d/$1.sock" && echo "{MARK} taken"; true'
+)
+# $2 is the folder, and $3 the name of our offer.
+_CLEAR = 'rm -f "$2/$1.sock" "$2/$1.beacon" "$2/$1.json"'
+_ANNOUNCE = (
+    'umask 077; chmod 600 "$2/$1.sock" "$2/$1.beacon" 2>/dev/null;'
+    ' cat > "$2/.$1.new" && mv -f "$2/.$1.new" "$2/$1.json"'
+)
+_WITHDRAW = f'grep -q "$3" "$2/$1.json" && {{ {_CLEAR}; }}; true'
+
+log = logging.getLogger(__name__)
+
+_BEACON_PATIENCE = 3.0
+"""Seconds in which the beacon of another machine would have answered."""
+
+_WITHDRAW_PATIENCE = 5.0
+"""Seconds in which a gateway that is there has removed our files."""
+
+_APPLICATION_PATIENCE = 2.0
+"""Seconds in which an application on this machine takes a connection."""
+
+
+class OfferingForward(RemoteForward):
+    """See `Forward`."""
+
+    def __init__(
+        self,
+        spec: ForwardSpec,
+        settings: EngineSettings,
+        on_change: Callable[[], None],
+        on_conflict: OnConflict,
+    ) -> None:
+        super().__init__(spec, settings, on_change, on_conflict)
+        assert isinstance(spec.bind, OfferedPort)
+        self._offered = spec.bind.port
+        self._name = secrets.token_hex(8)
+        self._folder: str | None = None
+        self._beacon: asyncssh.SSHListener | None = None
+
+    @override
+    async def _listen_on(self, connection: Connection) -> None:
+        try:
+            await self._offer_on(connection)
+        except Transient as error:
+            if connection.lost.done():
+                raise
+            # A command that took too long: the connection is there, and this is tried again on it.
+            raise Fatal(
+                error.message, code="forward_refused", hint=error.hint, hop=error.hop
+            ) from None
+
+    async def _offer_on(self, connection: Connection) -> None:
+        self._folder, taken, why = await self._prepare(connection)
+        if self._folder is None:
+            await self._listen_on_port(connection, why)
+            return
+        if taken:
+            await self._take_over(connection, self._folder)
+        path = offered_socket(self._folder, self._offered)
+        try:
+            self._listener = await connection.listen_unix(path, self._accept)
+        except ListenRefused:
+            why = "its sshd makes no Unix socket for us (AllowStreamLocalForwarding)"
+            await self._listen_on_port(connection, why)
+            return
+        self._beacon = await connection.listen_unix(
+            offered_beacon(self._folder, self._offered), self._tell
+        )
+        self.bound, self.note, self._port = path, None, None
+        await self._announce(connection, None)
+
+    async def _prepare(self, connection: Connection) -> tuple[str | None, bool, str]:
+        """The folder on the gateway, whether such a socket is there, and why there is no folder.
+
+        :raises Transient: the connection was lost.
+        """
+        alias = connection.hop.alias
+        if self._settings.session_exec != "auto":
+            return None, False, "no command may be run there (session_exec)"
+        try:
+            done = await self._run(connection, _PREPARE)
+        except Fatal:
+            return None, False, f"{alias} runs no command for us"
+        said = [line.partition(" ") for line in done.stdout.decode(errors="replace").splitlines()]
+        words = [word for mark, _, word in said if mark == MARK]
+        folder = next(iter(words), "")
+        if not folder.startswith("/") or plain(folder, 1000) != folder:
+            return None, False, f"{alias} makes no folder for it"
+        if len(folder.encode()) > LONGEST_FOLDER:
+            return None, False, f"the path of {folder} is too long for a socket"
+        return folder, "taken" in words, ""
+
+    async def _run(self, connection: Connection, script: str, stdin: bytes = b"") -> ExecResult:
+        words = ["sh", "-c", script, "sh", str(self._offered), self._folder or "", self._name]
+        return await connection.run(shlex.join(words), "run a command", stdin)
+
+    async def _take_over(self, connection: Connection, folder: str) -> None:
+        """Take away what a lost connection has left.
+
+        :raises Fatal: somebody else offers that port.
+        """
+        if not await self._is_left_over(connection, folder):
+            raise Fatal(
+                f"{self._offered} is offered on {connection.hop.place} already, from another"
+                " machine, or by another tunnel or ssh of this one.",
+                code="forward_refused",
+                hint="End that one, or offer this as another port.",
+                hop=connection.hop.place,
+            )
+        await self._run(connection, _CLEAR)
+
+    async def _is_left_over(self, connection: Connection, folder: str) -> bool:
+        beacon, path = (name(folder, self._offered) for name in (offered_beacon, offered_socket))
+        patience = _BEACON_PATIENCE
+        try:
+            said = await hear(connection, UnixAddress(beacon), patience, patience)
+        except asyncssh.ChannelOpenError:
+            # Without a beacon it is a `ssh -R` by hand, if anybody listens at all.
+            return not await _opens(connection, UnixAddress(path))
+        word = None if said is None else word_of(said)
+        return word is None or word.offer == self._name
+
+    async def _listen_on_port(self, connection: Connection, why: str) -> None:
+        """In place of a socket."""
+        place, alias = connection.hop.place, connection.hop.alias
+        try:
+            await self._listen_tcp(connection, TcpBind(None, self._offered))
+        except Fatal as error:
+            hint = f"It would be a socket there, but {why}. {error.hint}"
+            raise Fatal(error.message, code=error.code, hint=hint, hop=error.hop) from None
+        if (self.bound or "").startswith("*"):
+            await super()._stop_listening()
+            raise Fatal(
+                f"{place} would listen on all of its interfaces: {why}, and GatewayPorts is “yes”.",
+                code="forward_refused",
+                hint="Ask who runs it; or offer it with --tcp if everybody may reach it.",
+                hop=place,
+            )
+        self.note = (
+            f"It is a port of {alias}’s loopback, to which other users of {alias} can connect, too:"
+            f" {why}."
+        )
+        with contextlib.suppress(Fatal):
+            self._beacon = await connection.listen_tcp("localhost", 0, self._tell)
+        if self._folder is not None:
+            await self._announce(connection, self._port)
+
+    async def _announce(self, connection: Connection, port: int | None) -> None:
+        """Write down who offers it, and on which port in place of a socket."""
+        described = Descriptor(
+            offer=self._name,
+            by=_this_machine(),
+            destination=str(self.spec.destination),
+            port=port,
+            beacon_port=None if port is None or self._beacon is None else self._beacon.get_port(),
+        )
+        try:
+            await self._run(connection, _ANNOUNCE, described.encode())
+        except RemoteTunnelError as error:
+            log.warning("%s is offered, but not described there: %s", self.spec, error)
+
+    # The beacon.
+
+    async def _tell(self, *_originator: Any) -> Any:
+        """The session of who asks how it is."""
+        return _Speaker(Word(self._name, await self._problem()).encode())
+
+    async def _problem(self) -> str:
+        """Why the application does not answer; "" where it does."""
+        assert self.spec.destination is not None
+        try:
+            async with asyncio.timeout(_APPLICATION_PATIENCE):
+                await _touch(self.spec.destination)
+        except (OSError, UnicodeError) as error:
+            return f"{cause(error)}."
+        return ""
+
+    # The way down.
+
+    @override
+    def detach(self, reason: RemoteTunnelError) -> None:
+        self._beacon = None
+        super().detach(reason)
+
+    @override
+    async def _stop_listening(self) -> None:
+        listens, connection = self._listener is not None, self._connection
+        beacon, self._beacon = self._beacon, None
+        if beacon is not None:
+            beacon.close()
+        await super()._stop_listening()
+        if listens and connection is not None and self._folder is not None:
+            # What stays is seen to be left over.
+            with contextlib.suppress(RemoteTunnelError, TimeoutError):
+                async with asyncio.timeout(_WITHDRAW_PATIENCE):
+                    await self._run(connection, _WITHDRAW)
+
+
+def _this_machine() -> str:
+    """ "ann@workstation", as others are told of it."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):  # a user without a name
+        return socket.gethostname()
+
+
+async def _opens(connection: Connection, address: Address) -> bool:
+    """Whether anybody listens there."""
+    try:
+        await hear(connection, address, connection.hop.connect_timeout, 0)
+    except asyncssh.ChannelOpenError:
+        return False
+    return True
+
+
+async def _touch(destination: Address) -> None:
+    """Connect, and hang up.
+
+    :raises OSError: nobody listens there.
+    """
+    if isinstance(destination, UnixAddress):
+        (await connected_unix(destination.path, _APPLICATION_PATIENCE)).close()
+        return
+    _, writer = await asyncio.open_connection(destination.host, destination.port)
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+class _Speaker(asyncssh.SSHTCPSession[bytes]):
+    """Says one thing and ends."""
+
+    def __init__(self, said: bytes) -> None:
+        self._said = said
+
+    @override
+    def connection_made(self, chan: Any) -> None:
+        self._channel = chan
+
+    @override
+    def session_started(self) -> None:
+        self._channel.write(self._said)
+        self._channel.write_eof()

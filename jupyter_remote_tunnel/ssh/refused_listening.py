@@ -1,0 +1,89 @@
+"""Why a remote host does not listen for us: sshd does not say, so it is found out by connecting."""
+
+import asyncio
+from dataclasses import dataclass
+
+import asyncssh
+
+from ..model.address import Address, TcpAddress, UnixAddress
+from ..model.errors import Fatal
+from .connection import Connection, ListenRefused
+from .wire import abort_late_channel
+
+_ROOTS_PORTS = 1024
+_STALE = (
+    "sshd lets go of what a lost connection held when it notices the loss, which may take hours:"
+    " ClientAliveInterval 15 and ClientAliveCountMax 3 in its sshd_config make it 45 seconds. It is"
+    " tried again until then."
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why it does not listen, and whether that is because something has the address already."""
+
+    error: Fatal
+    in_use: bool
+
+
+async def why_not(
+    connection: Connection, asked: Address, refused: ListenRefused, *, was_ours: bool
+) -> Refusal:
+    """What to tell of an address on which the remote host does not listen for us.
+
+    :param was_ours: whether a connection of ours that was lost had it.
+    """
+    found = await _connect(connection, asked)
+    in_use = found is None
+    if in_use:
+        message, hint = _used(connection, asked, was_ours=was_ours)
+    else:
+        message, hint = refused.message, _forbidden(connection, asked, found)
+    error = Fatal(message, code=refused.code, hint=hint, hop=refused.hop)
+    return Refusal(error, in_use)
+
+
+async def _connect(connection: Connection, asked: Address) -> BaseException | None:
+    """Open a stream there, and let go of it at once: None, or why it was not opened."""
+    if isinstance(asked, TcpAddress):
+        asked = TcpAddress("localhost", asked.port)
+    opening = connection.open_channel(asked, asyncssh.SSHTCPSession)
+    opening.add_done_callback(abort_late_channel)
+    await asyncio.wait([opening], timeout=connection.hop.connect_timeout)
+    return opening.exception() if opening.done() else connection.not_opened(asked)
+
+
+def _used(connection: Connection, asked: Address, *, was_ours: bool) -> tuple[str, str]:
+    place, what = connection.hop.place, _what(asked)
+    if was_ours:
+        return f"{place} does not listen on {what} for us: our lost connection has it.", _STALE
+    hint = (
+        f"It is in use by a program there, or by a connection that was lost. {_STALE} Or choose"
+        " another one."
+    )
+    return f"{place} does not listen on {what} for us: something there has it already.", hint
+
+
+def _what(asked: Address) -> str:
+    return asked.path if isinstance(asked, UnixAddress) else f"port {asked.port}"
+
+
+def _forbidden(connection: Connection, asked: Address, found: BaseException | None) -> str:
+    sshd = f"the sshd of {connection.hop.alias}"
+    if isinstance(asked, UnixAddress):
+        return (
+            "Its folder may be missing, or a file may have that name (StreamLocalBindUnlink), or"
+            f" {sshd} forbids it (AllowStreamLocalForwarding, AllowTcpForwarding)."
+        )
+    prohibited = asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
+    if isinstance(found, asyncssh.ChannelOpenError) and found.code == prohibited:
+        return (
+            f"AllowTcpForwarding or DisableForwarding in {sshd}, or a restriction of your key in"
+            " authorized_keys, forbid it. Ask who runs it."
+        )
+    if 0 < asked.port < _ROOTS_PORTS:
+        return f"Ports below {_ROOTS_PORTS} are for root there, and PermitListen may forbid it."
+    return (
+        f"Nothing has that port: PermitListen in {sshd} allows other ports, or AllowTcpForwarding"
+        " is “local” there. Ask who runs it."
+    )
