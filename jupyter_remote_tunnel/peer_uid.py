@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -102,16 +103,57 @@ def _look_up(end: tuple[Any, ...], other: tuple[Any, ...]) -> _Found | None:
     return _Found(state, _coordinates(found, found_family), uid, inode)
 
 
+class _Kernel:
+    """The socket on which this process asks. It stays open: to make one takes longer than to ask,
+    and when many streams are open there may be no descriptor left for it."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._asked = 0
+        self._one_at_a_time = threading.Lock()
+
+    def ask(self, request: bytes) -> bytes:
+        """The kernel's answer to one request.
+
+        :raises OSError: there is none.
+        """
+        with self._one_at_a_time:
+            try:
+                return self._answer(request)
+            except OSError:
+                self.forget()
+                raise
+
+    def _answer(self, request: bytes) -> bytes:
+        if self._socket is None:
+            kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK  # the answer is there when `send` returns
+            self._socket = socket.socket(socket.AF_NETLINK, kind, _NETLINK_SOCK_DIAG)
+        self._asked = (self._asked + 1) & 0xFFFFFFFF
+        length = _HEADER.size + len(request)
+        header = _HEADER.pack(length, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, self._asked, 0)
+        self._socket.send(header + request)
+        answer = self._socket.recv(4096)
+        if _HEADER.unpack_from(answer)[3] != self._asked:
+            raise OSError(errno.EPROTO, "the answer is to another request")
+        return answer
+
+    def forget(self) -> None:
+        """Ask on a new socket from now on."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+_kernel = _Kernel()
+if SUPPORTED:
+    os.register_at_fork(after_in_child=_kernel.forget)  # the answers of both would come to both
+
+
 def _ask(request: bytes) -> bytes | None:
     """The kernel's answer to one request, None for "no such socket"."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
-        kernel.setblocking(False)  # the answer is there when `send` returns
-        length = _HEADER.size + len(request)
-        header = _HEADER.pack(length, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0)
-        kernel.send(header + request)
-        reply = kernel.recv(4096)
-    _, kind, _, _, _ = _HEADER.unpack_from(reply)
-    body = reply[_HEADER.size :]
+    answer = _kernel.ask(request)
+    _, kind, _, _, _ = _HEADER.unpack_from(answer)
+    body = answer[_HEADER.size :]
     if kind == _NLMSG_ERROR:
         code = -_ERROR.unpack_from(body)[0]
         if code == errno.ENOENT:

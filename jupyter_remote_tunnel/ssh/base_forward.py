@@ -9,12 +9,17 @@ from ..model.address import Address
 from ..model.errors import Fatal, RemoteTunnelError
 from ..model.forward import ForwardSpec
 from ..model.settings import EngineSettings
+from ..model.status import FarLeg
 from .connection import Connection
 from .descriptors import fits_stream
+from .packets import Channel
 from .pump import Relay, Tally
 
 LOOK_EVERY = 5.0
 """Seconds between two looks at clients that are not read."""
+
+UNCONFIRMED = 2000
+"""Streams of a connection that may have ended here and not yet on the remote host."""
 
 
 class Forward(ABC):
@@ -24,8 +29,11 @@ class Forward(ABC):
     `bound` is where it really listens ("127.0.0.1:5006", "[::1]:5006", a path; for -R as the remote
     host told), None before. `last_error` is why the last stream (or the last attempt to listen)
     failed; it is cleared when one succeeds. `failed_at` is when that stream failed; None where it
-    is the listening that fails.
+    is the listening that fails. `note` is what a person should know of where it listens.
     """
+
+    far: FarLeg | None = None
+    """The other leg, where it leads to what is offered on a gateway."""
 
     def __init__(
         self, spec: ForwardSpec, settings: EngineSettings, on_change: Callable[[], None]
@@ -34,6 +42,7 @@ class Forward(ABC):
         self.bound: str | None = None
         self.last_error: RemoteTunnelError | None = None
         self.failed_at: datetime | None = None
+        self.note: str | None = None
         self._settings = settings
         self._on_change = on_change
         self._tally = Tally()
@@ -167,6 +176,15 @@ class Forward(ABC):
                 hint="Who connects so often? If that is as it should be, raise the limit of open"
                 " files (ulimit -n) and restart what holds the engine.",
             )
+        if self._connection is not None and self._connection.unconfirmed >= UNCONFIRMED:
+            hop = self._connection.hop
+            return Fatal(
+                f"A stream through {self.spec} was refused: {hop.place} still holds {UNCONFIRMED}"
+                " streams that have ended here.",
+                code="too_many",
+                hint="Does something there not read what it was sent? Close the tunnels to"
+                f" {hop.alias} and open them again to be rid of them.",
+            )
         if self._tally.streams_open <= self._settings.max_streams:
             return None
         return Fatal(
@@ -189,7 +207,10 @@ class Forward(ABC):
             destination, lambda: relay.remote, originator=originator, window=window.size
         )
         relay.expect_channel(
-            opening, lambda error: connection.explain(error, destination), connection.flow, window
+            opening,
+            lambda error: self._explain(connection, error, destination),
+            connection.flow,
+            window,
         )
         opening.add_done_callback(self._channel_opened)
         timer = asyncio.get_running_loop().call_later(
@@ -198,12 +219,18 @@ class Forward(ABC):
         )
         opening.add_done_callback(lambda _: timer.cancel())
 
+    def _explain(
+        self, connection: Connection, error: BaseException | None, destination: Address
+    ) -> RemoteTunnelError:
+        """Why a stream was not opened."""
+        return connection.explain(error, destination)
+
     def _fail_unopened(self, relay: Relay, error: RemoteTunnelError) -> None:
         if not relay.over:
             relay.fail(error)
             self._stream_failed(error)
             self._on_change()
 
-    def _channel_opened(self, opening: "asyncio.Task[object]") -> None:
+    def _channel_opened(self, opening: "asyncio.Future[Channel]") -> None:
         if not opening.cancelled() and opening.exception() is None:
             self._succeeded()

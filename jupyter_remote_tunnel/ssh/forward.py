@@ -1,20 +1,22 @@
 """The forwards, as `tunnels/` uses them.
 
 `make_forward` gives the `Forward` (`base_forward`) for a spec: -L and -D listen here
-(`local_forward`), -R listens on the remote host (`remote_forward`).
+(`local_forward`), -R listens on the remote host (`remote_forward`), and -R offer/PORT where others
+find it there (`offering`).
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
-from ..model.forward import ForwardKind, ForwardSpec
+from ..model.forward import ForwardKind, ForwardSpec, OfferedPort
 from ..model.settings import EngineSettings
 from ..model.spec import OnConflict
 from .base_forward import Forward
 from .local_forward import LocalForward
+from .offering import OfferingForward
 from .remote_forward import RemoteForward
 
-__all__ = ["Forward", "make_forward"]
+__all__ = ["Forward", "LocalForward", "make_forward"]
 
 
 def make_forward(
@@ -28,10 +30,12 @@ def make_forward(
     """The forward for a spec; nothing is opened yet.
 
     :param private_dir: an existing 0700 directory, for `-L private…`.
-    :param on_conflict: "pick" takes another free port when the wanted one is busy (-L, -D).
+    :param on_conflict: "pick" takes another free port when the wanted one is busy.
     :param on_change: called on the loop when streams, `bound` or `last_error` changed; bytes do not
         count.
     """
+    if isinstance(spec.bind, OfferedPort):
+        return OfferingForward(spec, settings, on_change, on_conflict)
     if spec.kind is ForwardKind.REMOTE:
-        return RemoteForward(spec, settings, on_change)
+        return RemoteForward(spec, settings, on_change, on_conflict)
     return LocalForward(spec, settings, on_change, private_dir, on_conflict)

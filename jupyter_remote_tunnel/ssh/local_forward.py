@@ -12,9 +12,10 @@ from typing import Any
 from typing_extensions import override
 
 from .. import peer_uid
-from ..model.address import Address
+from ..model.address import Address, TcpAddress, UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient
 from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
+from ..model.offer import Offer
 from ..model.settings import EngineSettings
 from ..model.spec import OnConflict
 from .base_forward import Forward
@@ -23,6 +24,7 @@ from .ends import LocalEnd
 from .errors import folder_error
 from .files import Files, exists
 from .listeners import AT_A_TIME, BACKLOG, Listeners, bind_private, bind_tcp, bind_unix
+from .offered import away
 from .pump import Relay
 from .socks_ends import LocalSocks
 
@@ -31,7 +33,14 @@ log = logging.getLogger(__name__)
 
 class LocalForward(Forward):
     """See `Forward`. The listener outlives connections: streams that come while there is none
-    wait."""
+    wait.
+
+    `offer` is what is offered on the remote host as the port of its destination: from when that is
+    known, streams lead there, and never again to whoever else may listen on that port.
+    """
+
+    offer: Offer | None = None
+    _is_decided = True
 
     def __init__(
         self,
@@ -65,8 +74,9 @@ class LocalForward(Forward):
         bind = self.spec.bind
         if isinstance(bind, PrivateSocket):
             return bind_private(self._private_dir, bind.name)
-        if not isinstance(bind, TcpBind):
+        if isinstance(bind, UnixAddress):
             return await self._bind_unix(bind.path)
+        assert isinstance(bind, TcpBind)
         self._require_look_up()
         return await bind_tcp(bind, pick=self._pick, allow_public=self._settings.allow_public_bind)
 
@@ -141,12 +151,31 @@ class LocalForward(Forward):
         )
 
     def _let_in(self, relay: Relay, transport: asyncio.Transport, destination: Address) -> None:
-        if self._connection is not None:
+        if self._connection is not None and self._is_decided:
+            if self.offer is not None:
+                destination = self.offer.address
             self._connect(relay, self._connection, destination, _originator(transport))
             return
         seconds = self._settings.stream_wait
         timer = asyncio.get_running_loop().call_later(seconds, self._give_up, relay)
         self._waiting[relay] = (timer, destination)
+
+    @property
+    def offered_port(self) -> int | None:
+        """The port of the remote host that it leads to, if an offer may stand for it.
+
+        `127.0.0.1:5006` is that port and nothing else.
+        """
+        to = self.spec.destination
+        return to.port if isinstance(to, TcpAddress) and to.host == "localhost" else None
+
+    @override
+    def _explain(
+        self, connection: Connection, error: BaseException | None, destination: Address
+    ) -> RemoteTunnelError:
+        if self.offer is None or self.offered_port is None or connection.lost.done():
+            return super()._explain(connection, error, destination)
+        return away(connection, self.offered_port, self.offer, error)
 
     def _give_up(self, relay: Relay) -> None:
         self._waiting.pop(relay, None)
@@ -171,6 +200,15 @@ class LocalForward(Forward):
     @override
     async def attach(self, connection: Connection) -> None:
         self._connection = connection
+        self._let_all_in()
+
+    def decide(self, is_decided: bool) -> None:
+        """Whether it is known if an `offer` stands for the port; until then, streams wait."""
+        self._is_decided = is_decided
+        if is_decided and self._connection is not None:
+            self._let_all_in()
+
+    def _let_all_in(self) -> None:
         waiting, self._waiting = self._waiting, {}
         for relay, (timer, destination) in waiting.items():
             timer.cancel()

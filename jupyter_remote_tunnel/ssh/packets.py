@@ -2,25 +2,33 @@
 
 For each packet asyncssh copies all that it has received and not handled yet, copies the packet five
 times on its way in and ten times on its way out, sets up the cipher's key, and words a line for a
-log that is off. Most of what a transfer costs is that. `PacketConnection` takes the packets of open
-channels out of what came, and makes those that go, with two copies each. All else (logging in,
-exchanging keys, opening channels, other ciphers) is asyncssh's, and so is the state of both: one
-packet may go the short way and the next the long one.
+log that is off. Most of what a transfer costs is that. `PacketConnection` takes the packets of
+channels out of what came, and makes those that go, with two copies each. It also opens channels,
+for which asyncssh takes two tasks. All else (logging in, exchanging keys, other ciphers) is
+asyncssh's, and so is the state of both: one packet may go the short way and the next the long one.
 
 What is used here of asyncssh is private to it. With a version that is not `KNOWN` to have it,
 everything goes the long way.
 """
 
+import asyncio
 import os
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import asyncssh
 from asyncssh.channel import SSHForwardChannel
-from asyncssh.constants import MSG_CHANNEL_DATA, MSG_USERAUTH_LAST
+from asyncssh.constants import (
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_OPEN,
+    MSG_CHANNEL_OPEN_CONFIRMATION,
+    MSG_CHANNEL_OPEN_FAILURE,
+    MSG_USERAUTH_LAST,
+)
 from asyncssh.crypto.cipher import GCMCipher
 from asyncssh.encryption import GCMEncryption
-from asyncssh.packet import PacketDecodeError, SSHPacket
+from asyncssh.packet import PacketDecodeError, SSHPacket, String, UInt32
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from typing_extensions import override
@@ -34,8 +42,28 @@ _LENGTH, _TYPE, _CHANNEL, _BODY, _DATA = 4, 1, 2, 6, 10
 _BLOCK = _TAG = 16
 _LEAST_PADDING = 4
 
+_PADDING = os.urandom(_BLOCK + _LEAST_PADDING)
+"""To be arbitrary is all that is asked of it: AES-GCM hides what is always the same."""
+
 _SMALLEST = 256
 """Bytes that a host must take in one packet. Those that are known take 32 KiB."""
+
+_PIECE = 32 << 10
+"""Bytes of a stream that wait together for its reader."""
+
+_ANSWERS = (MSG_CHANNEL_OPEN_CONFIRMATION, MSG_CHANNEL_OPEN_FAILURE)
+"""About a channel that is not open yet: the connection handles them."""
+
+_HANDLED = SSHForwardChannel._packet_handlers  # noqa: SLF001
+"""What a channel handles."""
+
+Channel = asyncssh.SSHTCPChannel[bytes] | asyncssh.SSHUNIXChannel[bytes]
+
+Session = Callable[[], Any]
+"""Makes the session of a channel that has opened."""
+
+_NOBODY = asyncssh.SSHTCPSession[bytes]()
+"""Who is told what a host says about a stream that has ended here."""
 
 
 class Gcm(GCMCipher):
@@ -88,7 +116,13 @@ class Gcm(GCMCipher):
 
 
 class PacketConnection(asyncssh.SSHClientConnection):
-    """A connection that takes the short way where there is one. See the module."""
+    """A connection that takes the short way where there is one. See the module.
+
+    `unconfirmed` counts the streams that were aborted here and whose end the host has not confirmed
+    yet: until it does, their numbers are not free, and asyncssh keeps what it knows of them.
+    """
+
+    unconfirmed = 0
 
     @override
     def create_tcp_channel(
@@ -103,10 +137,66 @@ class PacketConnection(asyncssh.SSHClientConnection):
     def create_unix_channel(
         self, encoding: str | None = None, errors: str = "strict", *sizes: int
     ) -> asyncssh.SSHUNIXChannel[Any]:
-        if not KNOWN:
+        # Without sizes for the agent that is lent to the host.
+        if not KNOWN or not sizes:
             return super().create_unix_channel(encoding, errors, *sizes)
         self._update_recv_pktlen(sizes[-1])
         return UnixStream(self, self._loop, encoding, errors, *sizes)
+
+    # Opening a channel
+
+    def open_tcp(
+        self,
+        session: Session,
+        host: str,
+        port: int,
+        originator: tuple[str, int],
+        window: int,
+        packet: int,
+    ) -> "asyncio.Future[Channel]":
+        """Open a stream to a port: the channel, or a ChannelOpenError.
+
+        :param window: what the host may send before more is let in, `packet` the most that it may
+            send in one packet, both in bytes.
+        """
+        if not KNOWN:
+            opened = self.create_connection(
+                session, host, port, *originator, window=window, max_pktsize=packet
+            )
+            return self._loop.create_task(_channel_of(opened), name=f"open {host}:{port}")
+        back, back_port = originator
+        where = (String(host), UInt32(port), String(back), UInt32(back_port))
+        return self._open(TcpStream, session, b"direct-tcpip", where, (window, packet))
+
+    def open_unix(
+        self, session: Session, path: str, window: int, packet: int
+    ) -> "asyncio.Future[Channel]":
+        """Open a stream to a Unix socket of the host, likewise."""
+        if not KNOWN:
+            opened = self.create_unix_connection(session, path, window=window, max_pktsize=packet)
+            return self._loop.create_task(_channel_of(opened), name=f"open {path}")
+        # OpenSSH wants an originator here too.
+        where = (String(path), String(""), UInt32(0))
+        kind = b"direct-streamlocal@openssh.com"
+        return self._open(UnixStream, session, kind, where, (window, packet))
+
+    def _open(
+        self,
+        stream_type: "type[TcpStream | UnixStream]",
+        session: Session,
+        kind: bytes,
+        where: tuple[bytes, ...],
+        sizes: tuple[int, int],
+    ) -> "asyncio.Future[Channel]":
+        opening: asyncio.Future[Channel] = self._loop.create_future()
+        self._update_recv_pktlen(sizes[-1])
+        try:
+            stream = stream_type(self, self._loop, None, "strict", *sizes)
+        except asyncssh.ChannelOpenError as error:  # the connection has ended
+            opening.set_exception(error)
+        else:
+            stream.open(opening, session, kind, *where)
+        return opening
 
     # In
 
@@ -147,14 +237,18 @@ class PacketConnection(asyncssh.SSHClientConnection):
             return False
         kind, end = packet[_TYPE], len(packet) - packet[0]
         channel = self._channels.get(int.from_bytes(packet[_CHANNEL:_BODY]))
-        if kind not in SSHForwardChannel._packet_handlers or channel is None or end < _BODY:  # noqa: SLF001
+        answers = kind in _ANSWERS
+        if channel is None or end < _BODY or not (answers or kind in _HANDLED):
             return False
         gcm.taken()
         self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
         if kind == MSG_CHANNEL_DATA and isinstance(channel, _Stream) and channel.take(packet, end):
             return True
         try:
-            channel.process_packet(kind, self._recv_seq, SSHPacket(packet[_BODY:end]))
+            if answers:
+                self.process_packet(kind, self._recv_seq, SSHPacket(packet[_CHANNEL:end]))
+            else:
+                channel.process_packet(kind, self._recv_seq, SSHPacket(packet[_BODY:end]))
         except PacketDecodeError as error:
             raise asyncssh.ProtocolError(str(error)) from None
         return True
@@ -170,7 +264,7 @@ class PacketConnection(asyncssh.SSHClientConnection):
         padding = -(2 + sum(map(len, args))) % _BLOCK
         if padding < _LEAST_PADDING:
             padding += _BLOCK
-        packet = b"".join((bytes((padding, pkttype)), *args, os.urandom(padding)))
+        packet = b"".join((bytes((padding, pkttype)), *args, _PADDING[:padding]))
         length = len(packet).to_bytes(_LENGTH)
         self._send(length)
         self._send(gcm.seal(length, packet))
@@ -189,7 +283,22 @@ class PacketConnection(asyncssh.SSHClientConnection):
 
 
 class _Stream(SSHForwardChannel[bytes]):
-    """A channel that copies no data but what has to wait."""
+    """A channel that copies no data but what has to wait, and holds little once it is aborted."""
+
+    _conn: PacketConnection | None
+    _aborted = False
+    _new_session: Session | None = None
+
+    def open(
+        self, opening: "asyncio.Future[Any]", session: Session, kind: bytes, *where: bytes
+    ) -> None:
+        """Ask the host to open it. `opening` is given this channel, or the error."""
+        assert self._conn is not None
+        assert self._recv_chan is not None
+        self._open_waiter, self._new_session = opening, session
+        sizes = UInt32(self._recv_window) + UInt32(self._recv_pktsize)
+        head = String(kind) + UInt32(self._recv_chan) + sizes
+        self._conn.send_packet(MSG_CHANNEL_OPEN, head, *where)
 
     def take(self, packet: bytes, end: int) -> bool:
         """Take the data out of a packet that is padded from `end` on. If anything is wrong with it,
@@ -201,11 +310,51 @@ class _Stream(SSHForwardChannel[bytes]):
         return True
 
     @override
+    def _accept_data(self, data: bytes, datatype: int | None = None) -> None:
+        """What has to wait is joined: asyncssh keeps each packet by itself, and one of a single
+        byte takes some 70, and as long to pass on as one that is full."""
+        waits = data and self._recv_paused
+        if not waits or self._send_state in ("close_pending", "closed"):
+            super()._accept_data(data, datatype)
+            return
+        self._recv_window -= len(data)
+        if self._recv_buf and len(self._recv_buf[-1][0]) < _PIECE:
+            cast(bytearray, self._recv_buf[-1][0]).extend(data)
+        else:
+            self._recv_buf.append((cast(bytes, bytearray(data)), None))
+
+    @override
+    def abort(self) -> None:
+        super().abort()
+        if self._conn is not None and not self._aborted:
+            self._aborted = True
+            self._conn.unconfirmed += 1
+            self._session, self._send_paused = _NOBODY, False
+
+    @override
+    def _cleanup(self, exc: Exception | None = None) -> None:
+        if self._conn is not None and self._aborted:
+            self._conn.unconfirmed -= 1
+        super()._cleanup(exc)
+
+    @override
     def process_open_confirmation(
         self, send_chan: int, send_window: int, send_pktsize: int, packet: SSHPacket
     ) -> None:
         _check_packet_size(send_pktsize)
-        super().process_open_confirmation(send_chan, send_window, send_pktsize, packet)
+        if self._new_session is None:
+            super().process_open_confirmation(send_chan, send_window, send_pktsize, packet)
+            return
+        packet.check_end()
+        # Who waits is given the last of these.
+        itself = cast(SSHPacket, self)
+        super().process_open_confirmation(send_chan, send_window, send_pktsize, itself)
+        make, self._new_session = self._new_session, None
+        self._session = make()
+        self._session.connection_made(self)
+        self._session.session_started()
+        if self._recv_paused == "starting":  # else the session has its own mind
+            self._recv_paused = False
 
     @override
     def process_open(
@@ -238,6 +387,11 @@ class _Stream(SSHForwardChannel[bytes]):
             head = number + len(piece).to_bytes(4)
             self._conn.send_packet(MSG_CHANNEL_DATA, head, cast(bytes, piece))  # any buffer will do
         return data
+
+
+async def _channel_of(opened: Awaitable[tuple[Channel, Any]]) -> Channel:
+    channel, _ = await opened
+    return channel
 
 
 def _check_packet_size(size: int) -> None:

@@ -21,9 +21,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..model.errors import RemoteTunnelError
-from .connection import Channel, own_window, renew_window
+from .connection import own_window, renew_window
 from .ends import CONNECTION_FULL, OPENING, LocalEnd, RemoteEnd
 from .flow import Flow
+from .packets import Channel
 from .window import Window
 
 LOCAL_BUFFER = 64 << 10
@@ -107,7 +108,7 @@ class Relay:
     # How it comes to be
 
     def expect_channel(
-        self, opening: "asyncio.Task[Channel]", explain: "Explain", flow: Flow, window: Window
+        self, opening: "asyncio.Future[Channel]", explain: "Explain", flow: Flow, window: Window
     ) -> None:
         """The channel is being opened, with `remote` as its session.
 
@@ -117,7 +118,7 @@ class Relay:
         self.flow, self.window = flow, window
         opening.add_done_callback(lambda task: self._opened(task, explain))
 
-    def _opened(self, opening: "asyncio.Task[Channel]", explain: "Explain") -> None:
+    def _opened(self, opening: "asyncio.Future[Channel]", explain: "Explain") -> None:
         self._opening = False
         error = None if opening.cancelled() else opening.exception()
         if error is not None or opening.cancelled():
@@ -153,9 +154,10 @@ class Relay:
         if self.greeting is not None and self.transport is not None:
             self.transport.write(self.greeting.accepted)
             self.greeting = None
-        early, self._early = self._early, []
-        for data in early:
-            self.send(data)
+        early, self._early = b"".join(self._early), []
+        if early:
+            self._write(early)  # goes with that of the other streams that open in this turn
+            self._hold_if_full()
         self.release(OPENING)
         if self._local_ended:
             self.channel.write_eof()
@@ -175,14 +177,20 @@ class Relay:
             self.send(data)
 
     def send(self, data: bytes) -> None:
-        """Write to the channel."""
-        if self.channel is None or self.channel.is_closing():
-            return
+        """Write to the channel, and have it sent at once."""
         assert self.flow is not None
-        self.tally.bytes_out += len(data)
         self.flow.cork()
-        self.channel.write(data)
+        self._write(data)
         self.flow.uncork()
+        self._hold_if_full()
+
+    def _write(self, data: bytes) -> None:
+        if self.channel is not None and not self.channel.is_closing():
+            self.tally.bytes_out += len(data)
+            self.channel.write(data)
+
+    def _hold_if_full(self) -> None:
+        assert self.flow is not None
         if self.flow.full:
             self.hold(CONNECTION_FULL)
             self.flow.when_free(self._connection_free)

@@ -10,28 +10,35 @@ from typing_extensions import override
 
 from ..model.address import Address, TcpAddress, UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError
-from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
+from ..model.forward import ForwardSpec, TcpBind
 from ..model.settings import EngineSettings
+from ..model.spec import OnConflict
 from .base_forward import Forward
-from .connection import Channel, Connection
+from .connection import Connection, ListenRefused
 from .descriptors import lowest_free
 from .ends import LocalEnd
 from .errors import destination_error
+from .public_bind import bound_on, is_public, remark
+from .refused_listening import why_not
 from .socks_ends import RemoteSocks
 from .unix_socket import connected_unix
 from .window import LEAST
 
 _CANCEL_TIMEOUT = 5.0
-_OTHER_LOOPBACK = "127.0.0.2"
 
 
 class RemoteForward(Forward):
     """See `Forward`. It listens again on each connection that it is attached to."""
 
     def __init__(
-        self, spec: ForwardSpec, settings: EngineSettings, on_change: Callable[[], None]
+        self,
+        spec: ForwardSpec,
+        settings: EngineSettings,
+        on_change: Callable[[], None],
+        on_conflict: OnConflict,
     ) -> None:
         super().__init__(spec, settings, on_change)
+        self._pick = on_conflict == "pick"
         self._listener: asyncssh.SSHListener | None = None
         self._port: int | None = None
         self._probing = False
@@ -55,33 +62,56 @@ class RemoteForward(Forward):
 
     async def _listen_on(self, connection: Connection) -> None:
         bind = self.spec.bind
-        if isinstance(bind, PrivateSocket):
+        if isinstance(bind, TcpBind):
+            await self._listen_tcp(connection, bind)
+        elif isinstance(bind, UnixAddress):
+            await self._listen_unix(connection, bind)
+        else:
             raise Fatal("A private socket is for -L only.", code="unsupported")
-        if not isinstance(bind, TcpBind):
-            self._listener = await connection.listen_unix(bind.path, self._accept)
-            self.bound = bind.path
-            return
-        host = {None: "localhost", "*": ""}.get(bind.host, bind.host or "")
-        self._listener = await connection.listen_tcp(host, self._port or bind.port, self._accept)
-        self._port = self._listener.get_port()
-        if host == "" and await self._only_loopback(connection, self._port):
-            host = "localhost"
-        self.bound = str(TcpAddress(host or "*", self._port))
 
-    async def _only_loopback(self, connection: Connection, port: int) -> bool:
-        """Whether sshd listens on loopback only, though all interfaces were asked for: GatewayPorts
-        has it so, and sshd does not tell. The remote host is asked to connect to another address of
-        its loopback: it is refused there.
-        """
-        self._probing = True
-        opening = connection.open_channel(TcpAddress(_OTHER_LOOPBACK, port), asyncssh.SSHTCPSession)
-        opening.add_done_callback(_abort)
+    async def _listen_unix(self, connection: Connection, bind: UnixAddress) -> None:
+        before = self.bound
         try:
-            await asyncio.wait([opening], timeout=self._settings.connect_timeout)
+            self._listener = await connection.listen_unix(bind.path, self._accept)
+        except ListenRefused as refused:
+            why = await why_not(connection, bind, refused, was_ours=before is not None)
+            raise why.error from None
+        self.bound = bind.path
+
+    async def _listen_tcp(self, connection: Connection, bind: TcpBind) -> None:
+        host = {None: "localhost", "*": ""}.get(bind.host, bind.host or "")
+        port = self._port or bind.port
+        try:
+            self._listener = await connection.listen_tcp(host, port, self._accept)
+        except ListenRefused as refused:
+            asked, had = TcpAddress(host, port), self._port is not None
+            why = await why_not(connection, asked, refused, was_ours=had)
+            if not (why.in_use and self._pick):
+                raise why.error from None
+            self._listener = await connection.listen_tcp(host, 0, self._accept)
+        self._port = self._listener.get_port()
+        found = await self._where_bound(connection, bind, self._port)
+        self.note = remark(bind, found, connection.hop.alias)
+        if found == "localhost" and bind.loopback:
+            found = host  # by the name that was typed
+        self.bound = str(TcpAddress(found or host or "*", self._port))
+
+    async def _where_bound(self, connection: Connection, bind: TcpBind, port: int) -> str | None:
+        """Where sshd really listens; None where that is not to be found out."""
+        found = None
+        if self._settings.session_exec == "auto":
+            found = await bound_on(connection, port)
+        if found is None and bind.public:
+            public = await self._is_public(connection, port)
+            found = None if public is None else "*" if public else "localhost"
+        return found
+
+    async def _is_public(self, connection: Connection, port: int) -> bool | None:
+        self._probing = True
+        try:
+            return await is_public(connection, port, self._settings.connect_timeout)
         finally:
             self._probing = False
-        error = opening.exception() if opening.done() else None
-        return isinstance(error, asyncssh.ChannelOpenError) and "refused" in error.reason.lower()
 
     @override
     def detach(self, reason: RemoteTunnelError) -> None:
@@ -164,9 +194,3 @@ class RemoteForward(Forward):
                 await listener.wait_closed()
         except TimeoutError:
             pass  # the connection is about to be lost, and the listener with it
-
-
-def _abort(opening: "asyncio.Task[Channel]") -> None:
-    """Nothing goes through a probe's channel, whenever it comes."""
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().abort()

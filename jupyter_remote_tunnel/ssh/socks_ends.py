@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from ..model.address import Address
 from ..model.errors import BadInput, RemoteTunnelError
-from .connection import Channel
 from .ends import LocalEnd
+from .packets import Channel
 from .pump import Greeting, Relay
 from .socks import Refusal, SocksError, SocksRequest
 

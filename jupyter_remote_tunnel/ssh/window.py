@@ -2,9 +2,10 @@
 out of one budget of bytes for the process.
 
 A window costs memory only when its reader stops, but then all of it, and a peer cannot be asked to
-give it back. So a window starts small and doubles while it is what holds the stream up: while as
-much as it allows goes by in less than two round trips. When the budget is spent, windows grow no
-more, and new streams get the least that works.
+give it back. What it allows beyond what the link carries in a round trip waits in sshd, which some
+tens of MiB bring to a crawl. So a window starts small, and grows to twice what goes by in a round
+trip: while it is what holds the stream up, that is more than it has. When the budget is spent,
+windows grow no more, and new streams get the least that works.
 
 asyncssh renews a channel's window by itself, but counts what its reader has not taken as taken when
 it is read again, so that twice the window can pile up. `Window` does it in its place, and earlier,
@@ -20,7 +21,8 @@ START = 256 << 10
 LEAST = 64 << 10
 """What a stream gets when the budget is spent: two packets, so that it still flows."""
 
-_ROUND_TRIPS = 2
+_HEADROOM = 2  # times what goes by in a round trip
+_LONGEST = 1.0  # seconds of a round trip: who takes longer to answer is busy, or lies
 _RENEWED_AT = 4  # when a quarter is taken
 
 
@@ -66,23 +68,25 @@ class Window:
         """
         self._outstanding -= count
         self._taken += count
-        if self._taken >= self.size:
-            took, self._since, self._taken = now - self._since, now, 0
-            self._grow_after(took)
+        self._grow(now)
         room = self.size - self._outstanding
         if room * _RENEWED_AT < self.size:
             return 0
         self._outstanding = self.size
         return room
 
-    def _grow_after(self, took: float) -> None:
-        """Grow, if the sender was held up: it sent `size` bytes in `took` seconds."""
+    def _grow(self, now: float) -> None:
+        """Grow by what went by since the last time, a round trip ago or more."""
         round_trip = self._round_trip()
-        if round_trip is None or took > _ROUND_TRIPS * round_trip:
+        if round_trip is None or now - self._since < round_trip:
             return
-        if self._budget.granted + self.size <= self._budget.total:
-            self._budget.granted += self.size
-            self.size *= 2
+        passed = self._taken * min(round_trip, _LONGEST) / (now - self._since)
+        self._since, self._taken = now, 0
+        most = min(2 * self.size, self.size + self._budget.total - self._budget.granted)
+        more = min(int(_HEADROOM * passed), most) - self.size
+        if more > 0:
+            self._budget.granted += more
+            self.size += more
 
     def close(self) -> None:
         """The stream has ended. May be called again."""

@@ -9,13 +9,13 @@ from typing import Any
 import asyncssh
 import pytest
 from asyncssh.compression import Compressor
-from asyncssh.constants import MSG_CHANNEL_OPEN, MSG_GLOBAL_REQUEST
+from asyncssh.constants import MSG_CHANNEL_CLOSE, MSG_CHANNEL_OPEN, MSG_GLOBAL_REQUEST
 from asyncssh.packet import Boolean, String, UInt32
 from typing_extensions import override
 
 from jupyter_remote_tunnel.model.errors import RemoteTunnelError, Transient
 from jupyter_remote_tunnel.model.spec import SshOptions
-from jupyter_remote_tunnel.ssh import flow
+from jupyter_remote_tunnel.ssh import base_forward, flow
 from jupyter_remote_tunnel.ssh.connection import Connection
 from tests.ssh.support import (
     MANY,
@@ -26,9 +26,10 @@ from tests.ssh.support import (
     connection_of,
     dialled,
     forwarding_to,
+    no_channels,
     tunnelled,
 )
-from tests.support.echo import pattern, serve
+from tests.support.echo import pattern, reset_at_close, serve
 from tests.support.lying_host import Liar, lying
 from tests.support.process import wait_until
 from tests.support.sshd import SshBed
@@ -128,6 +129,78 @@ def assert_deaf(error: RemoteTunnelError) -> None:
     assert_shown_plainly(error)
     assert (type(error), error.code) == (Transient, "connection_lost")
     assert "The connection to gpu01 was lost: it asks and asks" in error.message
+
+
+# What it keeps open.
+
+
+class Clinging(Liar):
+    """Never says of a stream that it has ended, until it is told to."""
+
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+
+    @override
+    def connection_requested(
+        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+    ) -> Any:
+        channel = self.connection.create_tcp_channel()
+        self.keep(channel)
+        return channel, asyncssh.SSHTCPSession()
+
+    def keep(self, channel: Any) -> None:
+        """Do not confirm the end of this stream."""
+
+        def close_send() -> None:
+            self.kept.append(UInt32(channel._send_chan))
+
+        channel._close_send = close_send
+
+    def let_go(self) -> None:
+        """Confirm all that was kept back."""
+        for number in self.kept:
+            self.connection.send_packet(MSG_CHANNEL_CLOSE, number)
+
+    async def refused_stream(self) -> None:
+        """Open a stream to a SOCKS proxy that refuses what it is asked."""
+        channel, _ = await self.connection.create_connection(
+            asyncssh.SSHTCPSession, "localhost", 1080, encoding=None
+        )
+        self.keep(channel)
+        channel.write(b"no SOCKS")
+
+
+async def test_streams_whose_end_is_never_confirmed_are_not_many(
+    ssh_bed: SshBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_forward, "UNCONFIRMED", 20)
+    liar = Clinging()
+    async with tunnelled(ssh_bed, liar, PATIENCE) as forwarding:
+        connection = connection_of(forwarding)
+        here = await forwarding.open("-L 0:localhost:1")
+        there = await forwarding.open("-R 1080")
+        for number in range(10):
+            async with dialled(here.bound) as (_, writer):
+                reset_at_close(writer.get_extra_info("socket"))
+                await forwarding.until(lambda: here.streams_open == 1)
+            await liar.refused_stream()
+            async with asyncio.timeout(PATIENCE):
+                while connection.unconfirmed < 2 * number + 2:
+                    await connection.rtt()
+        async with dialled(here.bound) as (reader, _):
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+        with pytest.raises(asyncssh.ChannelOpenError):
+            await liar.refused_stream()
+        for forward in (here, there):
+            assert forward.streams_open == 0
+            assert forward.last_error is not None
+            assert forward.last_error.code == "too_many"
+            assert "gpu01 still holds 20 streams that have ended" in forward.last_error.message
+        liar.let_go()
+        await no_channels(connection)
+        assert connection.unconfirmed == 0
+        await liar.refused_stream()
 
 
 # What it compresses.

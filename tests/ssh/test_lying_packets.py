@@ -38,7 +38,7 @@ from tests.ssh.packet_scene import (
 )
 from tests.ssh.support import PATIENCE, connection_of, dialled, forwarding_to, tunnelled
 from tests.support.echo import pattern, reset_at_close, serve
-from tests.support.lying_host import lying
+from tests.support.lying_host import Liar, lying
 from tests.support.sshd import SshBed
 
 pytestmark = pytest.mark.usefixtures("no_traceback")
@@ -290,6 +290,30 @@ async def test_so_is_one_that_opens_such_a_stream(
             assert echo.accepted == 0
             assert forward.streams_open == 0
     assert says in error.message
+
+
+class Wordy(Liar):
+    """Confirms the stream of a number with more than a confirmation holds."""
+
+    number = 0
+
+    @override
+    def connection_requested(self, *_where: object) -> Any:
+        sizes = (UInt32(0), UInt32(MiB), UInt32(1 << 15))
+        kind = MSG_CHANNEL_OPEN_CONFIRMATION
+        self.connection.send_packet(kind, UInt32(self.number), *sizes, b"and more")
+        return False
+
+
+async def test_a_confirmation_with_more_ends_the_connection(ssh_bed: SshBed) -> None:
+    liar = Wordy()
+    async with tunnelled(ssh_bed, liar, PATIENCE) as forwarding:
+        forward = await forwarding.open("-L 0:localhost:1")
+        liar.number = connection_of(forwarding)._ssh._next_recv_chan
+        async with calm(), dialled(forward.bound) as stream:
+            error = await lost(forwarding, forward)
+            assert await rest_of(stream[0]) == b""
+    assert "at end of packet" in error.message
 
 
 async def test_small_packets_are_enough(ssh_bed: SshBed) -> None:

@@ -35,6 +35,19 @@ WAYS = {
 }
 
 
+# All ciphers one way, and all ways with one cipher; the others take their time.
+each_cipher_and_way = pytest.mark.parametrize(
+    ("cipher", "way"),
+    [
+        pytest.param(
+            cipher, way, marks=[] if cipher == GCM or way == "-L tcp" else [pytest.mark.long]
+        )
+        for cipher in CIPHERS
+        for way in WAYS
+    ],
+)
+
+
 def options(bed: SshBed, cipher: str = GCM, *, compression: bool = False) -> SshOptions:
     return SshOptions(
         config_file=str(bed.config_file),
@@ -59,8 +72,7 @@ async def assert_whole(
     assert sent.decode() == digest(got) == digest(pattern(size))
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("cipher", CIPHERS)
+@each_cipher_and_way
 async def test_a_transfer_is_whole(ssh_bed: SshBed, short_dir: Path, cipher: str, way: str) -> None:
     ssh_bed.host("gpu01")
     async with forwarding_to(ssh_bed, "gpu01", options(ssh_bed, cipher)) as forwarding:
@@ -70,8 +82,7 @@ async def test_a_transfer_is_whole(ssh_bed: SshBed, short_dir: Path, cipher: str
         await assert_whole(forwarding, (64 if "tcp" in way else 8) * MiB, way, short_dir)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("cipher", CIPHERS)
+@each_cipher_and_way
 async def test_a_compressed_transfer_is_whole(
     ssh_bed: SshBed, short_dir: Path, cipher: str, way: str
 ) -> None:

@@ -76,6 +76,42 @@ def test_nobody_is_there() -> None:
         assert peer_uid.peer_uid(("127.0.0.1", 1), ours) is None
 
 
+def test_an_answer_to_another_question_is_not_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = server.getsockname()
+        with socket.create_connection(ours) as client:
+            peer_uid.check()
+            left = peer_uid._kernel._socket
+            assert left is not None
+            question = peer_uid._HEADER.pack(72, 20, 1, 0, 0) + bytes(56)
+            left.send(question)  # nobody reads what comes
+            with pytest.raises(OSError, match="another request"):
+                peer_uid.peer_uid(ours, client.getsockname())
+            assert peer_uid.peer_uid(ours, client.getsockname()) == os.getuid()
+
+
+FORKS = """
+import os, socket
+from jupyter_remote_tunnel.peer_uid import peer_uid
+with socket.create_server(("127.0.0.1", 0)) as server:
+    ours = server.getsockname()
+    with socket.create_connection(ours) as client:
+        mine = client.getsockname()
+        assert peer_uid(ours, mine) == os.getuid()
+        reads, writes = os.pipe()
+        child = os.fork()
+        os.read(reads, 1) if child else os.write(writes, b"x")
+        for _ in range(20_000):
+            assert peer_uid(ours, mine) == os.getuid()
+        if child:
+            assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_fork_asks_for_itself() -> None:
+    subprocess.run([sys.executable, "-c", FORKS], check=True, timeout=60)
+
+
 LISTENS = """
 import socket, sys
 with socket.create_server(("127.0.0.1", 0)) as server:

@@ -5,6 +5,7 @@ import sys
 from asyncio.subprocess import PIPE
 
 import psutil
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from tests.ssh.support import Forwarding, stands_still
 MiB = 1 << 20
 
 
-def window(budget: ByteBudget, round_trip: float | None = 0.1) -> Window:
+def window(budget: ByteBudget, round_trip: float | None = 0.125) -> Window:
     return budget.window(lambda: round_trip)
 
 
@@ -29,8 +30,23 @@ def test_it_is_renewed_when_a_quarter_is_taken() -> None:
 def test_it_grows_while_it_holds_the_stream_up() -> None:
     held = window(ByteBudget())
     assert held.take(START, now=10.0) == START, "when that began is not known"
-    held.take(START // 2, now=10.1)
-    assert held.take(START // 2, now=10.2) == START // 2 + START
+    held.take(START // 2, now=10.0625)
+    assert held.take(START // 2, now=10.125) == START // 2 + START
+    assert held.size == 2 * START
+
+
+def test_it_grows_to_twice_what_goes_by_in_a_round_trip() -> None:
+    held, rate = window(ByteBudget()), 20 * MiB
+    for tick in range(1000):
+        held.take(rate // 100, now=tick / 100)
+    assert held.size == pytest.approx(2 * rate * 0.125, rel=0.1)
+
+
+def test_it_grows_by_no_more_than_it_has_at_a_time() -> None:
+    held = window(ByteBudget())
+    held.take(0, now=1.0)
+    for _ in range(100):
+        held.take(START, now=1.125)
     assert held.size == 2 * START
 
 
@@ -38,6 +54,14 @@ def test_it_stays_while_the_stream_is_slow() -> None:
     held = window(ByteBudget())
     for second in range(100):
         assert held.take(START, now=float(second)) == START
+
+
+def test_a_host_that_answers_late_gets_no_more_than_one_a_second_away() -> None:
+    late, far = (window(ByteBudget(), round_trip) for round_trip in (10.0, 1.0))
+    for second in range(100):
+        for held in (late, far):
+            held.take(MiB, now=float(second))
+    assert late.size <= far.size == pytest.approx(2 * MiB, rel=0.1)
 
 
 def test_it_stays_while_nobody_knows_the_round_trip() -> None:
