@@ -1,5 +1,6 @@
 """The manager: which tunnels are wanted, and the ones that run.
- It decides what an `open` means (a new tunnel, one that is there already, a conflict), keeps the
+
+It decides what an `open` means (a new tunnel, one that is there already, a conflict), keeps the
 list, and tells its listeners of every change. All of it on one event loop.
 """
 
@@ -11,17 +12,23 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ..model.address import TcpAddress
+from ..model.diagnosis import Diagnosis
 from ..model.errors import Fatal, RemoteTunnelError, Transient
 from ..model.forward import ForwardKind, TcpBind
 from ..model.settings import EngineSettings
 from ..model.spec import TunnelSpec
 from ..model.state import State
 from ..model.status import Source
-from ..ssh.config import resolve
+from ..ssh.answers import Resolved
+from ..ssh.config import configuration_of, resolve
 from ..ssh.connection import Connection
+from ..ssh.steps import Tell
 from .backoff import turns
+from .doctor import diagnose
 from .link import Lease, LinkPool
 from .policy import check, check_route
+from .prompts import Listener as PromptListener
+from .prompts import Person, Prompts
 from .tasks import Tasks
 from .tunnel import Surroundings, Tunnel
 
@@ -31,8 +38,8 @@ LINGER = 10.0
 T = TypeVar("T")
 
 
-class Listener(Protocol):
-    """Who hears of changes. Neither may block or raise."""
+class Listener(PromptListener, Protocol):
+    """Who hears of changes, and of questions. None of these may block or raise."""
 
     def tunnel_changed(self, tunnel: Tunnel) -> None:
         """A tunnel is new, or its state, an error or a bound address changed."""
@@ -43,7 +50,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """One entry of the wanted set, as it can be opened again."""
+    """One entry of the wanted set: what to open again after an end that nobody asked for."""
 
     id: str
     spec: TunnelSpec
@@ -51,17 +58,25 @@ class Wanted:
     bound: tuple[str | None, ...]
     opened: bool = True
 
+    @classmethod
+    def of(cls, tunnel: Tunnel) -> "Wanted":
+        """That of a tunnel, as it is now."""
+        return cls(tunnel.id, tunnel.spec, tunnel.source, tunnel.bound, tunnel.opened)
+
 
 class Manager:
     """All tunnels, by id, in the order in which they were asked for."""
 
     def __init__(self, settings: EngineSettings, private_dir: Path, listener: Listener) -> None:
         self.settings = settings
-        self.pool = LinkPool(settings)
+        self.prompts = Prompts(settings.prompt_timeout, listener)
+        self.pool = LinkPool(settings, self.prompts)
         self._listener = listener
         self._tunnels: dict[str, Tunnel] = {}
         self._ids: set[str] = set()  # of all that there ever were
-        self._around = Surroundings(settings, self.pool, private_dir, listener.tunnel_changed)
+        self._around = Surroundings(
+            settings, self.pool, self.prompts, private_dir, listener.tunnel_changed
+        )
         self._tasks = Tasks()
 
     @property
@@ -89,11 +104,14 @@ class Manager:
         spec: TunnelSpec,
         source: Source = "user",
         *,
+        person: Person | None = None,
         from_shell: bool = False,
         keep_failed: bool = True,
         tunnel_id: str | None = None,
     ) -> tuple[Tunnel, bool]:
         """Open a tunnel, or find the equal one that is there (False then).
+
+        What its hosts want to know is asked of `person`; without one, nobody is asked.
 
         An equal one that failed is opened again; a failed one of that name gives way. A tunnel that
         could not reach its host stays in the list, failed, if `keep_failed`; one that was refused
@@ -104,7 +122,9 @@ class Manager:
         check(spec, self.settings, from_shell=from_shell)
         known = self._equal(spec)
         if known is not None:
-            await self._be_open(known)
+            if spec.keeper is not None:
+                known.adopt(spec.keeper)
+            await self._be_open(known, person)
             return known, False
         self._check_room(len(self._tunnels))
         while (failed := self._named(spec.name)) is not None and failed.state is State.FAILED:
@@ -116,7 +136,7 @@ class Manager:
         spec = self._with_free_name(spec)
         tunnel = self._add(tunnel_id or secrets.token_hex(6), spec, source)
         try:
-            await tunnel.open()
+            await tunnel.open(person)
         except RemoteTunnelError:
             if not (keep_failed and tunnel.reached_out):
                 await self._remove(tunnel)
@@ -138,9 +158,9 @@ class Manager:
         return None
 
     @staticmethod
-    async def _be_open(tunnel: Tunnel) -> None:
+    async def _be_open(tunnel: Tunnel, person: Person | None) -> None:
         if tunnel.state in (State.FAILED, State.WAITING_FOR_USER, State.CONNECTING):
-            await tunnel.restart()
+            await tunnel.restart(person)
 
     def _with_free_name(self, spec: TunnelSpec) -> TunnelSpec:
         """`spec` under a name of its own.
@@ -225,27 +245,25 @@ class Manager:
         :raises Fatal: code "not_found".
         """
         tunnel = self.get(id_or_name)
-        await self._remove(tunnel, drain)
+        await self._remove(tunnel, drain, for_good=True)
         return tunnel
 
-    async def _remove(self, tunnel: Tunnel, drain: float = 0.0) -> None:
-        await tunnel.close(drain)
+    async def _remove(self, tunnel: Tunnel, drain: float = 0.0, *, for_good: bool = False) -> None:
+        await tunnel.close(drain, for_good=for_good)
         if self._tunnels.get(tunnel.id) is tunnel:
             del self._tunnels[tunnel.id]
             self._listener.tunnel_removed(tunnel)
 
-    async def restart(self, id_or_name: str) -> Tunnel:
-        """:raises RemoteTunnelError: there is no such tunnel, its name belongs to another one, or
+    async def restart(self, id_or_name: str, person: Person | None = None) -> Tunnel:
+        """Open a tunnel's forwards again; `person` is who asks for it, and can be asked.
+
+        :raises RemoteTunnelError: there is no such tunnel, its name belongs to another one, or
         opening it again failed.
         """
         tunnel = self.get(id_or_name)
         self._check_name(tunnel)
-        await tunnel.restart()
+        await tunnel.restart(person)
         return tunnel
-
-    def wanted(self) -> list[Wanted]:
-        """What to open again after an end that nobody asked for."""
-        return [Wanted(t.id, t.spec, t.source, t.bound, t.opened) for t in self.tunnels]
 
     def restore(self, wanted: Sequence[Wanted]) -> None:
         """Open again what was wanted, under the same ids, in the background.
@@ -284,9 +302,15 @@ class Manager:
             return  # the tunnel shows it
 
     async def on_host(
-        self, spec: TunnelSpec, job: Callable[[Connection], Awaitable[T]], *, from_shell: bool
+        self,
+        spec: TunnelSpec,
+        job: Callable[[Connection], Awaitable[T]],
+        *,
+        person: Person | None = None,
+        from_shell: bool,
     ) -> T:
-        """Run `job` with a connection to the host of `spec`, whose forwards do not matter.
+        """Run `job` with a connection to the host of `spec`, whose forwards do not matter. What it
+        wants to know before is asked of `person`.
 
         The connection stays for a while: who asks for one thing asks for the next, and each login
         may cost a person a code.
@@ -298,9 +322,38 @@ class Manager:
         check_route(spec, route, self.settings)
         lease = self.pool.lease(route)
         try:
-            return await job(await lease.link.connect())
+            return await job(await lease.link.connect(self.prompts.audience(person)))
         finally:
             self._tasks.start(self._release_later(lease), f"release {lease.link.hop}")
+
+    async def diagnose(
+        self,
+        spec: TunnelSpec,
+        tell: Tell,
+        *,
+        person: Person | None = None,
+        from_shell: bool,
+        gateway_ports: bool = False,
+    ) -> Diagnosis:
+        """Have the doctor walk to the host of `spec`; see `doctor.diagnose`."""
+        return await diagnose(
+            spec,
+            self.settings,
+            self.prompts,
+            self.pool.keyring,
+            tell,
+            person=person,
+            from_shell=from_shell,
+            gateway_ports=gateway_ports,
+        )
+
+    async def configuration_of(self, spec: TunnelSpec, *, from_shell: bool) -> Resolved:
+        """What ssh would use for the host of `spec`, whose forwards do not matter.
+
+        :raises RemoteTunnelError: the host is not allowed, or its configuration cannot be read.
+        """
+        check(spec, self.settings, from_shell=from_shell)
+        return await configuration_of(spec.host, spec.ssh, self.settings)
 
     @staticmethod
     async def _release_later(lease: Lease) -> None:

@@ -1,18 +1,15 @@
 """What may be opened: plain decisions on a spec, its route and the settings, before anything is
 opened."""
 
-from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
 from os.path import normpath, realpath
 
 from ..model.address import TcpAddress
-from ..model.errors import Fatal
+from ..model.errors import BadInput, Fatal
 from ..model.forward import ForwardKind, ForwardSpec, TcpBind
-from ..model.settings import EngineSettings
+from ..model.settings import EngineSettings, is_among
 from ..model.spec import TunnelSpec
 from ..ssh.hop import Hop
-
-_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 (compared, not bound)
 
 
 def check(spec: TunnelSpec, settings: EngineSettings, *, from_shell: bool) -> None:
@@ -22,9 +19,7 @@ def check(spec: TunnelSpec, settings: EngineSettings, *, from_shell: bool) -> No
     too.
     :raises Fatal: code "not_allowed"; the message names the setting.
     """
-    _check_host(spec, settings)
-    if not from_shell and not settings.allow_exec_options:
-        _check_options(spec)
+    check_host(spec, settings, from_shell=from_shell)
     for forward in spec.forwards:
         _check_destination(forward, settings)
         if forward.kind is ForwardKind.REMOTE:
@@ -36,12 +31,46 @@ def check(spec: TunnelSpec, settings: EngineSettings, *, from_shell: bool) -> No
             )
 
 
-def _check_host(spec: TunnelSpec, settings: EngineSettings) -> None:
-    allowed = settings.allowed_hosts
-    if allowed is None:
-        return
+def check_host(spec: TunnelSpec, settings: EngineSettings, *, from_shell: bool) -> None:
+    """The part of `check` that is about the host and the options that lead there."""
+    _check_names(spec, settings)
+    if not from_shell and not settings.allow_exec_options:
+        _check_options(spec)
+
+
+def check_destinations(spec: TunnelSpec, settings: EngineSettings) -> None:
+    """The part of `check` that is about where the local forwards lead."""
+    for forward in spec.forwards:
+        if forward.kind is ForwardKind.LOCAL:
+            _check_destination(forward, settings)
+
+
+def prelude_for(
+    spec: TunnelSpec, wished: str | None, settings: EngineSettings, *, from_shell: bool
+) -> str:
+    """What is to be run before a Jupyter server is started on the host of `spec`; "" is nothing.
+
+    :param wished: in place of what is configured for the host.
+    :raises Fatal: code "not_allowed", who wishes may not say what programs to run.
+    :raises BadInput: it is not one line.
+    """
+    if wished is None:
+        found = settings.jupyter_preludes.items()
+        return next((prelude for host, prelude in found if is_among(spec.host, (host,))), "")
+    if not from_shell and not settings.allow_exec_options:
+        raise _refused(
+            f"A prelude runs programs on {spec.host}: it is taken from a shell only.",
+            "Set c.TunnelManager.jupyter_preludes for that host, or"
+            " c.TunnelManager.allow_exec_options = True.",
+        )
+    if not wished.isprintable() or len(wished) > 4000:
+        raise BadInput("A prelude is one line, of at most 4000 characters.")
+    return wished
+
+
+def _check_names(spec: TunnelSpec, settings: EngineSettings) -> None:
     for host in (spec.host, *spec.ssh.hosts):
-        if not _matches(host, allowed):
+        if not is_among(host, settings.allowed_hosts):
             raise _refused(
                 f"Tunnels to {host} are not allowed here.", "See c.TunnelManager.allowed_hosts."
             )
@@ -56,8 +85,7 @@ def check_route(spec: TunnelSpec, route: Sequence[Hop], settings: EngineSettings
 
     :raises Fatal: code "not_allowed"; the message names the host.
     """
-    allowed = settings.allowed_hosts
-    if allowed is None or not spec.ssh.renaming or _matches(route[-1].host, allowed):
+    if not spec.ssh.renaming or is_among(route[-1].host, settings.allowed_hosts):
         return
     raise _refused(
         f"Tunnels to {route[-1].host}, which {spec.host} becomes by"
@@ -71,6 +99,7 @@ def _check_options(spec: TunnelSpec) -> None:
     for named, could in (
         (spec.ssh.executing, "could start programs on this machine"),
         (spec.ssh.trusting, "could have the key of another host taken for this one's"),
+        (spec.ssh.lending, "could give the host your agent or environment"),
     ):
         if named:
             instead = "Put it into your ~/.ssh/config"
@@ -83,11 +112,8 @@ def _check_options(spec: TunnelSpec) -> None:
 
 
 def _check_destination(forward: ForwardSpec, settings: EngineSettings) -> None:
-    allowed = settings.allowed_destinations
-    if allowed is None:
-        return
     wanted = "socks" if forward.destination is None else normpath(str(forward.destination))
-    if not _matches(wanted, allowed):
+    if not is_among(wanted, settings.allowed_destinations):
         raise _refused(
             f"The destination {wanted} is not allowed here.",
             "See c.TunnelManager.allowed_destinations.",
@@ -125,19 +151,11 @@ def _reaches_own_server(forward: ForwardSpec, settings: EngineSettings) -> bool:
 
 
 def _binds_loopback(forward: ForwardSpec) -> bool:
-    if not isinstance(forward.bind, TcpBind):
-        return True
-    return forward.bind.host is None or forward.bind.host in _LOOPBACK_NAMES[:3]
+    return not isinstance(forward.bind, TcpBind) or forward.bind.loopback
 
 
 def _is_public(forward: ForwardSpec) -> bool:
     return isinstance(forward.bind, TcpBind) and forward.bind.public
-
-
-def _matches(value: str, patterns: Iterable[str]) -> bool:
-    """Only “*” and “?” stand for anything: a “[” is that of an IPv6 address."""
-    globs = (pattern.lower().replace("[", "[[]") for pattern in patterns)
-    return any(fnmatchcase(value.lower(), glob) for glob in globs)
 
 
 def _refused(message: str, hint: str) -> Fatal:

@@ -17,7 +17,13 @@ class Tasks:
 
     def start(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
         """Run `coroutine`, which nobody awaits: what it raises is logged."""
-        self.spawn(coroutine, name).add_done_callback(_log_failure)
+        _ = self.begin(coroutine, name)
+
+    def begin(self, coroutine: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
+        """The same, of a task that the caller may cancel."""
+        task = self.spawn(coroutine, name)
+        task.add_done_callback(_log_failure)
+        return task
 
     def spawn(self, coroutine: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
         """Run `coroutine` in a task that the caller awaits."""

@@ -10,23 +10,28 @@ Every change of state goes through the table in `model.state`.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from ..model.errors import Fatal, NeedsUser, RemoteTunnelError, Transient
-from ..model.forward import ForwardKind, ForwardSpec, PrivateSocket, TcpBind
+from ..model.errors import Fatal, RemoteTunnelError, Transient
+from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
 from ..model.settings import EngineSettings
 from ..model.spec import OnConflict, TunnelSpec
 from ..model.state import Event, State, next_state
-from ..model.status import ErrorStatus, ForwardStatus, Source, StreamCount, TunnelStatus
+from ..model.status import ErrorStatus, ForwardStatus, Source, TunnelStatus
 from ..ssh.config import resolve
 from ..ssh.connection import Connection
 from ..ssh.forward import Forward, make_forward
 from .backoff import backoff
+from .holding import Hold
+from .legs import Legs
 from .link import Lease, LinkPool
 from .policy import check_route
+from .prompts import Person, Prompts, needs_person
+from .snapshot import forward_status, iso
 from .tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -40,6 +45,7 @@ class Surroundings:
 
     settings: EngineSettings
     pool: LinkPool
+    prompts: Prompts
     private_dir: Path
     changed: "Callable[[Tunnel], None]"
 
@@ -64,7 +70,7 @@ class Tunnel:
         self.spec = spec
         self.source = source
         self.state = State.CLOSED
-        self.since = _iso(datetime.now(UTC))
+        self.since = iso(datetime.now(UTC))
         self.error: RemoteTunnelError | None = None
         self._around = around
         self.opened = opened
@@ -72,50 +78,61 @@ class Tunnel:
         self._forwards: list[Forward] = []
         self._lease: Lease | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._audience = around.prompts.audience()
         self._connection: Connection | None = None
         self._host_key: str | None = None
         self._route: tuple[str, ...] = ()
+        self._given_up = False
         self._reached_out = False
         self._tasks = Tasks()
+        self._legs = Legs((), self._tasks, self._tell)
+        self._hold = Hold(tunnel_id, around.settings.jupyter_grace, self._tasks)
         self._told: object = None
 
     # What a user asks for.
 
-    async def open(self, *, persist: bool = False, after: float = 0.0) -> None:
+    async def open(
+        self, person: Person | None = None, *, persist: bool = False, after: float = 0.0
+    ) -> None:
         """Open it, all or nothing: when this returns, every forward is there.
 
+        :param person: who can be asked for what its hosts want to know.
         :param persist: what may pass is retried in the background, as for a tunnel that was open
-        before.
+        before; what needs a person waits for one to restart it.
         :param after: seconds to wait with the connection; the listeners are there at once.
-        :raises RemoteTunnelError: it failed; the tunnel keeps the error and nothing is left open.
+        :raises RemoteTunnelError: it failed; the tunnel keeps the error and nothing is left open,
+        but for the listeners of one that waits for a person.
         """
+        if self._given_up:
+            raise self._closed_meanwhile()
         self._go(Event.OPEN)
-        await self._run_open(persist, after)
+        await self._run(person, self._open(persist, after, afresh=False))
 
-    async def restart(self) -> None:
+    async def restart(self, person: Person | None = None) -> None:
         """Open its forwards again, on the ports that they had; the link only if it is not open.
 
-        What was open, or was being tried in the background, goes on being tried.
+        What was open, or was being tried in the background, goes on being tried. What is being
+        opened is waited for, and its questions are asked of `person` too.
 
         :raises RemoteTunnelError: it failed, as in `open`.
         """
-        if self.state is State.CONNECTING and self._opening is not None:
-            await asyncio.shield(self._opening)
+        if self._is_opening and self._opening is not None:
+            if person is not None:
+                self._audience.add(person)
+            await self._opened(self._opening)
             return
-        persist = self.state in (State.OPEN, State.RECONNECTING)
+        persist = self.state in (State.OPEN, State.RECONNECTING, State.WAITING_FOR_USER)
         self._go(Event.RESTART)
         self._bound = self.bound
-        # Held for the while, so that a link that is up stays up.
-        held = None if self._lease is None else self._around.pool.lease(self._lease.link.route)
-        try:
-            await self._tear_down()
-            await self._run_open(persist)
-        finally:
-            if held is not None:
-                await held.release()
+        await self._run(person, self._open_again(persist, afresh=person is not None))
 
-    async def close(self, drain: float = 0.0) -> None:
-        """Close it: at once, or when its streams have ended but at most after `drain` seconds."""
+    async def close(self, drain: float = 0.0, *, for_good: bool = False) -> None:
+        """Close it: at once, or when its streams have ended but at most after `drain` seconds. It
+        is not opened any more, where that is still to come.
+
+        :param for_good: what it keeps alive on its host is let go of, and not only left.
+        """
+        self._given_up = True
         if self.state in _ENDED:
             return
         self._go(Event.CLOSE)
@@ -124,12 +141,20 @@ class Tunnel:
             await asyncio.wait([self._opening])
         if drain > 0 and self._forwards:
             await asyncio.gather(*(forward.drain(drain) for forward in self._forwards))
+        if for_good:
+            await self._hold.let_go()
         await self._tear_down()
         self._remove_connection_file()
         self._go(Event.CLOSED)
 
+    async def far_known(self, seconds: float) -> None:
+        """Wait until it is known what is offered on its host, but not for longer."""
+        await self._legs.known(seconds)
+
     def refuse(self, error: RemoteTunnelError) -> None:
         """Fail without a try: it is not allowed (any more)."""
+        if self._given_up:
+            return
         self._go(Event.OPEN)
         self.error = error
         self._go(Event.FAIL)
@@ -141,34 +166,62 @@ class Tunnel:
 
     # The way up.
 
-    async def _run_open(self, persist: bool, after: float = 0.0) -> None:
-        """`_open` in a task of its own, so that `close()` can end it whoever waits for it."""
-        self._opening = self._tasks.spawn(self._open(persist, after), f"open {self.spec.name}")
-        opening = self._opening
+    @property
+    def _is_opening(self) -> bool:
+        return self._opening is not None and not self._opening.done()
+
+    async def _run(self, person: Person | None, work: Coroutine[Any, Any, None]) -> None:
+        """An opening in a task of its own, so that `close()` can end it whoever waits for it."""
+        self._audience = self._around.prompts.audience(person)
+        opening = self._tasks.spawn(work, f"open {self.spec.name}")
+        self._opening = opening
         opening.add_done_callback(lambda task: task.cancelled() or task.exception())
+        try:
+            await self._opened(opening)
+        finally:
+            if self._opening is opening and opening.done():
+                self._opening = None
+
+    async def _opened(self, opening: asyncio.Task[None]) -> None:
+        """Wait for the end of an opening.
+
+        :raises RemoteTunnelError: it failed, or the tunnel was closed meanwhile.
+        """
         try:
             await asyncio.shield(opening)
         except asyncio.CancelledError:
             if not opening.cancelled():
                 raise  # the caller was cancelled; the tunnel goes on
-            raise Fatal(
-                f"The tunnel {self.spec.name} was closed while it was being opened.", code="closed"
-            ) from None
-        finally:
-            if self._opening is opening and opening.done():
-                self._opening = None
+            raise self._closed_meanwhile() from None
 
-    async def _open(self, persist: bool, after: float) -> None:
+    def _closed_meanwhile(self) -> Fatal:
+        return Fatal(
+            f"The tunnel {self.spec.name} was closed while it was being opened.", code="closed"
+        )
+
+    async def _open_again(self, persist: bool, afresh: bool) -> None:
+        # Held for the while, so that a link that is up stays up.
+        held = None if self._lease is None else self._around.pool.lease(self._lease.link.route)
+        try:
+            await self._tear_down()
+            await self._open(persist, 0.0, afresh)
+        finally:
+            if held is not None:
+                await held.release()
+
+    async def _open(self, persist: bool, after: float, afresh: bool) -> None:
+        """:param afresh: host keys that were accepted for once are asked about again."""
         try:
             route = await resolve(self.spec.host, self.spec.ssh, self._around.settings)
             check_route(self.spec, route, self._around.settings)
             self._route = tuple(map(str, route))
             await self._listen()
             self._lease = self._around.pool.lease(route)
-            self._lease.link.subscribe(self)
+            link = self._lease.link
+            link.subscribe(self)
             await asyncio.sleep(after)
             self._reached_out = True
-            await self._attach(await self._lease.link.connect())
+            await self._attach(await link.connect(self._audience, afresh=afresh))
         except Transient as error:
             if persist and self._lease is not None:
                 self._lease.link.keep_trying()
@@ -177,7 +230,10 @@ class Tunnel:
             await self._fail(error)
             raise
         except RemoteTunnelError as error:
-            await self._fail(error)
+            if persist and self._lease is not None and needs_person(error):
+                self._wait_for_user(error)
+            else:
+                await self._fail(error)
             raise
         except asyncio.CancelledError:
             await self._tear_down()
@@ -193,10 +249,12 @@ class Tunnel:
                 self._around.settings,
                 private_dir=self._around.private_dir,
                 on_conflict=on_conflict,
-                on_change=self._tell,
+                on_change=self._forward_changed,
             )
             self._forwards.append(forward)
             await forward.listen()
+        offered = () if self.spec.kind == "kernel" else self._forwards
+        self._legs = Legs(offered, self._tasks, self._tell)
 
     def _decided(self, spec: ForwardSpec, number: int) -> tuple[ForwardSpec, OnConflict]:
         """The forward with what was left open decided: the port it had before, the name of its
@@ -232,8 +290,18 @@ class Tunnel:
                 failed.append(forward)
         if connection.lost.done():
             raise connection.lost.result()
+        if self._lease is not None:
+            self._legs.follow(self._lease.link, connection)
+        self._hold.begin(connection, self.spec.keeper)
         if failed:
             self._tasks.start(self._attach_again(failed, connection), f"retry {self.spec.name}")
+
+    def adopt(self, keeper: str) -> None:
+        """Hold that from now on: another server may have its destination."""
+        if keeper != self.spec.keeper:
+            self.spec = replace(self.spec, keeper=keeper)
+            self._hold.begin(self._connection, keeper)
+            self._around.changed(self)
 
     async def _attach_again(self, forwards: list[Forward], connection: Connection) -> None:
         settings = self._around.settings
@@ -248,7 +316,19 @@ class Tunnel:
 
     # What the link tells (LinkUser).
 
+    def link_asks(self) -> None:
+        if self.state is State.CONNECTING:
+            self._go(Event.ASK)
+
+    def link_answered(self) -> None:
+        if self.state is State.WAITING_FOR_USER and self._is_opening:
+            self._go(Event.ANSWERED)
+
     def link_up(self, connection: Connection) -> None:
+        if self.state is State.WAITING_FOR_USER and not self._is_opening:
+            # Somebody has answered for another tunnel.
+            self._go(Event.ANSWERED)
+            self._go(Event.LOSE)
         if self.state is State.RECONNECTING:
             self._tasks.start(self._come_back(connection), f"attach {self.spec.name}")
 
@@ -274,16 +354,40 @@ class Tunnel:
     def link_failed(self, error: RemoteTunnelError) -> None:
         if self.state is not State.RECONNECTING:
             return
+        if needs_person(error):
+            self._wait_for_user(error)
+            return
+        if self.spec.kind == "offer" and error.code == "auth_failed":
+            # Nobody sits before the machine that offers something: a gateway may come back later.
+            self.error = error
+            self._tasks.start(self._knock_again(), f"knock again for {self.spec.name}")
+            self._tell()
+            return
         self.error = error
-        self._go(Event.ASK if isinstance(error, NeedsUser) else Event.FAIL)
+        self._detach(error)
+        self._go(Event.FAIL)
+
+    async def _knock_again(self) -> None:
+        await asyncio.sleep(self._around.settings.backoff_max)
+        if self._lease is not None and self.state is State.RECONNECTING:
+            self._lease.link.keep_trying()
+
+    def _detach(self, error: RemoteTunnelError) -> None:
+        self._connection = None
+        self._legs.lost()
         for forward in self._forwards:
             forward.detach(error)
 
+    def _wait_for_user(self, error: RemoteTunnelError) -> None:
+        """Nothing is tried any more until a person restarts it, or answers for another tunnel. Its
+        listeners stay."""
+        self.error = error
+        self._detach(error)
+        self._go(Event.ASK)
+
     def _fall_back(self, error: RemoteTunnelError) -> None:
         self.error = error
-        self._connection = None
-        for forward in self._forwards:
-            forward.detach(error)
+        self._detach(error)
         if self.state is not State.RECONNECTING:
             self._go(Event.LOSE)
 
@@ -314,15 +418,19 @@ class Tunnel:
 
     def _go(self, event: Event) -> None:
         self.state = next_state(self.state, event)
-        self.since = _iso(datetime.now(UTC))
+        self.since = iso(datetime.now(UTC))
         if self.state in (State.OPEN, State.CONNECTING):
             self.error = None
         self._tell()
 
+    def _forward_changed(self) -> None:
+        self._legs.stir()
+        self._tell()
+
     def _tell(self) -> None:
         """Report a change, once: streams that come and go are none."""
-        errors = tuple(forward.last_error for forward in self._forwards)
-        now = (self.state, self.error, self.bound, errors, self._next_try)
+        forwards = tuple((f.last_error, f.note, f.far) for f in self._forwards)
+        now = (self.state, self.error, self.bound, forwards, self._next_try)
         if now != self._told:
             self._told = now
             self._around.changed(self)
@@ -339,7 +447,6 @@ class Tunnel:
         """Whether one of its forwards listens on another port than it was asked to."""
         return any(
             bound is not None
-            and forward.kind is not ForwardKind.REMOTE
             and isinstance(forward.bind, TcpBind)
             and forward.bind.port not in (0, int(bound.rpartition(":")[2]))
             for forward, bound in zip(self.spec.forwards, self.bound, strict=False)
@@ -350,7 +457,7 @@ class Tunnel:
         if self._lease is None or self.state is not State.RECONNECTING:
             return None
         when = self._lease.link.next_try
-        return None if when is None else _iso(when)
+        return None if when is None else iso(when)
 
     def status(self) -> TunnelStatus:
         """The snapshot."""
@@ -371,13 +478,14 @@ class Tunnel:
             rtt_ms=None if rtt is None else round(rtt * 1000, 2),
             connection_file=self.spec.connection_file,
             next_try=self._next_try,
+            ends_server=self.spec.keeper is not None,
         )
 
     def _forward_status(self) -> list[ForwardStatus]:
         running: list[Forward | None] = [*self._forwards]
         running += [None] * (len(self.spec.forwards) - len(running))
         return [
-            _forward_status(spec, forward)
+            forward_status(spec, forward)
             for spec, forward in zip(self.spec.forwards, running, strict=True)
         ]
 
@@ -388,27 +496,3 @@ async def _attached(forward: Forward, connection: Connection) -> bool:
     except RemoteTunnelError:
         return False  # the forward keeps the reason
     return True
-
-
-def _forward_status(spec: ForwardSpec, forward: Forward | None) -> ForwardStatus:
-    error = None if forward is None else forward.last_error
-    failed_at = None if forward is None else forward.failed_at
-    return ForwardStatus(
-        kind=spec.kind.value,
-        spec=str(spec),
-        asked=str(spec.bind),
-        bound=None if forward is None else forward.bound,
-        destination=None if spec.destination is None else str(spec.destination),
-        streams=StreamCount(0, 0)
-        if forward is None
-        else StreamCount(forward.streams_open, forward.streams_total),
-        bytes={"in": 0, "out": 0}
-        if forward is None
-        else {"in": forward.bytes_in, "out": forward.bytes_out},
-        error=None if error is None else ErrorStatus.of(error),
-        error_at=None if failed_at is None else _iso(failed_at),
-    )
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,16 +1,18 @@
 """A manager with short times, and a listener that can be waited on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import pytest
 
 from jupyter_remote_tunnel.model.command_line import parse_command
+from jupyter_remote_tunnel.model.prompt import Prompt
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import TunnelSpec
 from jupyter_remote_tunnel.model.state import State
-from jupyter_remote_tunnel.tunnels.manager import Manager
+from jupyter_remote_tunnel.tunnels.manager import Manager, Wanted
+from jupyter_remote_tunnel.tunnels.prompts import Person
 from jupyter_remote_tunnel.tunnels.tunnel import Tunnel
 from tests.support.sshd import SshBed
 
@@ -25,6 +27,8 @@ class Recorder:
     def __init__(self) -> None:
         self.seen: list[tuple[str, State]] = []
         self.removed: list[str] = []
+        self.prompts: dict[str, Prompt] = {}
+        self.asked: list[tuple[str, Person]] = []
         self._news = asyncio.Event()
 
     def tunnel_changed(self, tunnel: Tunnel) -> None:
@@ -34,6 +38,20 @@ class Recorder:
     def tunnel_removed(self, tunnel: Tunnel) -> None:
         self.removed.append(tunnel.id)
         self._news.set()
+
+    def prompt_shown(self, prompt: Prompt, people: Collection[Person]) -> None:
+        self.prompts[prompt.id] = prompt
+        self.asked += [(prompt.id, person) for person in people]
+        self._news.set()
+
+    def prompt_closed(self, prompt_id: str, people: Collection[Person]) -> None:
+        self.prompts.pop(prompt_id, None)
+        self._news.set()
+
+    async def prompt(self) -> Prompt:
+        """The question that waits, or the first to come."""
+        await self.until(lambda: bool(self.prompts))
+        return next(iter(self.prompts.values()))
 
     def states(self, tunnel: Tunnel) -> list[State]:
         """The states of a tunnel in their order, each change once."""
@@ -64,6 +82,10 @@ class Rig:
         """Open a tunnel from the user's own shell."""
         tunnel, _ = await self.manager.open(self.spec(line), from_shell=True)
         return tunnel
+
+    def wanted(self) -> list[Wanted]:
+        """What to open again after an end that nobody asked for."""
+        return [Wanted.of(tunnel) for tunnel in self.manager.tunnels]
 
 
 def port_of(tunnel: Tunnel) -> int:

@@ -4,21 +4,36 @@ import asyncio
 from dataclasses import replace
 
 from jupyter_remote_tunnel.model.errors import RemoteTunnelError, Transient
+from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import SshOptions
 from jupyter_remote_tunnel.ssh.config import resolve
 from jupyter_remote_tunnel.ssh.connection import Connection
 from jupyter_remote_tunnel.tunnels.link import Link, LinkPool
+from jupyter_remote_tunnel.tunnels.prompts import Prompts
 from tests.support.sshd import SshBed, Sshd
 
-from .conftest import QUICK
+from .conftest import QUICK, Recorder
+
+
+def pool_of(settings: EngineSettings) -> LinkPool:
+    """Links of which nobody is asked anything."""
+    return LinkPool(settings, Prompts(settings.prompt_timeout, Recorder()))
 
 
 class Unlucky:
     """A user whose second connection is lost in the moment in which it is made."""
 
+    id = "0123456789ab"
+
     def __init__(self) -> None:
         self.connections: list[Connection] = []
         self.third = asyncio.Event()
+
+    def link_asks(self) -> None:
+        raise AssertionError("nobody is there")
+
+    def link_answered(self) -> None:
+        pass
 
     def link_up(self, connection: Connection) -> None:
         self.connections.append(connection)
@@ -41,7 +56,7 @@ async def test_a_connection_that_is_lost_as_it_comes_is_tried_again(
     ssh_bed: SshBed, sshd: Sshd
 ) -> None:
     route = await resolve("gpu01", SshOptions(config_file=str(ssh_bed.config_file)), QUICK)
-    pool, user = LinkPool(QUICK), Unlucky()
+    pool, user = pool_of(QUICK), Unlucky()
     link = pool.lease(route).link
     link.subscribe(user)
     await link.connect()
@@ -55,9 +70,17 @@ async def test_a_connection_that_is_lost_as_it_comes_is_tried_again(
 class Patient:
     """A user who waits for some connections."""
 
+    id = "0123456789ab"
+
     def __init__(self) -> None:
         self.count = 0
         self.news = asyncio.Event()
+
+    def link_asks(self) -> None:
+        raise AssertionError("nobody is there")
+
+    def link_answered(self) -> None:
+        pass
 
     def link_up(self, connection: Connection) -> None:
         self.count += 1
@@ -85,7 +108,7 @@ async def test_a_host_that_hangs_up_at_once_is_waited_for_longer_each_time(
 ) -> None:
     settings = replace(QUICK, backoff_first=0.1, backoff_max=10)
     route = await resolve("gpu01", SshOptions(config_file=str(ssh_bed.config_file)), settings)
-    pool, user = LinkPool(settings), Patient()
+    pool, user = pool_of(settings), Patient()
     link = pool.lease(route).link
     link.subscribe(user)
     await link.connect()
@@ -102,7 +125,7 @@ async def test_a_host_that_hangs_up_at_once_is_waited_for_longer_each_time(
 async def test_the_connection_of_a_link_that_closes_says_so(ssh_bed: SshBed, sshd: Sshd) -> None:
     """To the streams in it, whose channels may still be opening."""
     route = await resolve("gpu01", SshOptions(config_file=str(ssh_bed.config_file)), QUICK)
-    pool = LinkPool(QUICK)
+    pool = pool_of(QUICK)
     lease = pool.lease(route)
     connection = await lease.link.connect()
     assert await connection.rtt() > 0  # the link waits for its end by now

@@ -319,7 +319,7 @@ async def test_restore_keeps_ids_and_ports_and_tries_until_the_host_is_there(
     rig: Rig, sshd: Sshd, echo: Server
 ) -> None:
     tunnel = await rig.open(f"-L 0:127.0.0.1:{echo.port} gpu01")
-    wanted = rig.manager.wanted()
+    wanted = rig.wanted()
     port = port_of(tunnel)
     await rig.manager.close(tunnel.id)
     sshd.kill()
@@ -332,6 +332,17 @@ async def test_restore_keeps_ids_and_ports_and_tries_until_the_host_is_there(
     assert await says(port) == b"hello"
 
 
+async def test_who_closes_what_is_about_to_be_restored_has_it_closed(rig: Rig, sshd: Sshd) -> None:
+    tunnel = await rig.open("-L 0:localhost:1 gpu01")
+    wanted, port = rig.wanted(), port_of(tunnel)
+    await rig.manager.close(tunnel.id)
+    rig.manager.restore(wanted)
+    await rig.manager.close(tunnel.id)
+    await asyncio.wait(list(rig.manager._tasks._running))
+    socket.create_server(("127.0.0.1", port)).close()  # its port is free
+    assert rig.manager.tunnels == []
+
+
 async def test_restored_hosts_are_connected_one_after_the_other(
     rig: Rig, sshd: Sshd, ssh_bed: SshBed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,7 +350,7 @@ async def test_restored_hosts_are_connected_one_after_the_other(
     other = ssh_bed.host("gpu02")
     for line in ("-L 0:localhost:1 gpu01", "-L 0:localhost:2 gpu02", "-L 0:localhost:3 gpu01"):
         await rig.open(line)
-    wanted = rig.manager.wanted()
+    wanted = rig.wanted()
     ports = [port_of(tunnel) for tunnel in rig.manager.tunnels]
     for tunnel in rig.manager.tunnels:
         await rig.manager.close(tunnel.id)
@@ -360,7 +371,7 @@ async def test_what_was_never_open_is_shown_and_not_tried_again(rig: Rig, sshd: 
         async with asyncio.TaskGroup() as group:
             opening = group.create_task(refusal(rig.open("-L 0:localhost:1 gpu01")))
             await rig.recorder.until(lambda: bool(rig.manager.tunnels))
-            wanted = rig.manager.wanted()
+            wanted = rig.wanted()
             await rig.manager.close("gpu01:1")
     assert opening.done()
     assert not wanted[0].opened
@@ -369,7 +380,7 @@ async def test_what_was_never_open_is_shown_and_not_tried_again(rig: Rig, sshd: 
     await rig.recorder.until(lambda: again.state is State.FAILED)
     assert sshd.log.count("Accepted publickey") == 0
     await rig.manager.restart(again.id)
-    assert rig.manager.wanted()[0].opened
+    assert rig.wanted()[0].opened
 
 
 async def test_restored_tunnels_are_checked_too(ssh_bed: SshBed, short_dir: Path) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from jupyter_remote_tunnel.model.command_line import parse_command
-from jupyter_remote_tunnel.model.errors import Fatal
+from jupyter_remote_tunnel.model.errors import BadInput, Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.ssh.hop import Hop
-from jupyter_remote_tunnel.tunnels.policy import check, check_route
+from jupyter_remote_tunnel.tunnels.policy import check, check_route, prelude_for
 
 OWN = EngineSettings(own_ports=(8888,), own_protected=True, own_tls=False)
 
@@ -35,6 +35,9 @@ OWN = EngineSettings(own_ports=(8888,), own_protected=True, own_tls=False)
         ("-o globalknownhostsfile=/tmp/x -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
         ("-o 'HostKeyAlias other' -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
         ("-o RevokedHostKeys=none -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
+        ("-o StrictHostKeyChecking=Accept-new -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
+        ("-o ForwardAgent=yes -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
+        ("-o 'SendEnv *' -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
         ("-R 1:a:2 h", EngineSettings(allow_remote_forward=False), "allow_remote_forward"),
         ("-o ProxyCommand=x -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
         ("-F /etc/x -L 1:a:2 h", EngineSettings(), "allow_exec_options"),
@@ -67,7 +70,13 @@ def test_refused_with_the_setting_in_the_hint(
         ("-L *:1:a:2 h", EngineSettings(allow_public_bind=True)),
         ("-o ProxyCommand=x -L 1:a:2 h", EngineSettings(allow_exec_options=True)),
         ("-o HostKeyAlias=x -L 1:a:2 h", EngineSettings(allow_exec_options=True)),
+        ("-o SendEnv=LANG -L 1:a:2 h", EngineSettings(allow_exec_options=True)),
+        ("-o SetEnv=A=b -L 1:a:2 h", EngineSettings()),
         ("-o StrictHostKeyChecking=yes -o ConnectTimeout=3 -L 1:a:2 h", EngineSettings()),
+        (
+            "-o StrictHostKeyChecking=accept-new -L 1:a:2 h",
+            EngineSettings(allow_exec_options=True),
+        ),
         ("-R 9:localhost:8888 h", OWN),
         ("-R *:9:localhost:8888 h", EngineSettings(own_ports=(8888,), own_tls=True)),
         ("-R *:9:localhost:80 h", OWN),
@@ -123,3 +132,35 @@ def test_a_host_that_what_was_typed_leads_to(
     with pytest.raises(Fatal, match=f"Tunnels to {host}, which gpu01 becomes") as caught:
         check_route(spec, route, settings)
     assert caught.value.code == "not_allowed"
+
+
+PRELUDES = EngineSettings(jupyter_preludes={"login*": "module load python", "*": "true"})
+
+
+@pytest.mark.parametrize(
+    ("host", "settings", "prelude"),
+    [
+        ("LOGIN1", PRELUDES, "module load python"),
+        ("ann@login1", PRELUDES, "module load python"),
+        ("gpu01", PRELUDES, "true"),
+        ("gpu01", EngineSettings(), ""),
+    ],
+)
+def test_the_prelude_of_a_host(host: str, settings: EngineSettings, prelude: str) -> None:
+    spec = parse_command(["-D", "1", host])
+    for from_shell in (True, False):
+        assert prelude_for(spec, None, settings, from_shell=from_shell) == prelude
+
+
+def test_who_may_wish_for_a_prelude() -> None:
+    spec = parse_command(["-D", "1", "login1"])
+    assert prelude_for(spec, "", PRELUDES, from_shell=True) == ""
+    assert prelude_for(spec, "conda activate x", PRELUDES, from_shell=True) == "conda activate x"
+    allowed = EngineSettings(allow_exec_options=True)
+    assert prelude_for(spec, "conda activate x", allowed, from_shell=False) == "conda activate x"
+    with pytest.raises(Fatal, match="taken from a shell only") as caught:
+        prelude_for(spec, "conda activate x", PRELUDES, from_shell=False)
+    assert caught.value.code == "not_allowed"
+    for line in ("a\nb", "x" * 4001):
+        with pytest.raises(BadInput, match="one line"):
+            prelude_for(spec, line, PRELUDES, from_shell=True)

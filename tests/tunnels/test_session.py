@@ -52,7 +52,7 @@ async def test_a_host_that_runs_something_else_is_asked_once(
     tunnel = await rig.open("-L 0:localhost:1 gpu01")
     [link] = rig.manager.pool._links.values()
     async with asyncio.timeout(30):
-        while link._runs_commands:
+        while link.listing.runs_commands:
             assert link.connection is not None
             await link.connection.rtt()
     sshd.drop_connections()

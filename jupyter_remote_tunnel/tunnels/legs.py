@@ -1,0 +1,166 @@
+"""The far legs of a tunnel: what machines behind a firewall offer on its host as the ports that its
+forwards lead to, and whether they are there.
+
+`localhost:5006` as the destination of a forward is what is offered as 5006 on the host, if anything
+is, and else that port of its loopback. Once an offer is known streams go to it alone, as another
+user of the host could listen on the port. Each offer is tried every keepalive interval (or sooner,
+when a stream failed), so that its state is right within the keepalive time.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from ..model.offer import Offer
+from ..model.status import ErrorStatus, FarLeg, FarState
+from ..ssh.connection import Connection
+from ..ssh.forward import Forward, LocalForward
+from ..ssh.offered import Leg, try_leg
+from .link import Link
+from .snapshot import iso
+from .tasks import Tasks
+
+_INTERVAL = 15.0
+"""Seconds between two tries where the connection has no keepalive."""
+
+_LOOK_EVERY = 4
+"""Of so many tries of a leg that is down one also looks whether it is offered elsewhere now."""
+
+
+_LISTED_WITHIN = 2.0
+"""Seconds for which the streams of a new tunnel wait to know what is offered on its host. They wait
+and not who opens it: some hosts take long to run a command.
+"""
+
+_PATIENT_TRIES, _SELDOM = 20, 4
+"""After so many tries that found it down, the next ones come so many times more seldom: a stale
+sshd keeps each of them.
+"""
+
+
+class Legs:
+    """See the module. `follow` begins with each connection, and `lost` ends it.
+
+    :param changed: called when the `far` of a forward has changed.
+    """
+
+    def __init__(
+        self, forwards: Sequence[Forward], tasks: Tasks, changed: Callable[[], None]
+    ) -> None:
+        self._forwards = [
+            forward
+            for forward in forwards
+            if isinstance(forward, LocalForward) and forward.offered_port is not None
+        ]
+        self._tasks = tasks
+        self._changed = changed
+        self._following: asyncio.Task[None] | None = None
+        self._known = asyncio.Event()
+        self._stirred = asyncio.Event()
+        self._failures: list[datetime | None] = []
+        self._tries_down = 0
+        self._decide(False)
+
+    def follow(self, link: Link, connection: Connection) -> None:
+        """Find what is offered, and watch it until the connection is lost."""
+        self.lost()
+        if not self._forwards:
+            self._known.set()
+        else:
+            name = f"far legs on {connection.hop}"
+            self._following = self._tasks.begin(self._follow(link, connection), name)
+
+    async def known(self, seconds: float) -> None:
+        """Wait until it is known what is offered and how it is, but not for longer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._known.wait()
+
+    def lost(self) -> None:
+        """Without the connection nothing is known of what is behind it."""
+        if self._following is not None:
+            self._following.cancel()
+            self._following = None
+        for forward in self._forwards:
+            self._put(forward, Leg("unknown"))
+
+    def stir(self) -> None:
+        """A stream may have failed: the reason is looked for."""
+        failures = [forward.failed_at for forward in self._forwards]
+        if failures != self._failures:
+            self._failures = failures
+            self._stirred.set()
+
+    async def _follow(self, link: Link, connection: Connection) -> None:
+        interval = connection.hop.keepalive_interval or _INTERVAL
+        patience = interval * max(1, connection.hop.keepalive_count - 1)
+        timer = asyncio.get_running_loop().call_later(_LISTED_WITHIN, self._decide, True)
+        try:
+            self._take(await link.listing.offers(f.offered_port or 0 for f in self._forwards))
+        finally:
+            timer.cancel()
+            self._decide(True)
+        while True:
+            await asyncio.gather(*(self._try(f, connection, patience) for f in self._forwards))
+            self._known.set()
+            await self._pause(interval)
+            if self._is_missed():
+                self._take(await link.listing.look_again())
+
+    def _decide(self, is_decided: bool) -> None:
+        """Whether it is known by now to where streams lead."""
+        for forward in self._forwards:
+            forward.decide(is_decided)
+
+    def _take(self, offers: Mapping[int, Offer]) -> None:
+        for forward in self._forwards:
+            offer = offers.get(forward.offered_port or 0)
+            if offer is not None and offer != forward.offer:
+                forward.offer = offer
+                forward.far = _far(offer)
+                self._changed()
+
+    async def _try(self, forward: LocalForward, connection: Connection, patience: float) -> None:
+        if forward.offer is not None and forward.offered_port is not None:
+            leg = await try_leg(connection, forward.offered_port, forward.offer, patience)
+            self._put(forward, leg)
+
+    def _put(self, forward: LocalForward, leg: Leg) -> None:
+        far = forward.far
+        if far is None:
+            return
+        error = None if leg.error is None else ErrorStatus.of(leg.error)
+        since = far.since if leg.state == far.state else iso(datetime.now(UTC))
+        now = replace(far, state=leg.state, since=since, error=error)
+        if now != far:
+            forward.far = now
+            self._changed()
+
+    async def _pause(self, interval: float) -> None:
+        """Wait for the next try; where nothing is offered, until a stream has failed."""
+        offered = any(forward.offer is not None for forward in self._forwards)
+        longest = interval if self._tries_down < _PATIENT_TRIES else _SELDOM * interval
+        self._stirred.clear()
+        await asyncio.sleep(interval / 5)  # streams can fail a hundred times a second
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest - interval / 5 if offered else None):
+                await self._stirred.wait()
+
+    def _is_missed(self) -> bool:
+        """Whether something may be offered now that was not before, or elsewhere."""
+        if any(forward.offer is None and forward.failed_at for forward in self._forwards):
+            return True
+        is_down = any(
+            forward.far is not None and forward.far.state in ("down", "unknown")
+            for forward in self._forwards
+        )
+        self._tries_down = self._tries_down + 1 if is_down else 0
+        return self._tries_down % _LOOK_EVERY == 1
+
+
+def _far(offer: Offer) -> FarLeg:
+    state: FarState = "unknown"
+    now = iso(datetime.now(UTC))
+    return FarLeg(str(offer.address), offer.by, offer.destination, state, now)

@@ -1,0 +1,261 @@
+"""Two legs through a gateway: a workstation that nobody reaches offers its Bokeh there, and a
+laptop opens it.
+"""
+
+import asyncio
+import socket
+import stat
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bokeh.client import pull_session
+
+from jupyter_remote_tunnel.model.state import State
+from jupyter_remote_tunnel.model.status import FarLeg
+from jupyter_remote_tunnel.tunnels.tunnel import Tunnel
+from tests.ssh.support import ask
+from tests.support.bokeh_app import BokehApp
+from tests.support.echo import serve
+from tests.support.gateway import Scene
+from tests.support.gateway import home as home
+from tests.support.gateway import remote_app as remote_app
+from tests.support.gateway import scene as scene
+from tests.support.other_uid import python_as_other_user
+from tests.support.ports import unused_port
+from tests.support.process import child, wait_until
+from tests.support.sshd import SshBed, Sshd
+from tests.support.user import User
+
+from .conftest import QUICK, Rig, port_of
+
+PATIENCE = 60.0
+
+
+def far_of(tunnel: Tunnel) -> FarLeg:
+    """The far leg of its first forward."""
+    far = tunnel.status().forwards[0].far
+    assert far is not None
+    return far
+
+
+async def until_far(rig: Rig, tunnel: Tunnel, state: str) -> FarLeg:
+    """Wait until the far leg is told to be so."""
+    await rig.recorder.until(lambda: far_of(tunnel).state == state, PATIENCE)
+    return far_of(tunnel)
+
+
+async def opened(rig: Rig, line: str) -> Tunnel:
+    """A tunnel of whose far leg is known."""
+    tunnel = await rig.open(line)
+    await tunnel.far_known(PATIENCE)
+    return tunnel
+
+
+async def page(tunnel: Tunnel) -> str:
+    """The application's page, by the port on the laptop."""
+
+    def get() -> str:
+        url = f"http://127.0.0.1:{port_of(tunnel)}/app"
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    return await asyncio.to_thread(get)
+
+
+def title(tunnel: Tunnel) -> str:
+    """What the application says of itself over its websocket."""
+    session = pull_session(url=f"http://127.0.0.1:{port_of(tunnel)}/app")
+    try:
+        return str(session.document.title)
+    finally:
+        session.close()
+
+
+async def test_both_legs_are_one_tunnel(
+    scene: Scene, remote_app: BokehApp, user: User, rig: Rig
+) -> None:
+    with pytest.raises(OSError), socket.socket() as direct:  # noqa: PT011 (whichever it is)
+        direct.connect((scene.workstation.address, remote_app.port))
+    with scene.offering(user, "-R", f"5006:localhost:{remote_app.port}"):
+        tunnel = await opened(rig, "-L 0:localhost:5006 gw")
+        far = far_of(tunnel)
+        assert (far.state, far.at) == ("up", str(scene.folder / "5006.sock"))
+        assert far.by.endswith(f"@{socket.gethostname()}")
+        assert far.destination == f"localhost:{remote_app.port}"
+        assert "remote plot" in await page(tunnel)
+        assert await asyncio.to_thread(title, tunnel) == "remote plot"
+        assert len(rig.manager.tunnels) == 1
+    assert not list(scene.folder.iterdir()), "what was offered is taken away with its end"
+
+
+def test_others_of_the_gateway_get_nothing(scene: Scene, remote_app: BokehApp, user: User) -> None:
+    knock = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    scene.home.chmod(0o755)  # it is the folder in it that keeps others out
+    with scene.offering(user, "-R", f"5006:localhost:{remote_app.port}"):
+        path = scene.folder / "5006.sock"
+        assert stat.S_IMODE(scene.folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert "PermissionError" in python_as_other_user(knock, str(path)).stderr
+        scene.folder.chmod(0o755)
+        scene.home.parent.chmod(0o755)
+        assert "PermissionError" in python_as_other_user(knock, str(path)).stderr
+        assert scene.listening() == {scene.sshd.port}
+
+
+async def test_a_far_leg_that_ends_is_down_and_comes_back(
+    scene: Scene, remote_app: BokehApp, user: User, rig: Rig
+) -> None:
+    words = ("-R", f"5006:localhost:{remote_app.port}")
+    with scene.offering(user, *words) as process:
+        tunnel = await opened(rig, "-L 0:localhost:5006 gw")
+        process.kill()
+        far = await until_far(rig, tunnel, "down")
+        assert far.error is not None
+        assert far.error.message == (
+            f"Nothing is offered as 5006 on gw at the moment: {far.by} is away."
+        )
+        assert tunnel.state is State.OPEN, "the near leg is there"
+    with scene.offering(user, *words):
+        await until_far(rig, tunnel, "up")
+        assert "remote plot" in await page(tunnel)
+
+
+async def test_an_application_that_ends_is_told_from_the_leg(
+    scene: Scene, remote_app: BokehApp, user: User, rig: Rig
+) -> None:
+    with scene.offering(user, "-R", f"5006:localhost:{remote_app.port}"):
+        tunnel = await opened(rig, "-L 0:localhost:5006 gw")
+        remote_app.process.kill()
+        far = await until_far(rig, tunnel, "no_application")
+        assert far.error is not None
+        assert "does not answer it: Connection refused." in far.error.message
+
+
+async def test_a_workstation_that_is_cut_off_is_down_and_comes_back(
+    scene: Scene, remote_app: BokehApp, user: User, rig: Rig
+) -> None:
+    """The gateway's sshd notices nothing, and goes on to listen."""
+    with scene.offering(user, "-R", f"5006:localhost:{remote_app.port}"):
+        tunnel = await opened(rig, "-L 0:localhost:5006 gw")
+        scene.workstation.link_down()
+        far = await until_far(rig, tunnel, "down")
+        assert far.error is not None
+        assert "has not answered" in far.error.message
+        assert "ClientAliveInterval" in far.error.hint
+        scene.workstation.link_up()
+        await until_far(rig, tunnel, "up")
+        assert "remote plot" in await page(tunnel)
+
+
+async def test_a_gateway_that_starts_again_has_both_legs_back(
+    scene: Scene, remote_app: BokehApp, user: User, rig: Rig
+) -> None:
+    with scene.offering(user, "-R", f"5006:localhost:{remote_app.port}"):
+        tunnel = await opened(rig, "-L 0:localhost:5006 gw")
+        await asyncio.to_thread(scene.sshd.kill)
+        await rig.recorder.until(lambda: tunnel.state is State.RECONNECTING, PATIENCE)
+        assert far_of(tunnel).state == "unknown"
+        await asyncio.to_thread(scene.sshd.start)
+        await until_far(rig, tunnel, "up")
+        assert tunnel.state is State.OPEN
+        assert "remote plot" in await page(tunnel)
+
+
+async def test_the_workstation_itself_behind_its_gateway(
+    scene: Scene, remote_app: BokehApp, user: User, rig: Rig
+) -> None:
+    """Its sshd is offered on a port, and the gateway is a jump host."""
+    inner = Sshd(scene.bed, "workstation")
+    key = inner.host_key.with_suffix(".pub").read_text()
+    with scene.bed.known_hosts.open("a") as known:
+        known.write(f"workstation {key}")
+    try:
+        with child(scene.workstation.wrap(inner.command())) as process, unused_port() as port:
+            process.wait_for_line("Server listening")
+            with scene.offering(user, "--tcp", "-R", f"{port}:localhost:{inner.port}"):
+                alias = "-o HostKeyAlias=workstation"
+                way = f"-J gw -p {port} {alias} -i {scene.bed.user_key} localhost"
+                tunnel = await rig.open(f"-L 0:localhost:{remote_app.port} {way}")
+                assert "remote plot" in await page(tunnel)
+                await rig.manager.close(tunnel.id)
+    finally:
+        inner.close()
+
+
+async def test_a_gateway_that_refuses_an_offer_is_asked_for_ever(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig
+) -> None:
+    """After a start its home folders may not be there yet, and nobody sits before who offers."""
+    sshd = ssh_bed.host("gw", server=[f"SetEnv HOME={short_dir} SHLVL=1"])
+    keys = sshd.authorized_keys.read_text()
+    spec = replace(rig.spec("-R offer/5006:localhost:1 gw"), kind="offer")
+    tunnel, _ = await rig.manager.open(spec, from_shell=True)
+    sshd.authorized_keys.write_text("")
+    sshd.drop_connections()
+    refused = "Connection closed by authenticating user"
+    await asyncio.to_thread(
+        wait_until, lambda: sshd.log.count(refused) > 2 * QUICK.refused_attempts, "its refusals"
+    )
+    assert tunnel.state is State.RECONNECTING
+    sshd.authorized_keys.write_text(keys)
+    await rig.recorder.until(lambda: tunnel.state is State.OPEN, PATIENCE)
+
+
+async def test_what_is_offered_later_is_found(ssh_bed: SshBed, short_dir: Path, rig: Rig) -> None:
+    """By the streams that fail, as nothing is there yet."""
+    ssh_bed.host("gw", server=[f"SetEnv HOME={short_dir} SHLVL=1"])
+    with unused_port() as port, serve("echo") as echo:
+        near = await rig.open(f"-L 0:localhost:{port} gw")
+        assert near.status().forwards[0].far is None
+        await rig.open(f"-R offer/{port}:localhost:{echo.port} gw")
+        with pytest.raises(ConnectionResetError):
+            await ask(near.bound[0], b"hello")
+        await rig.recorder.until(lambda: near.status().forwards[0].far is not None, PATIENCE)
+        await until_far(rig, near, "up")
+        assert await ask(near.bound[0], b"hello") == b"hello"
+
+
+async def test_streams_and_not_who_opens_wait_for_a_slow_shell(ssh_bed: SshBed, rig: Rig) -> None:
+    """It would tell what is offered. A stream goes to the port of that number after a while."""
+    sshd = ssh_bed.host("gw", server=["ForceCommand sleep 600"])
+    with serve("echo") as echo:
+        tunnel = await rig.open(f"-L 0:localhost:{echo.port} gw")
+        loop = asyncio.get_running_loop()
+        asking = loop.create_task(ask(tunnel.bound[0], b"hello"), name="stream")
+        await asyncio.to_thread(
+            wait_until, lambda: tunnel.status().forwards[0].streams.open == 1, "the stream"
+        )
+        assert not echo.live, "it goes nowhere before that is known"
+        assert await asking == b"hello"
+        assert tunnel.status().forwards[0].far is None
+        assert "Starting session" in sshd.log
+
+
+async def test_a_port_of_the_host_itself_is_no_offer(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig
+) -> None:
+    ssh_bed.host("gw", server=[f"SetEnv HOME={short_dir} SHLVL=1"])
+    with serve("echo") as echo, serve("reply") as reply:
+        await rig.open(f"-R offer/{reply.port}:localhost:{echo.port} gw")
+        by_name = await rig.open(f"-L 0:localhost:{reply.port} gw")
+        by_address = await rig.open(f"-L 0:127.0.0.1:{reply.port} gw")
+        assert await ask(by_name.bound[0], b"hello") == b"hello"
+        assert await ask(by_address.bound[0], b"hello") == b"got 5 bytes"
+        assert by_address.status().forwards[0].far is None
+
+
+async def test_a_workstation_with_another_address_is_back(
+    scene: Scene, remote_app: BokehApp, user: User, rig: Rig
+) -> None:
+    """Its old connection is never ended: what it held on the gateway is taken over."""
+    with scene.offering(user, "-R", f"5006:localhost:{remote_app.port}"):
+        tunnel = await opened(rig, "-L 0:localhost:5006 gw")
+        stale = {process.pid for process in scene.sshd.connections}
+        scene.workstation.move()
+        await until_far(rig, tunnel, "down")
+        await until_far(rig, tunnel, "up")
+        assert "remote plot" in await page(tunnel)
+        assert stale <= {process.pid for process in scene.sshd.connections}
