@@ -27,7 +27,7 @@ from ..tunnels.tasks import Tasks
 from .checking import read
 from .control import ControlServer
 from .logs import log_to_stderr
-from .messages import Restore
+from .messages import Caller, Restore
 from .service import Service
 from .start import CONTROL_SOCKET, StartLine
 from .wire import encode
@@ -178,9 +178,8 @@ async def _restore(service: Service, tunnel: dict[str, Any]) -> None:
     """Alone, so that one that is no tunnel any more (of another version, say) spoils no other."""
     try:
         encode(tunnel)  # what cannot be told to a client would keep all others from it
-        await service.call(
-            "holder.restore", read(Restore, {"tunnels": [tunnel]}, "restore"), "holder"
-        )
+        params = read(Restore, {"tunnels": [tunnel]}, "restore")
+        await service.call("holder.restore", params, Caller("holder"))
     except RemoteTunnelError as error:
         log.error("Tunnel %s is not restored: %s", tunnel.get("id"), error)  # noqa: TRY400
 

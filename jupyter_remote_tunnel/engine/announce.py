@@ -32,8 +32,9 @@ class Announcement:
 
     `socket` is the path of its control socket; `engine_pid` is None while no engine runs (the first
     client starts it, or, if there are tunnels to be `restored`, its holder is about to); `root_dir`
-    and `url` are those of the Jupyter server that holds it, or ""; `started` is ISO 8601, UTC;
-    `host_name` is that of its machine, as home folders can be shared.
+    and `url` are those of the Jupyter server that holds it, or ""; `ssh_config` is what it reads in
+    place of the user's ssh configuration; `started` is ISO 8601, UTC; `host_name` is that of its
+    machine, as home folders can be shared.
     """
 
     socket: str
@@ -43,6 +44,7 @@ class Announcement:
     restored: bool = False
     root_dir: str = ""
     url: str = ""
+    ssh_config: str | None = None
     started: str = field(default_factory=_now)
     host_name: str = field(default_factory=gethostname)
     version: str = __version__
@@ -61,6 +63,11 @@ class Announcement:
     def asleep(self) -> bool:
         """Whether no engine runs and none is needed: there are no tunnels then."""
         return self.engine_pid is None and not self.restored
+
+    @property
+    def name(self) -> str:
+        """Its holder in short, as `--server` takes it."""
+        return self.url or str(self.holder_pid)
 
     @property
     def label(self) -> str:
@@ -106,6 +113,7 @@ def _check(data: dict[str, Any]) -> None:
         _require(_is_text(data.get(name)), name)
     for name in ("root_dir", "url"):
         _require(_is_text(data.get(name, "")), name)
+    _require(data.get("ssh_config") is None or _is_text(data["ssh_config"]), "ssh_config")
     _require(_is_pid(data.get("holder_pid")), "holder_pid")
     _require(data.get("engine_pid") is None or _is_pid(data["engine_pid"]), "engine_pid")
     _require(isinstance(data.get("restored", False), bool), "restored")

@@ -7,6 +7,9 @@ When an engine dies, its holder starts another behind the same socket. A connect
 over: what was asked and not answered fails with `engine_died` (it may have been done, so it is not
 asked again unseen), `lost` is set, and whoever goes on connects again. `connect` itself waits for
 an engine that is starting.
+
+Who gives a `person` with a request has to look out for the event `prompt` while it runs, and to
+answer it: without one, nobody is asked.
 """
 
 import asyncio
@@ -21,10 +24,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from .._version import __version__
+from ..model.diagnosis import Diagnosis, Step
 from ..model.errors import Fatal, RemoteTunnelError, Transient, from_dict
+from ..model.prompt import Answer, Prompt
 from ..model.spec import TunnelRequest
-from ..model.status import Source, TunnelStatus
-from .messages import MAX_LINE, Client, Hello, Welcome
+from ..model.status import ErrorStatus, Source, TunnelStatus
+from .messages import MAX_LINE, Client, Hello, Host, HostList, Starting, Welcome, Who
 from .peer import require_unix, same_user
 from .wire import Latest, encode, event_key
 
@@ -162,6 +167,12 @@ class EngineClient:
         finally:
             del self._waiting[number]
 
+    def _ask_unanswered(self, method: str, params: Mapping[str, Any]) -> None:
+        """Ask, and wait for no answer."""
+        if not self.lost.is_set():
+            request = {"id": next(self._ids), "method": method, "params": dict(params)}
+            self._writer.write(encode(request))
+
     async def ping(self) -> None:
         """Return when the engine has answered."""
         await self.call("ping")
@@ -180,16 +191,24 @@ class EngineClient:
         return TunnelStatus.from_dict(answer["tunnel"])
 
     async def open_tunnel(
-        self, request: TunnelRequest, source: Source = "user"
+        self,
+        request: TunnelRequest,
+        source: Source = "user",
+        *,
+        person: Who | None = None,
+        far_within: float = 0.0,
     ) -> tuple[TunnelStatus, bool]:
         """Open a tunnel and return when it is open: its status, and whether it is a new one.
 
-        If the caller goes away meanwhile, the tunnel is opened all the same.
+        :param far_within: seconds to wait then for what the status says of far legs.
+
+        If the caller goes away meanwhile, the tunnel is opened all the same, if nothing has to be
+        asked.
 
         :raises RemoteTunnelError: why it is not open; nothing of it is left.
         """
-        params = {"request": request.as_dict(), "source": source}
-        answer = await self.call("tunnels.open", params)
+        params = {"request": request.as_dict(), "source": source, "far_within": far_within}
+        answer = await self.call("tunnels.open", {**params, **_asking(person)})
         return TunnelStatus.from_dict(answer["tunnel"]), answer["created"]
 
     async def close_tunnel(self, tunnel: str, drain: float | None = None) -> TunnelStatus:
@@ -201,44 +220,137 @@ class EngineClient:
         answer = await self.call("tunnels.close", {"tunnel": tunnel, "drain": drain or 0.0})
         return TunnelStatus.from_dict(answer["tunnel"])
 
-    async def restart_tunnel(self, tunnel: str) -> TunnelStatus:
+    async def restart_tunnel(self, tunnel: str, *, person: Who | None = None) -> TunnelStatus:
         """Open the forwards of a tunnel again, and its connection if that is not open.
 
         :raises RemoteTunnelError: `not_found`, or why it is not open.
         """
-        answer = await self.call("tunnels.restart", {"tunnel": tunnel})
+        answer = await self.call("tunnels.restart", {"tunnel": tunnel, **_asking(person)})
         return TunnelStatus.from_dict(answer["tunnel"])
+
+    async def list_hosts(self) -> HostList:
+        """The aliases of the ssh configuration, and the other hosts that have tunnels."""
+        answer = await self.call("hosts.list")
+        hosts = (Host(**_with_tuples(item)) for item in answer["hosts"])
+        problem = answer["problem"]
+        return HostList(tuple(hosts), None if problem is None else ErrorStatus(**problem))
+
+    async def resolve_host(self, request: TunnelRequest) -> dict[str, Any]:
+        """What ssh would use for the host of `request` (without forwards): `ResolvedHost`, plain.
+
+        :raises RemoteTunnelError: it is not allowed, or its configuration cannot be read.
+        """
+        return await self.call("hosts.resolve", {"request": request.as_dict()})
 
     async def exec(
         self,
-        request: TunnelRequest,
+        request: TunnelRequest | None,
         argv: Sequence[str],
         stdin: bytes = b"",
         *,
+        tunnel: str | None = None,
         timeout: float = 30.0,
+        person: Who | None = None,
     ) -> Output:
         """Run `argv` on the host of `request` (without forwards); `timeout` in seconds.
 
+        :param tunnel: the id or name of a tunnel whose host it is; `request` is None then.
         :raises RemoteTunnelError: the host is not reached, the command takes longer, or says more
             than a message holds.
         """
         params = {
-            "request": request.as_dict(),
+            "request": None if request is None else request.as_dict(),
+            "tunnel": tunnel,
             "argv": list(argv),
             "stdin": base64.b64encode(stdin).decode(),
             "timeout": timeout,
+            **_asking(person),
         }
         answer = await self.call("exec", params)
         stdout, stderr = (base64.b64decode(answer[stream]) for stream in ("stdout", "stderr"))
         return Output(answer["status"], stdout, stderr)
 
-    async def read_file(self, request: TunnelRequest, path: str) -> bytes:
+    async def how_to_start(self, request: TunnelRequest, prelude: str | None) -> Starting:
+        """How a Jupyter server is to be started on the host of `request` (without forwards).
+
+        :param prelude: what is wished to be run before; None is what is configured.
+        :raises RemoteTunnelError: the host, or this wish, is not allowed.
+        """
+        params = {"request": request.as_dict(), "prelude": prelude}
+        return Starting(**await self.call("jupyters.how_to_start", params))
+
+    async def read_file(
+        self, request: TunnelRequest, path: str, *, person: Who | None = None
+    ) -> bytes:
         """The content of a small file on the host of `request` (without forwards).
 
         :raises RemoteTunnelError: the host is not reached, the file not read, or too large.
         """
-        answer = await self.call("read_file", {"request": request.as_dict(), "path": path})
+        params = {"request": request.as_dict(), "path": path, **_asking(person)}
+        answer = await self.call("read_file", params)
         return base64.b64decode(answer["data"])
+
+    async def diagnose(
+        self,
+        request: TunnelRequest | None,
+        *,
+        tunnel: str | None = None,
+        gateway_ports: bool = False,
+        person: Who | None = None,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> Diagnosis:
+        """Have the doctor walk to the host of `request` and to where its local forwards lead, if it
+        has some, or as a tunnel does. It ends when the caller goes away.
+
+        :param tunnel: the id or name of that tunnel; `request` is None then.
+        :param gateway_ports: whether the host is asked to listen on all its interfaces, for a
+            moment.
+        :param on_step: called on the loop with each step when it is over.
+        :raises Fatal: the host is not allowed. What is wrong with it is a step that failed.
+        """
+        walk = str(next(self._ids))
+
+        def hear(event: Event) -> None:
+            if on_step is not None and event.name == "step" and event.data["walk"] == walk:
+                on_step(Step.from_dict(event.data["step"]))
+
+        params = {
+            "request": None if request is None else request.as_dict(),
+            "tunnel": tunnel,
+            "gateway_ports": gateway_ports,
+            "walk": walk,
+            "steps": on_step is not None,
+            **_asking(person),
+        }
+        end = self.subscribe(hear)
+        try:
+            return Diagnosis.from_dict(await self.call("doctor", params))
+        except asyncio.CancelledError:
+            self._ask_unanswered("doctor.end", {"walk": walk})
+            raise
+        finally:
+            end()
+
+    async def list_prompts(self) -> list[Prompt]:
+        """The questions that wait for who holds this connection, the oldest first."""
+        answer = await self.call("prompts.list")
+        return [Prompt.from_dict(item) for item in answer["prompts"]]
+
+    async def answer_prompt(self, prompt: str, answer: Answer) -> None:
+        """Answer the question of that id.
+
+        :raises Fatal: `not_found`, it waits no more.
+        :raises BadInput: it takes another number of answers.
+        """
+        params = {"prompt": prompt, "answers": answer.answers, "remember": answer.remember}
+        await self.call("prompts.answer", params)
+
+    async def cancel_prompt(self, prompt: str) -> None:
+        """Give up what the question of that id is asked for.
+
+        :raises Fatal: `not_found`, it waits no more.
+        """
+        await self.call("prompts.cancel", {"prompt": prompt})
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Call `callback` on the loop for each event, and with `LOST` as the last one.
@@ -310,6 +422,15 @@ async def _until_lost(news: Latest[Event], end: Callable[[], None]) -> AsyncGene
             yield event
     finally:
         end()
+
+
+def _with_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass whose lists are tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+
+
+def _asking(person: Who | None) -> dict[str, Any]:
+    return {"person": None if person is None else asdict(person)}
 
 
 async def _hang_up(writer: asyncio.StreamWriter) -> None:

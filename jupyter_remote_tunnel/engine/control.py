@@ -13,11 +13,13 @@ undone, costs more than bounded memory or reaches another client:
 
 When a client goes away, what it asked for and alters something (`LASTING`) is done to its end: a
 tunnel that was being opened is opened, as the shell's user may have closed the terminal. (Who wants
-it closed then, e.g. `open --foreground`, holds an engine of its own.) Questions are cancelled.
+it closed then, e.g. `open --foreground`, holds an engine of its own.) But nobody is asked any more:
+a question that waits for this client alone ends, and with it what had to ask it.
 """
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import socket
 from collections.abc import Callable
@@ -29,7 +31,7 @@ from ..model.errors import BadInput, Fatal, RemoteTunnelError
 from ..model.text import plain
 from ..tunnels.tasks import Tasks
 from .checking import read
-from .messages import MAX_LINE, METHODS, Client, Hello
+from .messages import MAX_LINE, METHODS, Caller, Hello
 from .peer import same_user
 from .wire import Latest, encode
 
@@ -40,7 +42,11 @@ REQUESTS = 64
 UNREAD = 10_000
 HELLO_LIMIT = 10.0
 # These answer at once. They have places of their own beside those that wait for a remote host.
-QUICK = frozenset({"ping", "tunnels.list", "tunnels.get", "tunnels.close", "hosts.list"})
+QUICK = frozenset(
+    {"ping", "tunnels.list", "tunnels.get", "tunnels.close", "hosts.list"}
+    | {"prompts.list", "prompts.answer", "prompts.cancel", "doctor.end"}
+    | {"server.tell", "server.answer"}
+)
 LASTING = frozenset({"tunnels.open", "tunnels.close", "tunnels.restart", "holder.restore"})
 
 # Seconds for the last word to a client that is hung up on.
@@ -50,7 +56,7 @@ _LAST_WORD_LIMIT = 1.0
 class Subscriber(Protocol):
     """What the service sees of a session."""
 
-    client: Client
+    caller: Caller
 
     def event(self, name: str, data: dict[str, Any], key: str) -> None:
         """Send an event. A newer one of the same `key` replaces one not yet sent."""
@@ -65,7 +71,7 @@ class Answering(Protocol):
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Send it nothing more."""
 
-    async def call(self, method: str, params: Any, client: Client) -> dict[str, Any]:
+    async def call(self, method: str, params: Any, caller: Caller) -> dict[str, Any]:
         """Do what is asked: `params` is of the method's class, the result plain JSON."""
         raise NotImplementedError
 
@@ -88,6 +94,7 @@ class ControlServer:
         self._lasting = Tasks()
         self._admitted: set[Session] = set()
         self._unknown: set[socket.socket] = set()
+        self._numbers = itertools.count(1)
 
     async def serve(self) -> None:
         """Accept clients until this is cancelled."""
@@ -126,7 +133,8 @@ class ControlServer:
             self._admit(session)
             self._unknown.discard(connection)
 
-        session = Session(self._service, reader, writer, self._lasting, admit)
+        number = next(self._numbers)
+        session = Session(self._service, reader, writer, self._lasting, admit, number)
         try:
             await session.run()
         finally:
@@ -137,7 +145,7 @@ class ControlServer:
 
         :raises Fatal: there are too many. The holder always has a place.
         """
-        if len(self._admitted) >= CLIENTS and session.client != "holder":
+        if len(self._admitted) >= CLIENTS and session.caller.client != "holder":
             raise Fatal(
                 f"The engine has {CLIENTS} clients already.",
                 code="too_many",
@@ -152,9 +160,9 @@ class ControlServer:
 
 
 class Session:
-    """One client. `client` is what it said of itself in its hello."""
+    """One client. `caller` is who it is, by its hello."""
 
-    client: Client
+    caller: Caller
 
     def __init__(
         self,
@@ -163,13 +171,17 @@ class Session:
         writer: asyncio.StreamWriter,
         lasting: Tasks,
         admit: "Callable[[Session], None]",
+        number: int,
     ) -> None:
-        """:param admit: called when `client` is known; raises if there is no place for it."""
+        """:param admit: called when `caller` is known; raises if there is no place for it.
+        :param number: which no other session has.
+        """
         self._service = service
         self._reader = reader
         self._writer = writer
         self._lasting = lasting
         self._admit = admit
+        self._number = number
         self._own = Tasks()
         # Lines, and whether they answer a request.
         self._outgoing: Latest[tuple[bytes, bool]] = Latest()
@@ -211,9 +223,9 @@ class Session:
         if request.method != "hello":
             raise BadInput("The first request of a client is hello.")
         hello = read(Hello, request.params, "hello")
-        self.client = hello.client
+        self.caller = Caller(hello.client, self._number)
         self._admit(self)
-        welcome = await self._service.call("hello", hello, hello.client)
+        welcome = await self._service.call("hello", hello, self.caller)
         self._writer.write(encode({"id": request.id, "result": welcome}))
         await self._writer.drain()
 
@@ -256,7 +268,7 @@ class Session:
             raise BadInput(f"There is no method {plain(request.method, 40)!r}, or not now.")
         params = read(method.params, request.params, request.method)
         try:
-            return await self._service.call(request.method, params, self.client)
+            return await self._service.call(request.method, params, self.caller)
         except RemoteTunnelError:
             raise
         except Exception:

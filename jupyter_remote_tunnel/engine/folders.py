@@ -30,6 +30,15 @@ def runtime_dir() -> Path:
     return Path(chosen) if chosen else data_dir() / "runtime"
 
 
+def config_dir() -> Path:
+    """`jupyter_core.paths.jupyter_config_dir()`, also where jupyter_core is not installed."""
+    try:
+        from jupyter_core.paths import jupyter_config_dir
+    except ImportError:
+        return Path(os.environ.get("JUPYTER_CONFIG_DIR") or Path.home() / ".jupyter")
+    return Path(jupyter_config_dir())
+
+
 def _data_dir() -> Path:
     if chosen := os.environ.get("JUPYTER_DATA_DIR"):
         return Path(chosen)

@@ -18,7 +18,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -75,7 +75,7 @@ class News:
 class Holder:
     """Holds one engine. `async with holder:` is `open` and `close`.
 
-    `phase` is what it is doing, `wanted` the wanted set as plain JSON (`messages.WantedTunnel`).
+    `phase` is what it is doing.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Holder:
         """
         self.settings = settings
         self.phase = Phase.NEW
-        self.wanted: list[dict[str, Any]] = []
+        self._wanted: dict[str, dict[str, Any]] = {}
         self._kind: Kind = kind
         self._root_dir = root_dir
         self._url = url
@@ -127,6 +127,11 @@ class Holder:
         self._changed = asyncio.Event()
         self._given_up: RemoteTunnelError | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def wanted(self) -> list[dict[str, Any]]:
+        """The wanted set as plain JSON (`messages.WantedTunnel`)."""
+        return list(self._wanted.values())
 
     @property
     def socket_path(self) -> Path:
@@ -154,8 +159,8 @@ class Holder:
                 ) from None
             self._undo = stack.pop_all()
         if self._saver is not None:
-            self.wanted = self._saver.open(restore=self._restore)
-            if self.wanted:
+            self._wanted = _by_id(self._saver.open(restore=self._restore))
+            if self._wanted:
                 self._announce(None)
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._supervise(), name="holder of the engine")
@@ -171,6 +176,7 @@ class Holder:
             kind=self._kind,
             root_dir=self._root_dir,
             url=self._url,
+            ssh_config=self.settings.ssh_config,
         )
         self._announcement.write()
         undo.callback(self._announcement.remove)
@@ -241,7 +247,7 @@ class Holder:
     async def _keep_running(self) -> None:
         """Start engine after engine, until too many have ended."""
         deaths: deque[float] = deque(maxlen=DEATHS)
-        if self.wanted:
+        if self._wanted:
             self._needed.set()
         reason: RemoteTunnelError | None = None
         while True:
@@ -262,7 +268,7 @@ class Holder:
 
         :param reason: why the engine before ended, to be said with what comes next.
         """
-        if not self._needed.is_set() and not self.wanted:
+        if not self._needed.is_set() and not self._wanted:
             self._change(Phase.LISTENING, reason)
             reason = None
             loop = asyncio.get_running_loop()
@@ -310,13 +316,23 @@ class Holder:
             self._clients = event.data["count"]
         # A new engine says first what it has: most often what it was given.
         elif event.name == "wanted" and event.data["tunnels"] != self.wanted:
-            self.wanted = event.data["tunnels"]
-            if self._saver is not None:
-                self._saver.put(self.wanted)
+            self._wanted = _by_id(event.data["tunnels"])
+            self._save()
+        elif event.name == "wanted_change":
+            tunnel_id, entry = event.data["tunnel"], event.data["entry"]
+            if entry is None:
+                self._wanted.pop(tunnel_id, None)
+            else:
+                self._wanted[tunnel_id] = entry
+            self._save()
         self._tell_use()
 
+    def _save(self) -> None:
+        if self._saver is not None:
+            self._saver.put(self.wanted)
+
     def _tell_use(self) -> None:
-        in_use = bool(self.wanted) or self._clients > 0
+        in_use = bool(self._wanted) or self._clients > 0
         if in_use != self._in_use and self._on_use is not None:
             self._on_use(in_use)
         self._in_use = in_use
@@ -338,7 +354,7 @@ class Holder:
         self._announcement = replace(
             self._announcement,
             engine_pid=engine_pid,
-            restored=engine_pid is None and bool(self.wanted),
+            restored=engine_pid is None and bool(self._wanted),
         )
         if self._announcement.path.exists():
             with contextlib.suppress(OSError):
@@ -353,6 +369,10 @@ class Holder:
     def _tell(self, error: RemoteTunnelError | None) -> None:
         if self._on_news is not None:
             self._on_news(News(self.phase, error))
+
+
+def _by_id(wanted: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {entry["id"]: entry for entry in wanted}
 
 
 def _listen(path: Path) -> socket.socket:

@@ -26,6 +26,7 @@ if sys.platform != "win32":
     import fcntl
 
 VERSION = 1
+_NOT_SAVED = ("kernel", "publish")
 
 
 class SavedSet:
@@ -148,13 +149,14 @@ class Saver:
         return found
 
     def put(self, wanted: Sequence[dict[str, Any]]) -> None:
-        """Save `wanted` soon, but for what is declared, and for kernels: their keys are secrets,
-        which are not stored, and without them a restored tunnel is of no use.
+        """Save `wanted` soon, but for what is declared; for kernels: their keys are secrets, which
+        are not stored, and without them a restored tunnel is of no use; and for what is published,
+        which nobody publishes again but a person.
         """
         self._unwritten = [
             tunnel
             for tunnel in wanted
-            if tunnel["source"] != "config" and tunnel["request"].get("kind") != "kernel"
+            if tunnel["source"] != "config" and tunnel["request"].get("kind") not in _NOT_SAVED
         ]
         self._news.set()
 

@@ -37,10 +37,15 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
 
 def event_key(name: str, data: Any) -> Hashable:
-    """Of events with one key only the newest matters: a tunnel's id, else the event's name."""
+    """Of events with one key only the newest matters: the id of a tunnel or a prompt, else the
+    event's name.
+    """
     if not isinstance(data, Mapping):
         return name
-    return data.get("id") or data.get("tunnel") or name
+    prompt = data.get("prompt")
+    if isinstance(prompt, Mapping):
+        prompt = prompt.get("id")
+    return data.get("id") or data.get("tunnel") or prompt or name
 
 
 class Latest(Generic[Value]):

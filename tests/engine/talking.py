@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_remote_tunnel._version import __version__
 from jupyter_remote_tunnel.engine.control import Subscriber
-from jupyter_remote_tunnel.engine.messages import Client
+from jupyter_remote_tunnel.engine.messages import Caller
 
 HELLO = {
     "id": 0,
@@ -69,7 +69,7 @@ class Answers:
         if subscriber in self.subscribers:
             self.subscribers.remove(subscriber)
 
-    async def call(self, method: str, params: Any, client: Client) -> dict[str, Any]:
+    async def call(self, method: str, params: Any, caller: Caller) -> dict[str, Any]:
         if method == "hello":
             return {"version": __version__, "pid": 1, "private_dir": ""}
         self.begun.put_nowait(method)

@@ -71,13 +71,13 @@ async def test_all_nonsense_is_borne_by_one_engine(held: Held) -> None:
         wire = await Wire.connect(held.holder.socket_path, hello=False)
         wire.writer.write(line)
         wire.close()
-    wire = await Wire.connect(held.holder.socket_path)
-    assert (await wire.ask({"id": 1, "method": "tunnels.list"}))["result"] == {"tunnels": []}
-    wire.close()
     engine = held.engine
     await asyncio.to_thread(
         wait_until, lambda: len(engine.net_connections("unix")) < 10, "the end of the sessions"
     )
+    wire = await Wire.connect(held.holder.socket_path)
+    assert (await wire.ask({"id": 1, "method": "tunnels.list"}))["result"] == {"tunnels": []}
+    wire.close()
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from jupyter_remote_tunnel.engine.holder import Holder
 from jupyter_remote_tunnel.engine.messages import EVENTS, MAX_LINE, METHODS
 from jupyter_remote_tunnel.engine.service import Service
 from jupyter_remote_tunnel.model.settings import EngineSettings
+from jupyter_remote_tunnel.model.spec import TunnelRequest
 from jupyter_remote_tunnel.tunnels.tasks import Tasks
 from tests.engine.conftest import Folders
 from tests.engine.talking import HELLO
@@ -62,16 +63,40 @@ PARAMS: dict[str, list[dict[str, Any]]] = {
     "tunnels.list": [{}],
     "hosts.list": [{}],
     "tunnels.open": [
-        {"request": REQUEST, "source": "user"},
+        {"request": REQUEST, "source": "user", "person": {"login": "ann", "name": "Ann"}},
         {"request": {"command": "ssh -NfL 0:localhost:9 -J gpu01 gpu01 -p 22"}},
         {"request": {"host": "gpu01", "forwards": ["-R 0:localhost:9"], "kind": "application"}},
         {"request": {"host": "gpu01", "forwards": ["-L private/k-1:/r/k"], "id": "0123456789ab"}},
     ],
     "tunnels.get": [{"tunnel": "work"}],
     "tunnels.close": [{"tunnel": "work", "drain": 0.01}, {"tunnel": "0123456789ab"}],
-    "tunnels.restart": [{"tunnel": "0123456789ab"}],
-    "exec": [{"request": {"host": "gpu01"}, "argv": ["true"], "stdin": "YQ==", "timeout": 1.0}],
+    "tunnels.restart": [{"tunnel": "0123456789ab"}, {"tunnel": "work", "person": {}}],
+    "exec": [
+        {"request": {"host": "gpu01"}, "argv": ["true"], "stdin": "YQ==", "timeout": 1.0},
+        {"request": {"host": "gpu01"}, "argv": ["true"], "stdin": "ä"},
+        {"tunnel": "work", "argv": ["true"]},
+    ],
+    "jupyters.how_to_start": [
+        {"request": {"host": "gpu01"}},
+        {"request": {"host": "gpu01"}, "prelude": "conda activate lab"},
+    ],
     "read_file": [{"request": {"host": "gpu01"}, "path": "/nowhere"}],
+    "hosts.resolve": [{"request": {"host": "gpu01"}}],
+    "doctor": [
+        {"request": {"host": "gpu01"}, "walk": "1", "steps": True, "person": {"login": "ann"}}
+    ],
+    "doctor.end": [{"walk": "1"}],
+    "prompts.list": [{"person": {"login": "ann"}}, {}],
+    "prompts.answer": [
+        {"prompt": "0123456789ab", "person": {}, "answers": ["secret"], "remember": True}
+    ],
+    "prompts.cancel": [{"prompt": "0123456789ab", "person": {"login": "ann"}}],
+    "server.ask": [{"ask": "1", "question": "publish.list", "params": {"name": "x"}}],
+    "server.tell": [{"ask": "1", "line": {"check": {}}}],
+    "server.answer": [
+        {"ask": "1", "result": {"ok": True}},
+        {"ask": "1", "error": {"code": "closed", "message": "No.", "hint": "", "hop": None}},
+    ],
     "holder.restore": [{"tunnels": [WANTED, {**WANTED, "id": "ba9876543210"}]}],
 }
 MESSAGES = [
@@ -241,6 +266,9 @@ async def running(bed: SshBed, log: int, folders: Folders) -> AsyncIterator[Runn
         assert pid is not None
         process = psutil.Process(pid)
         honest = await EngineClient.connect(holder.socket_path, "server")
+        # What it opens with its first port, to ask the kernel whose a connection is, stays open.
+        first, _ = await honest.open_tunnel(TunnelRequest(host="gpu01", forwards=("-L 0:h:9",)))
+        await honest.close_tunnel(first.id)
         before = process.num_fds()
         yield Running(holder.socket_path, honest)
         await Running(holder.socket_path, honest).forget()

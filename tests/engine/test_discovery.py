@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ async def test_what_is_announced(folders: Folders) -> None:
             "restored": False,
             "root_dir": "/home/ann",
             "url": "http://localhost:8888/",
+            "ssh_config": None,
             "kind": "server",
         }
         await holder.start()
@@ -77,6 +79,49 @@ def test_of_several_none_is_picked(
     assert find_engine() == first
     monkeypatch.setenv("JUPYTER_REMOTE_TUNNEL", str(first.path.with_name("gone.json")))
     assert find_engine() == second
+
+
+@pytest.mark.parametrize(
+    ("url", "typed"),
+    [
+        ("http://localhost:8888/", "http://127.0.0.1:8888/lab?token=abc"),
+        ("http://localhost:8888/", "http://localhost:8888/lab/tree/a.ipynb?token=abc"),
+        ("http://localhost:8888/", "http://[::1]:8888"),
+        ("http://localhost:8888/", "localhost:8888"),
+        ("http://localhost:8888/", "127.0.0.1:8888/tree?token=abc"),
+        ("http://127.0.0.1:8888/user/ada/", "http://localhost:8888/user/ada/lab"),
+        ("http://127.0.0.1:8888/user/ada/", "http://localhost:8888/"),
+        (f"https://{gethostname()}:8888/", "https://127.0.0.1:8888/lab"),
+        ("https://hub.example.org/user/ada/", "https://hub.example.org/user/ada/"),
+    ],
+)
+def test_a_server_is_found_by_what_jupyter_prints(
+    start_holder: StartHolder, url: str, typed: str
+) -> None:
+    engine = start_holder(url=url).announcement
+    start_holder(url="http://localhost:8889/")
+    start_holder(kind="background")
+    assert find_engine(typed) == engine
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "http://localhost:8889/lab?token=secret",
+        "http://other:8888/?token=secret",
+        "http://localhost:8888/user/adam/?token=secret",
+        "http://localhost:99999/?token=secret",
+        "ada?token=secret",
+    ],
+)
+def test_another_url_names_none_and_its_token_is_not_shown(
+    start_holder: StartHolder, typed: str
+) -> None:
+    start_holder(url="http://localhost:8888/user/ada/")
+    with pytest.raises(BadInput) as caught:
+        find_engine(typed)
+    assert typed.partition("?")[0] in caught.value.message
+    assert "secret" not in caught.value.complaint()
 
 
 def test_a_holder_for_one_job_is_found_only_by_name(start_holder: StartHolder) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jupyter_remote_tunnel.engine import __main__ as engine
 from jupyter_remote_tunnel.engine.announce import Announcement
 from jupyter_remote_tunnel.engine.discovery import find_engine, list_engines
-from jupyter_remote_tunnel.engine.messages import Empty
+from jupyter_remote_tunnel.engine.messages import Caller, Empty
 from jupyter_remote_tunnel.engine.saved import SavedSet
 from jupyter_remote_tunnel.engine.service import Service
 from jupyter_remote_tunnel.engine.start import StartLine
@@ -57,7 +57,7 @@ def files(valid: Any) -> st.SearchStrategy[bytes]:
 class Listener:
     """Who is told of the wanted set, as a holder is."""
 
-    client = "holder"
+    caller = Caller("holder", 1)
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -74,7 +74,7 @@ async def service(ssh_bed: SshBed, short_dir: Path) -> AsyncIterator[Service]:
         ssh_config=str(ssh_bed.config_file), allowed_hosts=("gpu01",), max_tunnels=20
     )
     made = Service(settings, short_dir, os.getpid())
-    made.subscribe(Listener())  # type: ignore[arg-type]  # its client is a literal
+    made.subscribe(Listener())
     yield made
     await made.close()
 
@@ -100,7 +100,7 @@ async def test_a_saved_set_is_restored_or_kept_aside(
     line = StartLine(EngineSettings(), 1, "/d", "/a", [{**one, "source": "saved"} for one in found])
     for tunnel in StartLine.decode(line.encode()).restore:
         await engine._restore(service, tunnel)
-    encode(await service.call("tunnels.list", Empty(), "holder"))
+    encode(await service.call("tunnels.list", Empty(), Caller("holder")))
     for restored in list(service._manager.tunnels):
         await service._manager.close(restored.id, 0)
 
