@@ -15,6 +15,7 @@ from ..model.status import ForwardStatus, TunnelStatus
 
 if TYPE_CHECKING:
     from ..engine.client import EngineClient
+    from ..engine.messages import Who
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,11 @@ def applications(tunnel: TunnelStatus, server_url: str) -> list[Application]:
 
 
 async def open_application(
-    client: "EngineClient", wanted: ApplicationRequest
+    client: "EngineClient", wanted: ApplicationRequest, *, person: "Who | None" = None
 ) -> tuple[TunnelStatus, bool]:
     """Open a tunnel to an application over a private socket, or find the one that does the same.
 
+    :param person: who can be asked for what its hosts want to know.
     :returns: the tunnel, and whether it is a new one.
     :raises RemoteTunnelError: the request is wrong, or the tunnel does not open.
     """
@@ -93,4 +95,4 @@ async def open_application(
         kind="application",
         ssh=wanted.ssh,
     )
-    return await client.open_tunnel(request)
+    return await client.open_tunnel(request, person=person)

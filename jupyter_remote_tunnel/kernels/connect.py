@@ -16,8 +16,10 @@ from typing import Any
 from ..engine import connection_files
 from ..engine.client import EngineClient
 from ..engine.folders import runtime_dir
+from ..engine.messages import Who
 from ..model.errors import Fatal
 from ..model.forward import ForwardKind, ForwardSpec, PrivateSocket
+from ..model.remote_shell import FENCE, RUNTIME_DIR, between_fences, is_folder
 from ..model.spec import TunnelRequest
 from ..model.status import TunnelStatus
 from ..model.text import plain
@@ -27,22 +29,13 @@ from .connection_file import CHANNELS, RemoteKernel
 _GREETING = b"\xff"
 _PATIENCE = 15.0
 
-# Prints the runtime directory and the newest connection files in it between fences, as login shells
-# may print banners. `jupyter` is looked for as every command is, then with the login shell's PATH
-# (where conda puts it), and else the directory is the one that Jupyter has by default.
-_FENCE = "=jupyter-remote-tunnel="
 _SHOWN = 5
-_RUNTIME_DIR = f"""
-dir=$(jupyter --runtime-dir 2>/dev/null </dev/null)
-[ -n "$dir" ] ||
-  dir=$("${{SHELL:-sh}}" -lc 'jupyter --runtime-dir' 2>/dev/null </dev/null | tail -n 1)
-[ -d "$dir" ] || case $(uname) in
-  Darwin) dir=$HOME/Library/Jupyter/runtime ;;
-  *) dir=${{JUPYTER_RUNTIME_DIR:-${{XDG_DATA_HOME:-$HOME/.local/share}}/jupyter/runtime}} ;;
-esac
-printf '{_FENCE}%s{_FENCE}' "$dir"
+
+# Prints the runtime directory and the newest connection files in it.
+_FIND = f"""{RUNTIME_DIR}
+printf '{FENCE}%s{FENCE}' "$dir"
 cd "$dir" 2>/dev/null && ls -t | grep '^kernel-.*[.]json$' | head -n {_SHOWN}
-printf '{_FENCE}'
+printf '{FENCE}'
 """
 
 
@@ -71,21 +64,24 @@ class ConnectedKernel:
         }
 
 
-async def connect(client: EngineClient, host: TunnelRequest, file: str) -> ConnectedKernel:
+async def connect(
+    client: EngineClient, host: TunnelRequest, file: str, *, person: Who | None = None
+) -> ConnectedKernel:
     """Make the kernel of a remote connection file reachable from this machine.
 
     :param host: the remote host and how to log in to it; no forwards.
     :param file: the file's path there ("~/" is the home directory), or its bare name
         ("kernel-123.json"), which is looked for in the remote Jupyter's runtime directory.
+    :param person: who can be asked for what the host wants to know.
     :raises RemoteTunnelError: the host or the file is out of reach, the file is not that of a
         kernel or has no key, or no kernel answers. A tunnel that was opened for it is closed.
     """
-    folder = None if "/" in file else await _RuntimeFolder.of(client, host, file)
+    folder = None if "/" in file else await _RuntimeFolder.of(client, host, file, person)
     remote_file = file if folder is None else str(PurePosixPath(folder.path, file))
     where = f"{plain(file)} on {host.host}"
-    kernel = RemoteKernel.parse(await _read(client, host, remote_file, folder), where)
+    kernel = RemoteKernel.parse(await _read(client, host, remote_file, folder, person), where)
     request = _request(host, kernel, file)
-    tunnel, created = await client.open_tunnel(request)
+    tunnel, created = await client.open_tunnel(request, person=person)
     try:
         await _greeted(client, tunnel, where)
         local_file = _write(request, _prefix(tunnel), kernel)
@@ -112,18 +108,20 @@ class _RuntimeFolder:
     newest: tuple[str, ...]
 
     @classmethod
-    async def of(cls, client: EngineClient, host: TunnelRequest, file: str) -> "_RuntimeFolder":
+    async def of(
+        cls, client: EngineClient, host: TunnelRequest, file: str, person: Who | None
+    ) -> "_RuntimeFolder":
         """Ask the host; `file` is what was looked for."""
-        answer = await client.exec(host, ["sh", "-c", _RUNTIME_DIR])
-        parts = answer.stdout.decode(errors="replace").split(_FENCE)
-        if len(parts) < 4 or not parts[1].startswith("/") or not parts[1].isprintable():
+        answer = await client.exec(host, ["sh", "-c", _FIND], person=person)
+        parts = between_fences(answer.stdout)
+        if len(parts) < 3 or not is_folder(parts[0]):
             raise Fatal(
                 f"{host.host} does not tell where its Jupyter keeps connection files.",
                 code="not_found",
                 hint=f"Give the whole path of {plain(file)};"
                 " `jupyter --runtime-dir` there prints it.",
             )
-        return cls(parts[1], tuple(map(plain, parts[2].splitlines()[:_SHOWN])))
+        return cls(parts[0], tuple(map(plain, parts[1].splitlines()[:_SHOWN])))
 
     @property
     def hint(self) -> str:
@@ -134,16 +132,20 @@ class _RuntimeFolder:
 
 
 async def _read(
-    client: EngineClient, host: TunnelRequest, file: str, folder: _RuntimeFolder | None
+    client: EngineClient,
+    host: TunnelRequest,
+    file: str,
+    folder: _RuntimeFolder | None,
+    person: Who | None,
 ) -> bytes:
     """The remote connection file, whose `folder` is known where it was looked for there."""
     try:
-        return await client.read_file(host, file)
+        return await client.read_file(host, file, person=person)
     except Fatal as error:
         if error.code != "not_found":
             raise
         if folder is None:
-            folder = await _RuntimeFolder.of(client, host, file)
+            folder = await _RuntimeFolder.of(client, host, file, person)
         raise Fatal(error.message, code=error.code, hint=folder.hint, hop=error.hop) from None
 
 
@@ -160,10 +162,11 @@ def _request(host: TunnelRequest, kernel: RemoteKernel, file: str) -> TunnelRequ
         for number, address in enumerate(kernel.addresses, 1)
     )
     stem = PurePosixPath(file).name.removesuffix(".json")
+    login = host.host if host.ssh.user is None else f"{host.ssh.user}@{host.host}"
     return replace(
         host,
         forwards=forwards,
-        name=plain(f"{host.host}:{stem}", 100),
+        name=plain(f"{login}:{stem}", 100),
         kind="kernel",
         connection_file=str(runtime_dir() / f"kernel-jrt-{ident}.json"),
     )

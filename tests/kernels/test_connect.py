@@ -43,7 +43,11 @@ def attach(engine: SyncEngine, file: Path | str) -> ConnectedKernel:
     return engine.run(lambda remote: connect(remote, GPU01, str(file)))
 
 
-@pytest.fixture(params=["tcp", "ipc"])
+# What tells them apart is how its messages are reached.
+BOTH = pytest.mark.parametrize("kernel", ["tcp", "ipc"], indirect=True)
+
+
+@pytest.fixture(params=["tcp", pytest.param("ipc", marks=pytest.mark.long)])
 def kernel(request: pytest.FixtureRequest) -> Iterator[Kernel]:
     with ipykernel(request.param) as running:
         yield running
@@ -56,6 +60,7 @@ def attached(engine: SyncEngine, kernel: Kernel) -> Iterator[BlockingKernelClien
         yield attached
 
 
+@BOTH
 def test_execute_complete_and_input(attached: BlockingKernelClient) -> None:
     printed: list[str] = []
 
@@ -72,11 +77,14 @@ def test_execute_complete_and_input(attached: BlockingKernelClient) -> None:
     )
     assert reply["content"]["status"] == "ok"
     assert "".join(printed) == "hello Ann\n"
+    # To load what completes by types takes the kernel four seconds.
+    attached.execute_interactive("%config IPCompleter.use_jedi = False", timeout=PATIENCE)
     completed = attached.complete("nam", reply=True, timeout=PATIENCE)
     assert "name" in completed["content"]["matches"]
     assert attached.is_alive()
 
 
+@BOTH
 def test_fifty_megabytes_of_output(attached: BlockingKernelClient) -> None:
     received = 0
 

@@ -1,0 +1,194 @@
+"""Jupyter servers that run on a remote host: which there are, and a tunnel to one.
+
+What lets a person in (the token, where there is one) is read on the host over SSH whenever it is
+needed, by whoever needs it, and kept in no request, status or file: a tunnel of kind "jupyter"
+knows only where its server listens, and `enter` finds the rest by that.
+"""
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ..model.address import TcpAddress
+from ..model.errors import BadInput, Fatal
+from ..model.forward import Bind, ForwardKind, ForwardSpec, PrivateSocket
+from ..model.remote_shell import FENCE, MARKER, RUNTIME_DIR, between_fences, is_folder
+from ..model.spec import SshOptions, TunnelRequest
+from ..model.status import TunnelStatus
+from ..model.text import plain
+from .jupyter_files import SIZE_LIMIT, FoundJupyter, JupyterServer, parse
+from .listeners import Listeners
+
+if TYPE_CHECKING:
+    from ..engine.client import EngineClient
+    from ..engine.messages import Who
+
+_MOST = 50
+
+# Prints the runtime directory, the uid and who listens on which port (of Linux), and of each server
+# there whose process lives its file's name with the process's age, the folder of its keeper, and
+# the file. (`jupyter server list` reads the same files, takes a second or two for it, and is not
+# always to be found.)
+_FIND = f"""{RUNTIME_DIR}
+printf '{FENCE}%s{FENCE}' "$dir"
+id -u
+awk '$4 == "0A" {{ print $2, $8 }}' /proc/net/tcp /proc/net/tcp6 2>/dev/null | head -n 5000
+printf '{FENCE}'
+cd "$dir" 2>/dev/null || exit 0
+ls -t | grep -E '^(jp|nb)server-[0-9]+[.]json$' | head -n {_MOST} | while read -r file; do
+  pid=${{file#*-}} pid=${{pid%.json}}
+  [ -f "$file" ] && kill -0 "$pid" 2>/dev/null || continue
+  echo "$file" $(ps -o etime= -p "$pid" 2>/dev/null)
+  echo "$(head -n 1 "{MARKER}$pid" 2>/dev/null)"
+  head -c {SIZE_LIMIT + 1} "$file"
+  printf '{FENCE}'
+done
+"""
+_AGE = re.compile(r"(?:(?:(\d{1,5})-)?(\d{1,2}):)?(\d{1,2}):(\d{2})\Z")
+
+
+@dataclass(frozen=True)
+class JupyterRequest:
+    """Open the Jupyter server that runs on the remote `host`, or the one at `destination` there: a
+    port, "host:port", or the path of a socket.
+    """
+
+    host: str
+    destination: str | None = None
+    name: str | None = None
+    ssh: SshOptions = field(default_factory=SshOptions)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What runs on a host, the newest first; `problems` are files that tell nothing."""
+
+    host: str
+    jupyters: tuple[FoundJupyter, ...]
+    problems: tuple[Fatal, ...] = ()
+
+    @property
+    def servers(self) -> tuple[JupyterServer, ...]:
+        """The same without what is secret."""
+        return tuple(found.server for found in self.jupyters)
+
+    def choose(self, destination: str | None) -> FoundJupyter:
+        """The one at `destination`, or the only one.
+
+        :raises Fatal: `not_found`.
+        :raises BadInput: `ambiguous`.
+        """
+        among = [one for one in self.jupyters if destination is None or _is_at(one, destination)]
+        if len(among) == 1:
+            return among[0]
+        if among:
+            listed = "; ".join(f"{one.destination} ({one.root_dir})" for one in self.servers)
+            raise BadInput(
+                f"Several Jupyter servers run on {self.host}.",
+                code="ambiguous",
+                hint=f"Say which by its port or its socket: {listed}.",
+            )
+        if self.problems and not self.jupyters:
+            raise self.problems[0]
+        where = "" if destination is None else f" at {plain(destination)}"
+        listed = ", ".join(one.destination for one in self.servers)
+        raise Fatal(
+            f"No Jupyter server of yours runs on {self.host}{where}.",
+            code="not_found",
+            hint=f"There are: {listed}."
+            if listed
+            else f"Start one there: jupyter tunnel jupyter {plain(self.host)} --start",
+        )
+
+
+def _is_at(found: FoundJupyter, destination: str) -> bool:
+    """Whether a server is meant by what somebody typed."""
+    known = {found.server.destination}
+    if isinstance(found.address, TcpAddress):
+        port = found.address.port
+        known |= {str(port), f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}"}
+    return destination in known
+
+
+async def find(
+    client: "EngineClient", way: TunnelRequest | TunnelStatus, *, person: "Who | None" = None
+) -> Found:
+    """Ask a host which Jupyter servers of the user run there.
+
+    :param way: the host and how to log in to it, no forwards; or a tunnel to it.
+    :param person: who can be asked for what the host wants to know.
+    :raises RemoteTunnelError: the host is out of reach, or tells nothing that is understood.
+    """
+    name, argv = way.host or "", ["sh", "-c", _FIND]
+    if isinstance(way, TunnelStatus):
+        answer = await client.exec(None, argv, tunnel=way.id, person=person)
+    else:
+        answer = await client.exec(way, argv, person=person)
+    parts = between_fences(answer.stdout)
+    if len(parts) < 3 or not is_folder(parts[0]):
+        raise Fatal(
+            f"{name} does not tell where its Jupyter keeps what runs.",
+            code="not_found",
+            hint="Does it run commands? `jupyter --runtime-dir` there prints the folder.",
+        )
+    listeners = Listeners.parse(parts[1])
+    jupyters: list[FoundJupyter] = []
+    problems: list[Fatal] = []
+    for record in parts[2 : 2 + _MOST]:
+        first, _, rest = record.partition("\n")
+        keeper, newline, data = rest.partition("\n")
+        if not newline:
+            continue  # what stands behind the last one
+        file, _, age = first.partition(" ")
+        where = f"{plain(file, 60)} on {name}"
+        try:
+            found = parse(data, where, listeners, _started(age.strip()), keeper)
+        except Fatal as error:
+            problems.append(error)
+        else:
+            jupyters += [] if found is None else [found]
+    return Found(name, tuple(jupyters), tuple(problems))
+
+
+def _started(age: str) -> str | None:
+    """When a process began whose `ps -o etime` is `age`: its host's clock plays no part."""
+    read = _AGE.match(age)
+    if read is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in read.groups())
+    lived = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    return (datetime.now(UTC) - lived).isoformat(timespec="seconds")
+
+
+async def open_jupyter(
+    client: "EngineClient",
+    host: TunnelRequest,
+    found: FoundJupyter,
+    *,
+    name: str | None = None,
+    bind: Bind | None = None,
+    person: "Who | None" = None,
+) -> tuple[TunnelStatus, bool]:
+    """Open a tunnel to a server that was found on `host`, or find the one that leads there.
+
+    :param bind: where it listens; None is a private socket.
+    :returns: the tunnel, and whether it is a new one.
+    :raises RemoteTunnelError: the tunnel does not open.
+    """
+    forward = ForwardSpec(ForwardKind.LOCAL, bind or PrivateSocket(), found.address)
+    request = replace(
+        host, forwards=(str(forward),), name=name, kind="jupyter", keeper=found.keeper
+    )
+    return await client.open_tunnel(request, person=person)
+
+
+async def enter(
+    client: "EngineClient", tunnel: TunnelStatus, *, person: "Who | None" = None
+) -> FoundJupyter:
+    """What leads into the server of a tunnel of kind "jupyter", asked of its host now.
+
+    :raises RemoteTunnelError: the host is out of reach, or the server does not run any more.
+    """
+    found = await find(client, tunnel, person=person)
+    return found.choose(tunnel.forwards[0].destination)
