@@ -1,0 +1,1 @@
+"""The other direction: this Jupyter, shown to others."""

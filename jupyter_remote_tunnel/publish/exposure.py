@@ -1,0 +1,36 @@
+"""What the outside gets to see, in sentences for who publishes it."""
+
+import getpass
+import socket
+
+from ..model.publication import PublishRequest
+from ..model.text import plain
+
+
+def exposed(request: PublishRequest, url: str) -> tuple[str, ...]:
+    """What the outside can reach, and who can read what passes."""
+    who = "whoever reaches the gateway"
+    if request.way == "direct":
+        who = "whoever reaches this machine"
+    first = (
+        f"The login page of this Jupyter, at {url}, is shown to {who}.",
+        f"Whoever logs in there runs programs as {_user()} on {socket.gethostname()}.",
+    )
+    gateway = plain(request.gateway)
+    if request.way == "proxy":
+        reads = (
+            f"TLS ends on {gateway}: its root, and whoever may change its web server's site, can"
+            " read and alter all that passes, passwords too."
+        )
+        return (*first, reads)
+    if request.way == "bind":
+        return (*first, f"TLS ends here: {gateway} passes on what it cannot read.")
+    port = request.public_port
+    return (*first, f"Port {port} of every interface of this machine is open to it. TLS ends here.")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # without a name
+        return "you"

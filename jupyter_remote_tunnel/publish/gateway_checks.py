@@ -1,0 +1,267 @@
+"""What is thought of a gateway, as lines of the list that is gone through before a Jupyter is shown
+by its web server. What has to be typed there stands in the details.
+"""
+
+import itertools
+
+from ..model.publication import Check
+from ..model.text import plain
+from .gateway import FolderRights, Gateway, ServerThere
+from .installing import (
+    CertbotWay,
+    Places,
+    certbot_commands,
+    enable_commands,
+    folder_commands,
+    site_commands,
+)
+from .sites import Site, WebServer
+
+_OLDEST: dict[WebServer, tuple[int, int]] = {"nginx": (1, 18), "caddy": (2, 6)}
+_TITLES: dict[WebServer, str] = {"nginx": "nginx", "caddy": "Caddy"}
+_WEB_SERVER_COMMANDS = {
+    "nginx": ("sudo apt install nginx",),
+    "caddy": ("sudo apt install caddy",),
+}
+
+
+def check_gateway(
+    gateway: Gateway, site: Site, wanted: WebServer | None = None, *, left_at: str = ""
+) -> list[Check]:
+    """Whether its web server shows the site.
+
+    :param wanted: the web server to use; None is the one that is there.
+    :param left_at: where the site's text lies on the gateway, in the user's home.
+    :returns: the last one is of the site itself, if there is a web server.
+    :raises BadInput: what the gateway says of its web server is not understood.
+    """
+    server = gateway.choose(wanted)
+    if server is None:
+        return [_no_server(gateway, wanted)]
+    places = gateway.places(server)
+    checks = [_server(gateway, server)]
+    if site.port is None:
+        checks.append(_folder(gateway, site, places))
+    else:
+        checks.append(check_loopback(gateway.host, site.port))
+    if gateway.claimed and server.kind == "nginx":
+        checks.append(_claimed(gateway, site))
+    if server.kind == "caddy":
+        checks += _caddy(gateway)
+    return [*checks, _site(gateway, site, places, left_at)]
+
+
+def check_loopback(host: str, port: int) -> Check:
+    """What a port of the gateway's loopback means, in the place of a socket."""
+    return Check(
+        "port",
+        "note",
+        f"It is port {port} of the loopback of {host}: its other users can connect there, and see"
+        " the login page without TLS. A socket is better.",
+    )
+
+
+def installation_commands(
+    gateway: Gateway, site: Site, server: ServerThere, *, left_at: str = ""
+) -> tuple[str, ...]:
+    """All that has to be typed on a gateway to have a site shown there for the first time.
+
+    :param left_at: as in `check_gateway`.
+    :raises BadInput: what the gateway says of its web server is not understood.
+    """
+    places = gateway.places(server)
+    return (
+        *([] if site.port else folder_commands(site, places)),
+        *certificate_commands(gateway, site, server.kind),
+        *site_commands(site, places, left_at=left_at),
+    )
+
+
+def certbot_way(gateway: Gateway, server: ServerThere | None) -> CertbotWay:
+    """How certbot can best show there that the name is ours."""
+    if server is not None and server.kind == "nginx" and server.running:
+        return "nginx" if gateway.certbot_nginx else "webroot"
+    return "standalone"
+
+
+def certificate_commands(
+    gateway: Gateway, site: Site, wanted: WebServer | None = None, *, for_us: bool = False
+) -> tuple[str, ...]:
+    """What to type on the gateway to get a certificate for the name; () where nothing has to be:
+    the site names another one, or Caddy gets its own.
+
+    :param for_us: whether TLS ends on this machine.
+    :raises BadInput: what the gateway says of its web server is not understood.
+    """
+    server = gateway.choose(wanted)
+    is_caddy = server is not None and server.kind == "caddy"
+    if site.certificate is not None or (is_caddy and not for_us):
+        return ()
+    lines = [] if gateway.certbot else ["sudo apt install certbot"]
+    # One that does not run has no port that certbot wants; but where it shows the site, it will.
+    is_there = server is not None and (server.running or not for_us)
+    places = gateway.places(server) if server is not None and is_there else None
+    way = certbot_way(gateway, server)
+    return (*lines, *certbot_commands(site, way, places, for_us=for_us))
+
+
+def check_port_80(gateway: Gateway, wanted: WebServer | None = None) -> Check:
+    """Whether Let's Encrypt can ask there whose the name is."""
+    server = gateway.choose(wanted)
+    if 80 not in gateway.listening:
+        return Check("port 80", "ok", f"Nobody listens on port 80 of {gateway.host}.")
+    if server is not None and server.running:
+        says = f"{_TITLES[server.kind]} listens on port 80 of {gateway.host}."
+        return Check("port 80", "ok", says)
+    return Check(
+        "port 80",
+        "note",
+        f"Something other than nginx or Caddy listens on port 80 of {gateway.host}.",
+        advice="Let's Encrypt asks there: have that server hand out what certbot puts into its"
+        " folder (certbot certonly --webroot), or prove the name by DNS.",
+    )
+
+
+def _no_server(gateway: Gateway, wanted: WebServer | None) -> Check:
+    lacking = _TITLES[wanted] if wanted else "nginx or Caddy"
+    return Check(
+        "web server",
+        "failed",
+        f"{gateway.host} has no {lacking}.",
+        _WEB_SERVER_COMMANDS[wanted or "nginx"],
+        f"Install it there, as its system does it, and look again. Without one:"
+        f" jupyter tunnel publish --bind {gateway.host}",
+    )
+
+
+def _server(gateway: Gateway, server: ServerThere) -> Check:
+    title = _TITLES[server.kind]
+    version = ".".join(map(str, server.version)) if server.version > (0, 0) else ""
+    named = f"{title} {version}".rstrip()
+    if not server.running:
+        return Check(
+            "web server",
+            "failed",
+            f"{named} is installed on {gateway.host} and does not run.",
+            (f"sudo systemctl enable --now {server.kind}",),
+            "Start it there.",
+        )
+    if (0, 0) < server.version < _OLDEST[server.kind]:
+        oldest = ".".join(map(str, _OLDEST[server.kind]))
+        return Check(
+            "web server",
+            "note",
+            f"{named} runs on {gateway.host}.",
+            advice=f"The site is written for {oldest} and newer.",
+        )
+    if gateway.selinux:
+        return Check(
+            "web server",
+            "note",
+            f"{named} runs on {gateway.host}, below SELinux.",
+            ("sudo setsebool -P httpd_can_network_connect 1",),
+            "SELinux mostly keeps web servers from the sockets of users: if the way through the"
+            " name fails, use --tcp, and have SELinux allow connections.",
+        )
+    return Check("web server", "ok", f"{named} runs on {gateway.host}.")
+
+
+def _folder(gateway: Gateway, site: Site, places: Places) -> Check:
+    found, fault = gateway.folder, ""
+    if found is None:
+        fault = f"{site.folder} is not there."
+    elif found.uid != gateway.uid:
+        fault = f"{site.folder} is not yours."
+    elif found.mode & 0o007:
+        fault = f"Other users of {gateway.host} can enter {site.folder} ({found.mode:04o})."
+    elif found.group != places.group or not found.mode & 0o010:
+        fault = f"{_TITLES[places.server]} cannot enter {site.folder}: its group is {places.group}."
+    elif not _is_safe_parent(gateway.parent):
+        fault = f"The folder in which {site.folder} stands is not root's alone."
+    if fault:
+        return Check(
+            "folder",
+            "failed",
+            fault,
+            tuple(folder_commands(site, places)),
+            f"The socket is made there, so that none but you and {_TITLES[places.server]} reach it."
+            " This has to be typed there once, by who may use sudo.",
+            "site",
+        )
+    return Check(
+        "folder",
+        "ok",
+        f"None but you and {_TITLES[places.server]} reach {site.folder}.",
+    )
+
+
+def _is_safe_parent(parent: FolderRights | None) -> bool:
+    return parent is not None and parent.uid == 0 and not parent.mode & 0o022
+
+
+def _site(gateway: Gateway, site: Site, places: Places, left_at: str) -> Check:
+    path, wanted = places.file(site), site.text(places.server)
+    install = tuple(site_commands(site, places, left_at=left_at))
+    advice = "This has to be typed there once, by who may use sudo."
+    if path not in gateway.sites:
+        return Check("site", "failed", f"{path} is not there.", install, advice, "site")
+    there = gateway.sites[path]
+    if there is None:
+        return Check(
+            "site", "failed", f"{path} cannot be read, or is no site of ours.", install, advice,
+            "site",
+        )  # fmt: skip
+    if there != wanted:
+        says = f"{path} is not as it has to be: {_difference(there, wanted)}."
+        return Check("site", "failed", says, install, advice, "site")
+    if places.enabled and not gateway.enabled:
+        says = f"{path} is there, and not among {places.enabled}."
+        commands = tuple(enable_commands(site, places))
+        return Check("site", "failed", says, commands, advice, "site")
+    if not places.imported:
+        says = f"{path} is there, and Caddy's own file does not name that folder."
+        commands = tuple(enable_commands(site, places))
+        return Check("site", "failed", says, commands, advice, "site")
+    return Check("site", "ok", f"{path} is as it has to be.")
+
+
+def _difference(there: str, wanted: str) -> str:
+    """The first of them."""
+    pairs = itertools.zip_longest(there.splitlines(), wanted.splitlines(), fillvalue="")
+    for number, (found, right) in enumerate(pairs, 1):
+        if found != right:
+            return f"line {number} is “{plain(found, 160)}” in place of “{plain(right, 160)}”"
+    return "it ends in another way"
+
+
+def _claimed(gateway: Gateway, site: Site) -> Check:
+    return Check(
+        "other site",
+        "failed",
+        f"{gateway.host} has another site of the name {site.name}.",
+        gateway.claimed,
+        "nginx shows only one of them. Take the name out there, or publish under another one.",
+    )
+
+
+def _caddy(gateway: Gateway) -> list[Check]:
+    checks = [
+        Check(
+            "guessing",
+            "note",
+            "Caddy does not limit how fast passwords are tried, as nginx does.",
+            advice="Have a long one.",
+        )
+    ]
+    if 2019 in gateway.listening:
+        checks.append(
+            Check(
+                "orders",
+                "note",
+                f"Every user of {gateway.host} can give orders to Caddy, on port 2019.",
+                ("{", "\tadmin off", "}"),
+                "Caddy comes so. Where others log in, begin its Caddyfile with this, and restart"
+                " it in place of a reload from then on.",
+            )
+        )
+    return checks

@@ -1,0 +1,43 @@
+"""A gateway with a web server for all tests of a module."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from jupyter_remote_tunnel.engine.sync import SyncEngine
+from jupyter_remote_tunnel.model.settings import EngineSettings
+from jupyter_remote_tunnel.publish.sites import CertificateFiles
+from tests.support.netns import Namespace
+from tests.support.sshd import SshBed
+from tests.support.user import User
+from tests.support.web_gateway import WebGateway
+
+NAME = "jupyter.example.org"
+GIVEN = CertificateFiles("/etc/ssl/jupyter.pem", "/etc/ssl/jupyter.key")
+
+
+@pytest.fixture(scope="module")
+def module_bed() -> Iterator[SshBed]:
+    with SshBed() as bed:
+        yield bed
+
+
+@pytest.fixture(scope="module")
+def engine(module_bed: SshBed) -> Iterator[SyncEngine]:
+    """One that knows the bed's hosts."""
+    settings = EngineSettings(ssh_config=str(module_bed.config_file))
+    with User() as user, user.engine(settings) as holder:
+        engine = SyncEngine(holder.socket_path, "shell")
+        yield engine
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(module_bed: SshBed) -> Iterator[WebGateway]:
+    """It runs, and neither of its web servers does."""
+    with Namespace() as network:
+        made = WebGateway(module_bed, "gw", network)
+        module_bed.add(made)
+        made.start()
+        yield made
+        made.kill()

@@ -1,0 +1,310 @@
+"""Real certificates, good and bad ones, in files and shown by a TLS server."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+
+from jupyter_remote_tunnel.model.publication import Check
+from jupyter_remote_tunnel.publish.certificates import make
+from jupyter_remote_tunnel.publish.checking_certificates import check_files, check_presented
+from tests.support.certificates import Pair, WebAuthority
+from tests.support.ports import unused_port
+
+NAME = "jupyter.example.org"
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WebAuthority:
+    """One that this machine trusts."""
+    made = WebAuthority(tmp_path / "authority")
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.root))
+    return made
+
+
+def verdicts(checks: list[Check]) -> dict[str, str]:
+    return {check.name: check.verdict for check in checks}
+
+
+def fault(checks: list[Check]) -> Check:
+    """The only one that failed."""
+    [failed] = [check for check in checks if check.verdict == "failed"]
+    assert failed.remedy == "certificate"
+    return failed
+
+
+def test_all_is_well(authority: WebAuthority) -> None:
+    pair = authority.issue(NAME, "other.example.org")
+    checks = check_files(pair.chain, pair.key, [NAME, "other.example.org"])
+    assert verdicts(checks) == {"certificate": "ok", "key": "ok", "trust": "ok"}
+    assert "Its names: jupyter.example.org, other.example.org" in checks[0].details
+    assert "CN=Test Root Intermediate" in checks[2].says
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "verdict"),
+    [
+        (["*.example.org"], "jupyter.example.org", "ok"),
+        (["*.example.org"], "a.jupyter.example.org", "failed"),
+        (["*.example.org"], "example.org", "failed"),
+        (["JUPYTER.example.org"], "jupyter.example.org", "ok"),
+        (["192.0.2.7"], "192.0.2.7", "ok"),
+        (["192.0.2.8"], "192.0.2.7", "failed"),
+        (["2001:db8::7"], "2001:db8:0::7", "ok"),
+        (["gpu01"], "jupyter.example.org", "failed"),
+    ],
+)
+def test_names(tmp_path: Path, names: list[str], asked: str, verdict: str) -> None:
+    made = make(names, tmp_path)
+    check = check_files(made.certificate, made.key, [asked], insist=True)[0]
+    assert check.verdict == verdict
+    if verdict == "failed":
+        assert check.says.endswith(f"is not for {asked}.")
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict", "says"),
+    [
+        ((-90, -1), "failed", " ended on "),
+        ((1, 90), "failed", " begins on "),
+        ((-80, 10), "note", " ends soon, on "),
+        ((-60, 20), "ok", ", until "),
+    ],
+)
+def test_dates(authority: WebAuthority, days: tuple[int, int], verdict: str, says: str) -> None:
+    pair = authority.issue(NAME, days=days)
+    check = check_files(pair.chain, pair.key, [NAME])[0]
+    assert check.verdict == verdict
+    assert says in check.says
+
+
+def test_self_signed_is_said_and_refused_unless_insisted_on(tmp_path: Path) -> None:
+    made = make([NAME], tmp_path)
+    refused = fault(check_files(made.certificate, made.key, [NAME]))
+    assert refused.name == "trust"
+    assert "self-signed" in refused.says
+    taken = check_files(made.certificate, made.key, [NAME], insist=True)
+    assert verdicts(taken) == {"certificate": "ok", "key": "ok", "trust": "note"}
+
+
+def test_without_the_intermediate_one(authority: WebAuthority) -> None:
+    pair = authority.issue(NAME)
+    refused = fault(check_files(pair.leaf, pair.key, [NAME]))
+    assert "“CN=Test Root Intermediate” signed it" in refused.says
+    assert "fullchain.pem" in refused.advice
+
+
+def test_an_authority_that_is_not_known(authority: WebAuthority, tmp_path: Path) -> None:
+    pair = WebAuthority(tmp_path / "other", "Other Root").issue(NAME)
+    refused = fault(check_files(pair.chain, pair.key, [NAME]))
+    assert "No authority that this machine trusts" in refused.says
+    taken = check_files(pair.chain, pair.key, [NAME], insist=True)
+    assert verdicts(taken)["trust"] == "note"
+
+
+def test_an_intermediate_one_that_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = WebAuthority(tmp_path / "authority", intermediate_days=(-100, -1))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.root))
+    pair = authority.issue(NAME)
+    refused = fault(check_files(pair.chain, pair.key, [NAME], insist=True))
+    assert "out of date" in refused.says
+
+
+def test_the_key_of_another(authority: WebAuthority) -> None:
+    pair, other = authority.issue(NAME), authority.issue(NAME)
+    refused = fault(check_files(pair.chain, other.key, [NAME]))
+    assert refused.says == f"{other.key} is not the key of {pair.chain}."
+
+
+def test_certificates_in_the_wrong_order(authority: WebAuthority, tmp_path: Path) -> None:
+    pair = authority.issue(NAME)
+    first = authority.intermediate.public_bytes(serialization.Encoding.PEM)
+    turned = tmp_path / "turned.pem"
+    turned.write_bytes(first + pair.leaf.read_bytes())
+    checks = check_files(turned, pair.key, [NAME])
+    assert "wrong order" in checks[-1].says
+
+
+def test_a_key_that_others_may_read(authority: WebAuthority) -> None:
+    pair = authority.issue(NAME)
+    pair.key.chmod(0o644)
+    refused = fault(check_files(pair.chain, pair.key, [NAME]))
+    assert "Other users of this machine may read" in refused.says
+    assert refused.advice.startswith(f"chmod 600 {pair.key}")
+    pair.key.chmod(0o640)
+    assert verdicts(check_files(pair.chain, pair.key, [NAME]))["key"] == "note"
+
+
+def test_a_key_with_a_passphrase(authority: WebAuthority) -> None:
+    pair = authority.issue(NAME)
+    key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"secret")
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    pair.key.write_bytes(key.private_bytes(pem, pkcs8, locked))
+    assert "passphrase" in fault(check_files(pair.chain, pair.key, [NAME])).says
+
+
+def test_keys_that_browsers_do_not_take(authority: WebAuthority) -> None:
+    pair = authority.issue(NAME)
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    for key, says in ((weak, "1024 bits"), (ed25519.Ed25519PrivateKey.generate(), "of a kind")):
+        pair.key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        assert says in fault(check_files(pair.chain, pair.key, [NAME])).says
+
+
+def test_a_key_that_takes_hours_to_check(authority: WebAuthority) -> None:
+    """Made of known primes of Mersenne, by a gateway that lies: meanwhile nothing else runs."""
+    pair = authority.issue(NAME)
+    pair.key.write_text(_pem(_rsa_of((1 << 9941) - 1, (1 << 9689) - 1)))
+    says = fault(check_files(pair.chain, pair.key, [NAME])).says
+    assert says.endswith(" has more bits than it takes, and is slow.")
+
+
+def test_a_key_that_does_not_sign(tmp_path: Path) -> None:
+    """Its public part alone is the certificate's."""
+    made = make([NAME], tmp_path, kind="rsa")
+    key = serialization.load_pem_private_key(made.key.read_bytes(), password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    primes = key.private_numbers()
+    for wrong, says in ((0, " and yours alone."), (2, " is damaged: what it signs is not valid.")):
+        made.key.write_text(_pem(_rsa_of(primes.p, primes.q, wrong)))
+        check = check_files(made.certificate, made.key, [NAME], insist=True)[1]
+        assert (check.verdict == "failed") == bool(wrong)
+        assert check.says.endswith(says)
+
+
+def _rsa_of(p: int, q: int, wrong: int = 0) -> bytes:
+    """The private key of these primes, in DER; `wrong` is added to what it signs with."""
+    e = 65537
+    d = pow(e, -1, (p - 1) * (q - 1))
+    parts = (d % (p - 1) + wrong, d % (q - 1) + wrong, pow(q, -1, p))
+    numbers = (0, p * q, e, d + wrong, p, q, *parts)
+    return _der(0x30, b"".join(_der(2, _bytes(number)) for number in numbers))
+
+
+def _bytes(number: int) -> bytes:
+    return number.to_bytes(number.bit_length() // 8 + 1, "big")
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    length = len(content)
+    if length < 128:
+        return bytes([tag, length]) + content
+    size = (length.bit_length() + 7) // 8
+    return bytes([tag, 0x80 | size]) + length.to_bytes(size, "big") + content
+
+
+def _pem(der: bytes) -> str:
+    kind = "RSA PRIVATE KEY-----"
+    lines = base64.encodebytes(der).decode()
+    return f"-----BEGIN {kind}\n{lines}-----END {kind}\n"
+
+
+def test_files_that_hold_none(authority: WebAuthority, tmp_path: Path) -> None:
+    pair = authority.issue(NAME)
+    der = tmp_path / "der"
+    leaf = x509.load_pem_x509_certificate(pair.leaf.read_bytes())
+    der.write_bytes(leaf.public_bytes(serialization.Encoding.DER))
+    large = tmp_path / "large"
+    large.write_bytes(bytes(2 << 20))
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path, says in (
+        (tmp_path / "missing", "No such file"),
+        (tmp_path, "is no file"),
+        (fifo, "is no file"),
+        (large, "too large"),
+        (pair.key, "holds no certificate"),
+        (der, "in DER"),
+    ):
+        assert says in fault(check_files(path, pair.key, [NAME])).says
+    for path, says in ((tmp_path / "missing", "No such file"), (pair.leaf, "no private key")):
+        assert says in fault(check_files(pair.chain, path, [NAME])).says
+
+
+# What a server shows.
+
+
+@contextlib.asynccontextmanager
+async def showing(pair: Pair, chain: Path | None = None) -> AsyncIterator[int]:
+    """A TLS server; its port."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(chain or pair.chain, pair.key)
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_what_a_server_shows(authority: WebAuthority) -> None:
+    async with showing(authority.issue(NAME)) as port:
+        check = await check_presented("127.0.0.1", port, NAME)
+        assert (check.verdict, check.name) == ("ok", "certificate")
+        assert f"What 127.0.0.1:{port} shows is for {NAME}, until " in check.says
+        other = await check_presented("127.0.0.1", port, "other.example.org")
+        assert other.verdict == "failed"
+        assert "is not for other.example.org" in other.says
+        assert f"Its names: {NAME}" in other.details
+
+
+async def test_a_server_that_shows_a_bad_one(authority: WebAuthority, tmp_path: Path) -> None:
+    pair = authority.issue(NAME)
+    async with showing(pair, pair.leaf) as port:
+        assert "signed it" in (await check_presented("127.0.0.1", port, NAME)).says
+    async with showing(authority.issue(NAME, days=(-90, -1))) as port:
+        assert "ended on" in (await check_presented("127.0.0.1", port, NAME)).says
+    made = make([NAME], tmp_path)
+    async with showing(Pair(made.certificate, made.certificate, made.key)) as port:
+        refused = await check_presented("127.0.0.1", port, NAME)
+        assert refused.verdict == "failed"
+        assert "self-signed" in refused.says
+        taken = await check_presented("127.0.0.1", port, NAME, insist=True)
+        assert taken.verdict == "note"
+
+
+async def test_a_server_that_shows_nothing() -> None:
+    with unused_port() as port:
+        refused = await check_presented("127.0.0.1", port, NAME)
+    assert refused.verdict == "failed"
+    assert f"127.0.0.1:{port} is not reached" in refused.says
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert "does not speak TLS" in (await check_presented("127.0.0.1", port, NAME)).says
+
+
+async def test_a_server_that_says_nothing() -> None:
+    silent = asyncio.Event()
+
+    async def wait(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await silent.wait()
+        writer.close()
+
+    async with await asyncio.start_server(wait, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        check = await check_presented("127.0.0.1", port, NAME, patience=0.2)
+        silent.set()
+    assert "did not answer within 0.2 s" in check.says

@@ -1,0 +1,288 @@
+"""A real Jupyter, published by a gateway whose owner types what we print: from nothing to the login
+of an outsider, through nginx and through Caddy, and back to nothing.
+
+A certificate is asked for as printed, too; in the place of Let's Encrypt, which is not to be had
+here, stands an authority of the test's.
+"""
+
+import json
+import re
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+import websockets
+
+from jupyter_remote_tunnel.publish.sites import Site
+from tests.publish.conftest import GIVEN, NAME
+from tests.server.conftest import PREFIX, manager
+from tests.support.certificates import Pair, WebAuthority
+from tests.support.http import by_cookie, through
+from tests.support.jupyter import Jupyter, jupyter
+from tests.support.netns import Namespace
+from tests.support.other_uid import other_users_python
+from tests.support.process import environment, program, wait_until
+from tests.support.sshd import SshBed
+from tests.support.user import User
+from tests.support.web_gateway import WebGateway
+
+PASSWORD = "correct horse battery staple"
+SITE = Site(NAME, "ann", "/lab/of/ann/")
+LIVE = f"/etc/letsencrypt/live/{NAME}"
+PUBLISHED = f"{PREFIX}publish"
+PUBLISH = ("publish", "--name", NAME)
+
+# What certbot does when Let's Encrypt has found its file.
+CERTBOT = f"""#!/bin/sh
+mkdir -p {LIVE}
+cp /etc/ssl/issued.pem {LIVE}/fullchain.pem
+cp /etc/ssl/issued.key {LIVE}/privkey.pem
+chmod 700 /etc/letsencrypt/live; chmod 600 {LIVE}/*
+while [ $# -gt 0 ]; do
+  [ "$1" = --deploy-hook ] && echo "$2" >/etc/letsencrypt/hook
+  shift
+done
+RENEWED_LINEAGE={LIVE} sh -c "$(cat /etc/letsencrypt/hook)"
+"""
+
+# Prints which ports of an address take connections, as JSON.
+SCAN = """
+import json, socket, sys
+found = []
+for port in range(1, 65536):
+    with socket.socket() as probe:
+        probe.settimeout(5)
+        if probe.connect_ex((sys.argv[1], port)) == 0:
+            found.append(port)
+print(json.dumps(found))
+"""
+
+
+class Outsider:
+    """Somebody in a network beyond the gateway."""
+
+    def __init__(self, network: Namespace, trusted: Path) -> None:
+        self._network = network
+        self._trusted = trusted
+
+    def _run(self, *argv: str) -> str:
+        words = self._network.wrap(argv)
+        done = subprocess.run(
+            words, capture_output=True, text=True, check=False, env=environment(), timeout=120
+        )
+        return done.stdout
+
+    def status(self, path: str, *, port: int = 443) -> int:
+        """The status of the answer to a request by the name; 0 where there is none, or none that
+        is to be trusted.
+        """
+        url = f"{'http' if port == 80 else 'https'}://{NAME}:{port}{path}"
+        place = f"{NAME}:{port}:{self._network.near_address}"
+        argv = [program("curl"), "-s", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", place]
+        return int(self._run(*argv, "--cacert", str(self._trusted), url))
+
+    def certificate(self, port: int) -> str:
+        """What is shown there; "" where nothing is."""
+        place = f"{self._network.near_address}:{port}"
+        argv = [program("openssl"), "s_client", "-connect", place, "-servername", NAME]
+        shown = re.search("-BEGIN CERTIFICATE-(.*)-END CERTIFICATE-", self._run(*argv), re.DOTALL)
+        return shown[1] if shown else ""
+
+    def open_ports(self) -> list[int]:
+        """All ports of the gateway that take connections."""
+        said = self._run(sys.executable, "-c", SCAN, self._network.near_address)
+        found: list[int] = json.loads(said)
+        return found
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> WebAuthority:
+    return WebAuthority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def outsider(gateway: WebGateway, authority: WebAuthority) -> Iterator[Outsider]:
+    with Namespace(behind=gateway.namespace) as network:
+        yield Outsider(network, authority.root)
+
+
+@pytest.fixture
+def published_here(
+    module_bed: SshBed, gateway: WebGateway, authority: WebAuthority
+) -> Iterator[Jupyter]:
+    """The Jupyter that is to be published, as people have it."""
+    with jupyter(
+        password=PASSWORD,
+        base_url=SITE.prefix,
+        traits={"TunnelManager": manager(module_bed, allow_public_publish=True)},
+        env={"SSL_CERT_FILE": str(authority.root)},
+        hosts={NAME: gateway.address},
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def person(published_here: Jupyter) -> Iterator[User]:
+    """Who sits at a terminal of its machine."""
+    with User() as user:
+        user.environment.update(published_here.environment)
+        yield user
+
+
+def issue(gateway: WebGateway, pair: Pair) -> None:
+    """Have certbot get this one."""
+    gateway.path("/etc/ssl/issued.pem").write_bytes(pair.chain.read_bytes())
+    gateway.path("/etc/ssl/issued.key").write_bytes(pair.key.read_bytes())
+    for name, text in (("certbot", CERTBOT), ("apt", "#!/bin/sh\n")):
+        gateway.path(f"/run/bin/{name}").write_text(text)
+        gateway.path(f"/run/bin/{name}").chmod(0o755)
+
+
+def printed(said: str) -> list[str]:
+    """The lines that are to be typed."""
+    return said.partition("by who may use sudo:\n\n")[2].splitlines()
+
+
+def to_type(checks: Sequence[str]) -> list[str]:
+    """What stands below the checks that failed, where that is no here-document."""
+    words = ("sudo ", "test -d ", "echo ")
+    return [line.strip() for line in checks if line.strip().startswith(words)]
+
+
+def state(person: User) -> str:
+    """Of what is published."""
+    found = json.loads(person.tunnel("publish", "--list", "--json").stdout)["publications"]
+    return str(found[0]["state"]) if found else ""
+
+
+async def test_through_nginx(
+    gateway: WebGateway,
+    authority: WebAuthority,
+    published_here: Jupyter,
+    person: User,
+    outsider: Outsider,
+) -> None:
+    issue(gateway, authority.issue(NAME))
+    with gateway.nginx():
+        said = person.tunnel(*PUBLISH, "gw", status=1).stdout
+        for name in ("folder", "certificate", "site"):
+            assert f"FAILED  {name}" in said, said
+        assert outsider.status(SITE.prefix) == 0
+        gateway.type(printed(person.tunnel(*PUBLISH, "--site", "nginx", "gw").stdout))
+        said = person.tunnel(*PUBLISH, "gw").stdout
+        assert f"Published: {SITE.url}" in said, said
+        assert "FAILED" not in said
+        trusted = ssl.create_default_context(cafile=str(authority.root))
+        await use(SITE, through(gateway.address, trusted), gateway.address, trusted)
+
+        assert outsider.open_ports() == [80, 443]
+        assert outsider.status(SITE.prefix + "login") == 200
+        assert outsider.status(SITE.prefix + "api/contents") == 403
+        assert outsider.status("/login") == 404
+        assert outsider.status("/login", port=80) == 301
+        connect = "import socket,sys;socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+        assert gateway.run("ls", SITE.folder, user="bob").returncode != 0
+        argv = other_users_python(connect, SITE.socket)
+        assert "PermissionError" in gateway.run(*argv, user="bob").stderr
+        assert gateway.run(*argv, user="www-data").stderr == ""
+
+        gateway.kill()  # with all that runs there
+        wait_until(lambda: state(person) == "reconnecting", "its loss")
+        gateway.start()
+        gateway.type(["nginx"])
+        wait_until(lambda: state(person) == "shown", "it to be shown again")
+        assert outsider.status(SITE.prefix + "login") == 200
+
+        with by_cookie(published_here) as api:
+            begin = time.monotonic()
+            assert api.delete(f"{PUBLISHED}/{NAME}").status_code == 200
+            assert time.monotonic() - begin < 5
+        assert outsider.status(SITE.prefix + "login") == 502
+        assert gateway.run("ls", SITE.folder, user="ann").stdout == ""
+
+
+def test_through_caddy(
+    gateway: WebGateway, authority: WebAuthority, person: User, outsider: Outsider
+) -> None:
+    pair = authority.issue(NAME)
+    for path, file in ((GIVEN.chain, pair.chain), (GIVEN.key, pair.key)):
+        gateway.path(path).write_bytes(file.read_bytes())
+        gateway.path(path).chmod(0o644)  # Caddy reads it as its own user
+    own = [*PUBLISH, "--certfile", GIVEN.chain, "--keyfile", GIVEN.key]
+    with gateway.caddy():
+        said = person.tunnel(*own, "gw", status=1).stdout
+        gateway.type(to_type(said.splitlines()))  # without a here-document: the text lies there
+        said = person.tunnel(*own, "gw").stdout
+        assert f"Published: {SITE.url}" in said, said
+        assert "note    guessing" in said
+        assert outsider.status(SITE.prefix + "login") == 200
+        assert outsider.status(SITE.prefix + "api/contents") == 403
+        person.tunnel("publish", "--stop", NAME.upper())
+        assert outsider.status(SITE.prefix + "login") == 502
+
+
+def test_a_public_port_has_the_certificate_that_the_gateway_renews(
+    gateway: WebGateway, authority: WebAuthority, person: User, outsider: Outsider
+) -> None:
+    gateway.kill()
+    gateway.configure(["AuthorizedKeysFile /etc/authorized_keys", "GatewayPorts clientspecified"])
+    gateway.start()
+    gateway.type(["rm -rf /etc/letsencrypt /var/lib/jupyter-remote-tunnel"])
+    bind = [*PUBLISH, "--bind", "gw"]
+    said = person.tunnel(*bind, status=1).stdout
+    assert "gw has no certificate of" in said
+    issue(gateway, authority.issue(NAME))
+    gateway.type(to_type(said.splitlines()))
+    said = person.tunnel(*bind).stdout
+    assert f"Published: https://{NAME}:8443{SITE.prefix}" in said
+    assert outsider.open_ports() == [8443]
+    assert outsider.status(SITE.prefix + "login", port=8443) == 200
+    before = outsider.certificate(8443)
+
+    issue(gateway, authority.issue(NAME))
+    gateway.type(["certbot renew"])
+    gateway.kill()
+    gateway.start()
+    wait_until(lambda: outsider.certificate(8443) not in ("", before), "the renewed one")
+    wait_until(lambda: state(person) == "shown", "it to be shown again")
+    assert outsider.status(SITE.prefix + "login", port=8443) == 200
+    person.tunnel("publish", "--stop")
+    assert outsider.open_ports() == []
+
+
+async def use(
+    site: Site, transport: httpx.AsyncHTTPTransport, address: str, trusted: ssl.SSLContext
+) -> None:
+    """Log in, upload, and type in a terminal."""
+    async with httpx.AsyncClient(base_url=site.url, transport=transport, timeout=60) as client:
+        assert (await client.get("api/contents")).status_code == 403
+        assert (await client.get(f"https://{NAME}/api/contents")).status_code == 404
+        await client.get("login")
+        form = {"password": PASSWORD, "_xsrf": client.cookies["_xsrf"]}
+        assert (await client.post("login", data=form)).status_code == 302
+        await client.get("api/me")
+        xsrf = {"X-XSRFToken": client.cookies["_xsrf"]}
+        large = {"type": "file", "format": "text", "content": "x" * (20 << 20)}
+        saved = await client.put("api/contents/a%20b.txt", json=large, headers=xsrf)
+        assert saved.status_code == 201, saved.text
+        assert saved.json()["name"] == "a b.txt"
+        terminal = (await client.post("api/terminals", headers=xsrf)).json()["name"]
+        cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    async with websockets.connect(
+        f"wss://{NAME}{site.prefix}terminals/websocket/{terminal}",
+        host=address,
+        port=443,
+        ssl=trusted,
+        proxy=None,
+        origin=websockets.Origin(f"https://{NAME}"),
+        additional_headers={"Cookie": cookies},
+    ) as socket:
+        await socket.send(json.dumps(["stdin", "echo $((6 * 7))-heard\n"]))
+        async for message in socket:
+            if "42-heard" in str(json.loads(message)[-1]):
+                break

@@ -1,0 +1,455 @@
+"""The generated sites in real web servers, before a real tornado; and what they are made of."""
+
+import asyncio
+import contextlib
+import json
+import re
+import ssl
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import websockets
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_remote_tunnel.model.errors import BadInput
+from jupyter_remote_tunnel.publish.certificates import make
+from jupyter_remote_tunnel.publish.installing import (
+    Places,
+    certbot_commands,
+    folder_commands,
+    site_commands,
+)
+from jupyter_remote_tunnel.publish.sites import CertificateFiles, Site, WebServer, published_name
+from tests.publish.backend import Backend, backend
+from tests.publish.conftest import GIVEN, NAME
+from tests.support.fuzzing import texts
+from tests.support.http import through
+from tests.support.other_uid import other_users_python
+from tests.support.process import PATIENCE, still_running, wait_until
+from tests.support.web_gateway import WebGateway
+
+PLACES: dict[WebServer, Places] = {
+    "nginx": Places(
+        "nginx", "www-data", "/etc/nginx/sites-available", enabled="/etc/nginx/sites-enabled"
+    ),
+    "caddy": Places("caddy", "caddy", "/etc/caddy/sites", ".caddy", imported=False),
+}
+SITE = Site(NAME, "ann", certificate=GIVEN)
+
+
+@dataclass
+class Published:
+    """A site that a real web server shows."""
+
+    gateway: WebGateway
+    server: WebServer
+    trusted: ssl.SSLContext
+    site: Site = SITE
+
+    @property
+    def places(self) -> Places:
+        return PLACES[self.server]
+
+    @property
+    def visitor(self) -> str:
+        """The address of who asks."""
+        assert self.gateway.namespace is not None
+        return self.gateway.namespace.near_address
+
+    @contextlib.asynccontextmanager
+    async def client(self, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+        """A visitor."""
+        transport = through(self.gateway.address, self.trusted)
+        async with httpx.AsyncClient(
+            base_url=f"https://{NAME}", transport=transport, headers=headers, timeout=60
+        ) as client:
+            yield client
+
+    def behind(self, prefix: str = "/") -> contextlib.AbstractAsyncContextManager[Backend]:
+        """What it shows."""
+        return backend(self.gateway.path(self.site.socket), prefix)
+
+    def install(self, site: Site) -> None:
+        """As its owner does, by what we tell them."""
+        imported = self.places.server == "nginx" or (
+            "import" in self.gateway.path("/etc/caddy/Caddyfile").read_text()
+        )
+        before = self.workers()
+        self.gateway.type(site_commands(site, replace(self.places, imported=imported)))
+        if self.server == "nginx":
+            still_running(before, PATIENCE)  # they answer by the old site until they have ended
+        self.site = site
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes of the web server that answer requests."""
+        return self.gateway.processes(self.server, self.places.group)
+
+
+@pytest.fixture(scope="module", params=["nginx", "caddy"])
+def published(
+    request: pytest.FixtureRequest, gateway: WebGateway, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Published]:
+    """A site in one web server after the other."""
+    server: WebServer = request.param
+    made = make([NAME], tmp_path_factory.mktemp("certificate"))
+    gateway.path(GIVEN.chain).write_bytes(made.certificate.read_bytes())
+    gateway.path(GIVEN.key).write_bytes(made.key.read_bytes())
+    gateway.path(GIVEN.key).chmod(0o644)  # Caddy reads it as its own user
+    trusted = ssl.create_default_context(cafile=str(made.certificate))
+    shown = Published(gateway, server, trusted)
+    with gateway.nginx() if server == "nginx" else gateway.caddy():
+        gateway.type(folder_commands(SITE, shown.places))
+        shown.install(SITE)
+        yield shown
+
+
+# In a web server.
+
+
+async def test_a_request_arrives_as_it_was_sent(published: Published) -> None:
+    async with published.behind(), published.client() as client:
+        answer = await client.get("/a%2Fb/%C3%A4?x=%2F&y")
+        seen = answer.json()
+        assert seen["uri"] == "/a%2Fb/%C3%A4?x=%2F&y"
+        assert (seen["host"], seen["protocol"]) == (NAME, "https")
+        assert seen["remote_ip"] == published.visitor
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+FORGED = {
+    "X-Forwarded-For": "203.0.113.9, 127.0.0.1",
+    "X-Real-Ip": "203.0.113.9",
+    "X-Forwarded-Proto": "http",
+    "X-Scheme": "http",
+    "X-Forwarded-Host": "evil.example",
+    "Forwarded": "for=203.0.113.9;proto=http",
+}
+
+
+async def test_a_visitor_cannot_pass_for_another(published: Published) -> None:
+    async with published.behind(), published.client(**FORGED) as client:
+        seen = (await client.get("/echo")).json()
+        assert (seen["remote_ip"], seen["protocol"]) == (published.visitor, "https")
+        assert not {"X-Real-Ip", "X-Scheme", "X-Forwarded-Host", "Forwarded"} & set(seen["headers"])
+        assert "203.0.113.9" not in json.dumps(seen)
+
+
+async def test_websockets(published: Published) -> None:
+    large = bytes(8 << 20)
+    async with (
+        published.behind(),
+        websockets.connect(
+            f"wss://{NAME}/words",
+            host=published.gateway.address,
+            port=443,
+            ssl=published.trusted,
+            proxy=None,
+            max_size=None,
+        ) as socket,
+    ):
+        await socket.send("hello")
+        assert await socket.recv() == "hello"
+        await socket.send(large)
+        assert await socket.recv() == large
+
+
+async def test_an_answer_comes_as_it_is_written(published: Published) -> None:
+    headers = {"Accept-Encoding": "gzip"}
+    async with (
+        published.behind() as behind,
+        published.client(**headers) as client,
+        client.stream("GET", "/stream") as answer,
+    ):
+        said = answer.aiter_text()
+        assert await anext(said) == "one"
+        behind.go_on.set()
+        assert "".join([word async for word in said]) == "two"
+
+
+async def test_an_upload_goes_on_as_it_comes(published: Published) -> None:
+    """No byte of the next piece is sent before the last one was seen behind the web server."""
+    pieces, size = 3, 1 << 16
+    async with published.behind() as behind, published.client() as client:
+
+        async def upload() -> AsyncIterator[bytes]:
+            for _ in range(pieces):
+                yield bytes(size)
+                seen = 0
+                while seen < size:
+                    seen += await behind.pieces.get()
+
+        answer = await client.post("/upload", content=upload())
+    assert answer.json() == {"length": pieces * size}
+
+
+@pytest.mark.long
+async def test_a_gigabyte_takes_neither_disk_nor_memory(published: Published) -> None:
+    size, piece = 1 << 30, bytes(1 << 20)
+    workers = published.workers()
+    assert workers
+    most = 0
+    held = published.gateway.path("/var/lib/nginx")
+    stored = 0
+
+    async with published.behind() as behind, published.client() as client:
+
+        async def upload() -> AsyncIterator[bytes]:
+            nonlocal most, stored
+            for _ in range(size // len(piece)):
+                yield piece
+                while not behind.pieces.empty():
+                    behind.pieces.get_nowait()
+                most = max(most, *(one.memory_info().rss for one in workers))
+                stored = max(stored, sum(f.stat().st_size for f in held.rglob("*") if f.is_file()))
+
+        answer = await client.post("/upload", content=upload())
+    assert answer.json() == {"length": size}
+    assert most < 200 << 20
+    assert stored == 0
+
+
+async def test_http_is_sent_to_https(published: Published) -> None:
+    async with httpx.AsyncClient(headers={"Host": NAME}) as client:
+        answer = await client.get(f"http://{published.gateway.address}/lab?x=1")
+    assert answer.status_code in (301, 308)
+    assert answer.headers["Location"] == f"https://{NAME}/lab?x=1"
+
+
+async def test_only_a_prefix_is_shown(published: Published) -> None:
+    published.install(Site(NAME, "ann", prefix="/ann/lab/", certificate=GIVEN))
+    try:
+        async with published.behind("/ann/lab/"), published.client() as client:
+            assert (await client.get("/ann/lab/tree%2F")).json()["uri"] == "/ann/lab/tree%2F"
+            probe = "/ann/lab/.well-known/jupyter-remote-tunnel/x"
+            assert (await client.get(probe)).json()["uri"] == probe
+            bare = await client.get("/ann/lab")
+            assert bare.headers["Location"] in ("/ann/lab/", f"https://{NAME}/ann/lab/")
+            for other in ("/", "/ann/", "/ann/labs/", "/ann/lab/../x", "/ann/lab/%2e%2e/x"):
+                assert (await client.get(other)).status_code == 404, other
+    finally:
+        published.install(SITE)
+
+
+async def test_none_but_the_web_server_reaches_the_socket(published: Published) -> None:
+    connect = "import socket,sys;socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    argv = other_users_python(connect, SITE.socket)
+    async with published.behind():
+        for user in (published.places.group, "ann"):
+            assert published.gateway.run(*argv, user=user).stderr == ""
+        assert "PermissionError" in published.gateway.run(*argv, user="bob").stderr
+        assert published.gateway.run("ls", SITE.folder, user="bob").returncode != 0
+
+
+# In nginx alone.
+
+in_nginx = pytest.mark.parametrize("published", ["nginx"], indirect=True)
+
+
+@in_nginx
+async def test_another_host_name_is_seen_as_such(published: Published) -> None:
+    """nginx shows its first site to who asks for none; whoever is behind can refuse that."""
+    async with published.behind(), published.client(Host="evil.example") as client:
+        assert (await client.get("/echo")).json()["host"] == "evil.example"
+
+
+@in_nginx
+async def test_nothing_but_websockets_is_upgraded(published: Published) -> None:
+    headers = {"Connection": "Upgrade, X-Forwarded-For", "Upgrade": "h2c"}
+    async with published.behind(), published.client(**headers) as client:
+        seen = (await client.get("/echo")).json()
+    assert not {"Upgrade", "Connection"} & set(seen["headers"])
+    assert seen["remote_ip"] == published.visitor
+
+
+@in_nginx
+async def test_applications_give_no_orders(published: Published) -> None:
+    async with published.behind(), published.client() as client:
+        assert (await client.get("/orders")).text == "its own page"
+
+
+@in_nginx
+async def test_passwords_are_not_guessed_fast(published: Published) -> None:
+    async with published.behind(), published.client() as client:
+        tried = [(await client.post("/login?next=x")).status_code for _ in range(10)]
+        assert tried == 6 * [200] + 4 * [429]
+        assert (await client.get("/login")).status_code == 200
+        assert (await client.post("/api/login")).status_code == 200
+
+
+# Tries a password from each address; prints the answers.
+GUESS = """
+import http.client, ssl, sys
+for source in sys.argv[2:]:
+    anything = ssl._create_unverified_context()
+    at = http.client.HTTPSConnection(sys.argv[1], source_address=(source, 0), context=anything)
+    at.request("POST", "/login", headers={"Content-Length": "0"})
+    print(at.getresponse().status)
+"""
+
+
+@in_nginx
+async def test_a_network_of_ipv6_is_one_visitor(published: Published) -> None:
+    """Whoever has one has 2⁶⁴ addresses."""
+    here, one = "2001:db8:a:b::1", [f"2001:db8:a:b::{number}" for number in range(16, 26)]
+    other = "2001:db8:a:c::16"
+    for address in (here, *one, other):
+        published.gateway.type([f"ip addr add {address}/64 dev lo nodad"])
+    async with published.behind():
+        guess = [sys.executable, "-I", "-c", GUESS, f"[{here}]", *one, other]
+        done = await asyncio.to_thread(published.gateway.run, *guess)
+    assert done.stdout.split() == [*6 * ["200"], *4 * ["429"], "200"], done.stderr
+
+
+@in_nginx
+async def test_no_log_names_what_was_asked_for(published: Published) -> None:
+    logs = published.gateway.path("/var/log/nginx")
+    async with published.client() as client:
+        async with published.behind():
+            await client.get("/secret-path?token=secret")
+        assert (await client.get("/secret-path?token=secret")).status_code == 502
+        await client.post("/secret-path", headers={"Referer": "https://x/secret-referer"})
+    line = f"{published.visitor} "
+    wait_until(lambda: (logs / "access.log").read_text().count(line) >= 3, "nginx to log")
+    written = "".join(log.read_text() for log in logs.iterdir())
+    assert re.search(rf"^{published.visitor} \[.*\] {NAME} GET 502 \d+$", written, re.MULTILINE)
+    assert "secret" not in written
+
+
+@in_nginx
+async def test_lets_encrypt_finds_what_certbot_puts_there(published: Published) -> None:
+    commands = certbot_commands(SITE, "webroot", published.places)
+    [folder] = [line for line in commands if "install -d" in line]
+    published.gateway.type([folder])
+    challenge = published.gateway.path("/var/www/jupyter-remote-tunnel/.well-known/acme-challenge")
+    challenge.mkdir(parents=True)
+    (challenge / "word").write_text("of a challenge")
+    async with httpx.AsyncClient(headers={"Host": NAME}) as client:
+        url = f"http://{published.gateway.address}/.well-known/acme-challenge/word"
+        assert (await client.get(url)).text == "of a challenge"
+
+
+@in_nginx
+def test_nginx_takes_what_is_generated(published: Published) -> None:
+    """Long names, sites beside each other, no IPv6, and the one that is there before there is a
+    certificate. (`type` fails where nginx has anything against it.)"""
+    long_name = f"{'a' * 60}.{'b' * 60}.example.org"
+    others = [
+        Site(long_name, "ann", certificate=GIVEN, port=8888),
+        Site("second.example.org", "ann", "/x/", certificate=GIVEN, ipv6=False),
+    ]
+    for other in others:
+        said = published.gateway.type(site_commands(other, published.places))
+        assert "successful" in said
+        assert "warn" not in said
+    new = Site("third.example.org", "ann")
+    *before, certbot = certbot_commands(new, "webroot", published.places)
+    assert "successful" in published.gateway.type(before)
+    assert certbot.startswith("sudo certbot certonly --webroot")
+    for site in (*others, new):
+        published.gateway.path(published.places.link(site)).unlink()
+    published.gateway.type(["nginx -s reload"])
+
+
+# What they are made of.
+
+
+def test_without_ipv6_nothing_listens_there() -> None:
+    assert "[::]:443" in SITE.text("nginx")
+    assert "[::]" not in replace(SITE, ipv6=False).text("nginx")
+
+
+PARTS = st.sampled_from(
+    [
+        *("a", "b.c", "example", "-", "_", ".", "..", "/", "/a/", "0", "127.0.0.1", "[::1]", "é"),
+        *("\n", " ", "\t", ";", "{", "}", "$", "$(id)", "`", "'", '"', "\\", "#", "*", "~", "%2F"),
+        *("&", "|", ">", "END_OF_SITE", "\nEND_OF_SITE\n", "１", "ⓔ", "。", "\u202e", "\0"),
+    ]
+)
+TYPED = st.lists(PARTS, min_size=1, max_size=6).map("".join) | texts
+
+
+def shape(text: str) -> str:
+    """What remains when every plain word is the same; long names are regular expressions."""
+    text = re.sub(r'"~\^(?:[a-z0-9_-]|\\\.)+\$"', "w", text)
+    return re.sub(r"[A-Za-z0-9_~@+./-]+", "w", text)
+
+
+def everything(site: Site) -> str:
+    """All that is made of a site."""
+    lines: list[str] = []
+    for places in PLACES.values():
+        lines += [*folder_commands(site, places), *site_commands(site, places)]
+    for way in ("webroot", "nginx", "standalone"):
+        for_us = certbot_commands(site, way, None, for_us=True)
+        lines += [*certbot_commands(site, way, PLACES["nginx"]), *for_us]
+    return "\n".join(lines)
+
+
+REFERENCE = Site("a.example.org", "ann", "/x/", certificate=CertificateFiles("/c", "/k"))
+SHAPE = shape(everything(REFERENCE))
+
+
+@given(typed=TYPED, part=st.sampled_from(["name", "account", "prefix", "chain", "key"]))
+def test_nothing_typed_becomes_more_than_a_word(typed: str, part: str) -> None:
+    try:
+        site = changed(part, typed)
+    except BadInput:
+        return
+    assert shape(everything(site)) == SHAPE
+    assert ".." not in Path(site.folder).parts
+
+
+def changed(part: str, typed: str) -> Site:
+    """The reference with another part.
+
+    :raises BadInput: it cannot have that.
+    """
+    match part:
+        case "name":
+            return replace(REFERENCE, name=published_name(typed))
+        case "account":
+            return replace(REFERENCE, account=typed)
+        case "prefix":
+            return replace(REFERENCE, prefix=f"/{typed}/")
+        case "chain":
+            return replace(REFERENCE, certificate=CertificateFiles(f"/{typed}", "/k"))
+    return replace(REFERENCE, certificate=CertificateFiles("/c", f"/{typed}"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("Jupyter.Example.ORG.", "jupyter.example.org"),
+        ("Bücher.example", "xn--bcher-kva.example"),
+        ("203.0.113.7", "203.0.113.7"),
+        ("jupyter", "jupyter"),
+    ],
+)
+def test_names_as_dns_has_them(typed: str, name: str) -> None:
+    assert published_name(typed) == name
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("", "-a", "a..b", "*.example.org", "a b", "https://a", "a/b", "a:443", "[::1]", "::1"),
+        *("1.2.3", "a.1", f"{'a' * 64}.b", ".".join(130 * ["a"]), "a-.b", "x;y", "x\ny"),
+    ],
+)
+def test_what_is_no_name(typed: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        published_name(typed)
+    assert caught.value.message
+
+
+def test_a_socket_fits_whatever_the_name_is() -> None:
+    names = [f"{'a' * 60}.{end}.example.org" for end in ("b", "c")]
+    sockets = [Site(name, 32 * "x").socket for name in names]
+    assert len(set(sockets)) == 2
+    assert all(len(socket) <= 100 for socket in sockets)
