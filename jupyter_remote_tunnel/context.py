@@ -5,10 +5,11 @@ from types import TracebackType
 from typing import Self
 
 from .commands.actions import url_of, wanted
+from .commands.cell import OnThread, directly, face_here
 from .commands.engines import Engines
 from .commands.grammar import Parsed
 from .engine.client import EngineClient
-from .engine.sync import LoopThread
+from .engine.sync import CallingThread, LoopThread
 from .model.errors import Fatal
 from .model.pasted import split
 from .model.status import TunnelStatus
@@ -17,13 +18,16 @@ from .model.status import TunnelStatus
 class TunnelContext:
     """A tunnel that is open inside a `with` or `async with` block.
 
-    Where an equal tunnel is open already, that one is used, and stays open at the end.
+    Where an equal tunnel is open already, that one is used, and stays open at the end. What its
+    host asks is asked in the cell, or in the terminal of this process.
     """
 
     def __init__(self, command: str, *, name: str | None, server: str | None) -> None:
         options = {"name": name, "on_conflict": "pick"}
         self._spec = wanted(Parsed("open", options, tuple(split(command))))
-        self._engines = Engines("cell", server)
+        self._server = server
+        self._on_thread: OnThread = directly
+        self._undo = contextlib.AsyncExitStack()
         self._client: EngineClient | None = None
         self._status: TunnelStatus | None = None
         self._created = False
@@ -57,12 +61,14 @@ class TunnelContext:
         return host.strip("[]"), int(port)
 
     async def __aenter__(self) -> Self:
-        try:
-            self._client = await self._engines.one(start=True)
-            self._status, self._created = await self._client.open_tunnel(self._spec.request())
-        except BaseException:
-            await self._engines.close()
-            raise
+        async with contextlib.AsyncExitStack() as undo:
+            face = undo.enter_context(face_here(self._on_thread))
+            engines = await undo.enter_async_context(Engines("cell", self._server, face))
+            self._client = await engines.one(start=True)
+            self._status, self._created = await self._client.open_tunnel(
+                self._spec.request(), person=engines.person
+            )
+            self._undo = undo.pop_all()
         return self
 
     async def __aexit__(
@@ -77,12 +83,13 @@ class TunnelContext:
                     await self._client.close_tunnel(self.status.id)
         finally:
             self._status = None
-            await self._engines.close()
+            await self._undo.aclose()
 
     def __enter__(self) -> Self:
         self._thread = LoopThread("tunnel")
+        self._on_thread = here = CallingThread()
         try:
-            return self._thread.run(self.__aenter__())
+            return self._thread.run(self.__aenter__(), here)
         except BaseException:
             self._thread.close()
             raise

@@ -1,6 +1,7 @@
 """The server extension: what happens when Jupyter loads it, starts and stops."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from traitlets import TraitError
 
 from ..model.errors import BadInput, Fatal, RemoteTunnelError
 from .config import TunnelManager
+from .held_publishing import EVENT_SCHEMA, HeldPublishing
 
 if TYPE_CHECKING:
     from jupyter_events import EventLogger
@@ -33,10 +35,12 @@ class RemoteTunnelApp(ExtensionApp):
     # Jupyter also stops what it could not load, or did not.
     _engine: "HeldEngine | None" = None
     _views: "Views | None" = None
+    _publishing: HeldPublishing | None = None
 
     def initialize_settings(self) -> None:
-        """Register the event's schema: before anybody listens, or they would not hear of it."""
-        self._event_logger.register_event_schema(_EVENT_SCHEMA)
+        """Register the events' schemas: before anybody listens, or they would not hear of them."""
+        for schema in (_EVENT_SCHEMA, EVENT_SCHEMA):
+            self._event_logger.register_event_schema(schema)
 
     def initialize_handlers(self) -> None:
         """Register REST and the views of applications."""
@@ -44,11 +48,15 @@ class RemoteTunnelApp(ExtensionApp):
         from .routes import PREFIX, ROUTES
         from .views import setup
 
-        self._engine = HeldEngine(self._make_holder, self._event_logger, self.log)
+        self._publishing = HeldPublishing(
+            self._server, lambda: self.tunnel_manager, self._event_logger, self.log
+        )
+        self._engine = HeldEngine(self._make_holder, self._event_logger, self.log, self._publishing)
+        self._publishing.use(self._engine)
         self._views = setup(self._server.web_app, self._engine)
-        made = {"engine": self._engine, "views": self._views}
+        made = {"engine": self._engine, "views": self._views, "publishing": self._publishing}
         for path, handler in ROUTES.items():
-            pattern = path.replace("{tunnel}", "([^/]+)")
+            pattern = re.sub(r"{\w+}", "([^/]+)", path)
             self.handlers.append((f"/{PREFIX}{pattern}", handler, made))
 
     async def _start_jupyter_server_extension(self, _: "ServerApp") -> None:
@@ -64,6 +72,8 @@ class RemoteTunnelApp(ExtensionApp):
     async def stop_extension(self) -> None:
         """Close every tunnel, end the engine, and leave no socket and no file."""
         os.environ.pop(_VARIABLE, None)
+        if self._publishing is not None:
+            await self._publishing.close()
         if self._views is not None:
             await self._views.close()
         if self._engine is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode, Union, validate
 from traitlets.config import LoggingConfigurable
 
+from ..model.publication import LONGEST_HOURS
 from ..model.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -64,9 +65,25 @@ class TunnelManager(LoggingConfigurable):
     allow_public_bind = _flag("Allow forwards that listen on all interfaces of this machine.")
     allow_other_users = _flag("Let other users of this machine connect to forwarded ports.")
     allow_exec_options = _flag(
-        "Take options of ssh from a browser or a cell that start programs (-F, -o ProxyCommand=…)"
-        " or say which host keys to trust (-o UserKnownHostsFile=…, HostKeyAlias, RevokedHostKeys)."
+        "Take options of ssh from a browser or a cell that start programs (-F, -o ProxyCommand=…),"
+        " say which host keys to trust (-o UserKnownHostsFile=…, HostKeyAlias, RevokedHostKeys), or"
+        " give the host your agent or environment (-o ForwardAgent=…, SendEnv)."
     )
+    allow_unasked_host_keys = _flag(
+        "Where your own ssh configuration says StrictHostKeyChecking no, take the key of a host"
+        " that is not known and write it to known_hosts, as accept-new does. Else you are asked."
+        " A key that has changed stops the connection in either case."
+    )
+    allow_public_publish = _flag(
+        "Allow `jupyter tunnel publish --bind` and `--direct`, which open a public port for this"
+        " Jupyter without a web server in front."
+    )
+    publish_hours = Float(
+        8.0,
+        min=0.01,
+        max=LONGEST_HOURS,
+        help="After how many hours a publication ends by itself, where nobody says another time.",
+    ).tag(config=True)
     max_tunnels = _limit(_DEFAULTS.max_tunnels, "The most tunnels at a time.")
     max_streams = _limit(_DEFAULTS.max_streams, "The most open streams of a forward.")
     byte_budget = Int(
@@ -79,8 +96,10 @@ class TunnelManager(LoggingConfigurable):
         ("auto", "never"),
         _DEFAULTS.session_exec,
         help='Run a command ("echo") once on each connection, as OpenSSH answers small messages'
-        " up to 40 ms late on a connection that has never run one. It shows in the remote host's"
-        " logs.",
+        " up to 40 ms late on a connection that has never run one; it also lists what is offered"
+        " there. It shows in the remote host's logs. A remote forward runs one, to see where sshd"
+        " listens; an offer runs some, to make its folder and files. `jupyter tunnel doctor` runs"
+        " two, to make a folder and to remove it.",
     ).tag(config=True)
     stream_wait = _seconds(
         _DEFAULTS.stream_wait, "How long a new stream waits for a lost connection", least=0.0
@@ -99,11 +118,36 @@ class TunnelManager(LoggingConfigurable):
     refused_attempts = _limit(
         _DEFAULTS.refused_attempts, "How often to try a host that answers and refuses."
     )
+    max_prompts = _limit(
+        _DEFAULTS.max_prompts, "The most questions that a host may ask in one attempt to log in."
+    )
+    prompt_timeout = _seconds(
+        _DEFAULTS.prompt_timeout, "How long a host's question waits for an answer", least=1.0
+    )
     ssh_config = Unicode(
         _DEFAULTS.ssh_config,
         allow_none=True,
         help="The ssh configuration to read instead of the user's own, as `ssh -F` would.",
     ).tag(config=True)
+    jupyter_preludes = Dict(
+        value_trait=Unicode(),
+        key_trait=Unicode(),
+        help="""What your login shell on a host is told before it starts Jupyter there, by the
+        host's name; patterns as in a shell, the first that fits counts:
+        {"login*": "module load python; conda activate lab"}.
+
+        Joined by && where one may fail: what the last one says decides. Who starts Jupyter from a
+        browser or a cell can choose another one only with allow_exec_options.""",
+    ).tag(config=True)
+    jupyter_grace = _seconds(
+        _DEFAULTS.jupyter_grace,
+        "How long a Jupyter that was started on a host for a tunnel lives on without it: while the"
+        " connection is lost, or this machine sleeps",
+        least=1.0,
+    )
+    jupyter_start_timeout = _seconds(
+        _DEFAULTS.jupyter_start_timeout, "How long a Jupyter that is started on a host may take"
+    )
     log_level = Enum(
         _LEVELS, _DEFAULTS.log_level, help="What the engine writes to this server's log."
     ).tag(config=True)

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
     from jupyter_events import EventLogger
 
+    from ..apps.jupyter_files import FoundJupyter
     from ..engine.client import EngineClient
     from ..engine.holder import Holder, News
-    from ..engine.messages import WantedTunnel
-    from .follower import Follower
+    from ..engine.messages import WantedTunnel, Who
+    from ..model.settings import EngineSettings
+    from .follower import Follower, Listener
     from .views.upstream import Upstream
 
 # Seconds until an engine that runs has answered this server.
@@ -39,13 +41,16 @@ class HeldEngine:
         make_holder: "Callable[[Callable[[News], None]], Holder]",
         events: "EventLogger",
         log: "logging.Logger",
+        listener: "Listener",
     ) -> None:
         """:param make_holder: called by `open` with what is to hear news; gives a new holder.
         :param events: where the event schema is registered.
+        :param listener: hears what the engine tells.
         """
         self._make_holder = make_holder
         self._events = events
         self._log = log
+        self._listener = listener
         self._holder: Holder | None = None
         self._broken: RemoteTunnelError | None = None
         self._follower: Follower | None = None
@@ -100,12 +105,9 @@ class HeldEngine:
 
         :raises RemoteTunnelError: `engine_unavailable`, or why it could not even be announced.
         """
-        while self._holder is None:
-            if self._broken is not None:
-                raise self._broken
-            await self._changed.wait()
-        if self._holder.phase != "running":
-            await self._holder.start()
+        holder = await self._held()
+        if holder.phase != "running":
+            await holder.start()
         try:
             async with asyncio.timeout(_PATIENCE):
                 while self._follower is None or self._follower.client is None:
@@ -117,6 +119,20 @@ class HeldEngine:
                 hint="The log of the Jupyter server says why.",
             ) from None
         return self._follower.client
+
+    async def settings(self) -> "EngineSettings":
+        """What the engine is told when it starts.
+
+        :raises Fatal: `engine_unavailable`, it could not even be announced.
+        """
+        return (await self._held()).settings
+
+    async def _held(self) -> "Holder":
+        while self._holder is None:
+            if self._broken is not None:
+                raise self._broken
+            await self._changed.wait()
+        return self._holder
 
     async def restore(self, wanted: "Sequence[WantedTunnel]") -> None:
         """Open `wanted` in the background; what cannot be reached now is tried until it can.
@@ -138,6 +154,22 @@ class HeldEngine:
         if self._follower is not None:
             await self._follower.refresh()
         return self.get(app_id)
+
+    async def enter(self, app_id: str, person: "Who") -> "Upstream | None":
+        """The application with what leads into its Jupyter server."""
+        if self._follower is not None:
+            await self._follower.enter(app_id, person)
+        return self.get(app_id)
+
+    def doubt(self, app_id: str) -> None:
+        """What leads into its Jupyter server is to be asked again."""
+        if self._follower is not None:
+            self._follower.doubt(app_id)
+
+    def let_in(self, tunnel_id: str, jupyter: "FoundJupyter") -> None:
+        """Know what leads into the Jupyter server of a tunnel that was just opened."""
+        if self._follower is not None:
+            self._follower.let_in(tunnel_id, jupyter)
 
     # Following the holder.
 
@@ -161,7 +193,9 @@ class HeldEngine:
             await self._changed.wait()
         from .follower import Follower
 
-        self._follower = Follower(holder.socket_path, self._events, self._log, self._signal)
+        self._follower = Follower(
+            holder.socket_path, self._events, self._log, self._signal, self._listener
+        )
         try:
             while True:
                 await self._follower.run()

@@ -18,13 +18,17 @@ from tornado import web
 
 from ..model.errors import BadInput, Fatal, RemoteTunnelError
 from ..model.text import plain
+from .views.logins import login_of
 
 if TYPE_CHECKING:
     from .engine import HeldEngine
+    from .held_publishing import HeldPublishing
     from .views import Views
 
 RESOURCE = "remote_tunnel"
 MAX_BODY = 1 << 20
+LINES = "application/x-ndjson"
+"""An answer of one JSON object a line, each of them sent as soon as it is known."""
 
 Action = Literal["read", "write", "execute"]
 Asked = Callable[..., Awaitable[dict[str, Any]]]
@@ -64,6 +68,7 @@ class Operation:
     :param body: the name of the request's dataclass in `bodies`, or None.
     :param result: the name of the answer's.
     :param creates: whether it answers 201 when something is new.
+    :param lines: the name of the dataclass of each line, for who accepts `LINES`; "" is none.
     """
 
     summary: str
@@ -71,12 +76,14 @@ class Operation:
     body: str | None
     result: str
     creates: bool
+    lines: str
 
 
 def operation(
-    action: Action, *, result: str, body: str | None = None, creates: bool = False
+    action: Action, *, result: str, body: str | None = None, creates: bool = False, lines: str = ""
 ) -> Callable[[Asked], Answered]:
     """A method of a handler, which gives back the JSON of `result` or raises `RemoteTunnelError`.
+    With `lines` it may `say` some before, if `wants_lines`, and then gives back the last one.
 
     With `body` it gets an instance of that as its last argument; without, a body is refused.
     """
@@ -92,7 +99,7 @@ def operation(
         answer.__doc__ = method.__doc__
         guarded = web.authenticated(authorized(action=action, resource=RESOURCE)(answer))
         summary = (method.__doc__ or "").partition("\n")[0]
-        vars(guarded)["operation"] = Operation(summary, action, body, result, creates)
+        vars(guarded)["operation"] = Operation(summary, action, body, result, creates, lines)
         return cast("Answered", guarded)
 
     return decorate
@@ -101,14 +108,18 @@ def operation(
 class Handler(APIHandler):
     """A route of the REST interface.
 
-    `engine` is the one that this server holds, `views` are those of its applications.
+    `engine` is the one that this server holds, `views` are those of its applications, `publishing`
+    is what it shows to the outside.
     """
 
     auth_resource = RESOURCE
 
-    def initialize(self, engine: "HeldEngine", views: "Views") -> None:
+    def initialize(
+        self, engine: "HeldEngine", views: "Views", publishing: "HeldPublishing"
+    ) -> None:
         """Called by tornado with what the route was registered with."""
         self.engine = engine
+        self.publishing = publishing
         self.views = views
 
     @classmethod
@@ -140,6 +151,23 @@ class Handler(APIHandler):
             )
         client = await self.engine.client()
         return await client.call(method, {"tunnel": tunnel, **params})
+
+    def who(self) -> dict[str, str]:
+        """Whom the hosts of what this request asks for can ask, as the JSON of `messages.Who`."""
+        return {"login": login_of(self), "name": self.current_user.display_name}
+
+    @property
+    def wants_lines(self) -> bool:
+        """Whether who asks accepts an answer in lines."""
+        return LINES in self.request.headers.get("Accept", "")
+
+    def say(self, line: dict[str, Any]) -> None:
+        """Send a line of the answer now."""
+        if not self._headers_written:
+            self.set_header("Content-Type", LINES)
+            self.set_header("X-Accel-Buffering", "no")  # else nginx would keep it
+        self.write(json.dumps(line) + "\n")
+        _ = self.flush()  # lines are short and few; who hangs up is heard of elsewhere
 
     def set_created(self, created: bool) -> None:
         """Answer 201 if something is new, else 200."""

@@ -12,15 +12,37 @@ import msgspec
 
 from .._version import __version__
 from . import bodies
-from .handlers import STATUS_OF, Handler, Operation
+from .handlers import LINES, STATUS_OF, Handler, Operation
 from .routes import MAX_DRAIN, PREFIX, ROUTES
 
 _REF = "#/components/schemas/{name}"
 # What any request can meet, those about a tunnel or a host, and those with a body.
 _ALWAYS = {400, 403, 503}
 _TUNNEL = {404, 409, 501, 502, 504}
+_PROMPT = {404}
+# Ask a host, and open no tunnel.
+_HOSTS = {"doctor", "jupyters/list", "jupyters/stop"}
 _BODY = {413}
+_PUBLISH = {409, 501, 502, 504}
 
+_NAMED = re.compile("{(.*)}")
+_PARAMETERS = {
+    "tunnel": "Its id or name.",
+    "prompt": "Its id.",
+    "publication": "Its id or name.",
+}
+
+
+_ABOUT = """\
+SSH tunnels of a Jupyter server. Every request needs Jupyter's login.
+
+What a host wants to know before it lets somebody in (whether its key is right, a password, a code)
+is asked of the login whose request needs it. That request is answered when the connection is there
+or has failed; meanwhile `GET /prompts` lists the question, `POST /prompts/{prompt}` answers it, and
+`DELETE /prompts/{prompt}` gives up, which ends the request with the code `needs_user`. A program
+that sends Jupyter's token has to keep the cookie that it is given, too: without it each of its
+requests is a login of its own, and none may answer what another is asked. An event with the id of a
+tunnel or of a question tells when to look again."""
 
 _EXAMPLES = {
     "TunnelRequest": [
@@ -29,7 +51,16 @@ _EXAMPLES = {
         {"command": "ssh -NfL 5006:localhost:5006 gpu01"},
     ],
     "ApplicationRequest": [{"host": "gpu01", "destination": "localhost:5006"}],
+    "JupyterRequest": [{"host": "ann@gpu01"}, {"host": "gpu01", "destination": "8888"}],
+    "JupyterHost": [{"host": "ann@gpu01"}],
+    "JupyterStart": [{"host": "ann@gpu01"}, {"host": "gpu01", "keep": True, "folder": "~/work"}],
+    "JupyterStop": [{"host": "ann@gpu01"}, {"host": "gpu01", "destination": "8888"}],
     "KernelRequest": [{"host": "gpu01", "file": "kernel-4711.json"}],
+    "DoctorRequest": [{"host": "ann@gpu01"}],
+    "PublishRequest": [{"gateway": "ann@gw", "name": "jupyter.example.org"}],
+    "PasswordRequest": [{"password": "correct horse battery staple"}],
+    "PeriodRequest": [{"hours": 2}],
+    "PromptAnswer": [{"remember": True}, {"answers": ["correct horse battery staple"]}],
 }
 
 
@@ -41,7 +72,7 @@ def describe() -> dict[str, Any]:
             "title": "jupyter_remote_tunnel",
             "version": __version__,
             "license": {"name": "BSD-3-Clause"},
-            "description": "SSH tunnels of a Jupyter server. Every request needs Jupyter's login.",
+            "description": _ABOUT,
         },
         "servers": [{"url": "/" + PREFIX.rstrip("/"), "description": "below Jupyter's base_url"}],
         "security": [{"token": []}],
@@ -63,9 +94,10 @@ def _path(path: str, handler: type[Handler]) -> dict[str, Any]:
         method: _operation(path, handler, method, found)
         for method, found in handler.operations().items()
     }
-    if "{tunnel}" in path:
+    if (named := _NAMED.search(path)) is not None:
+        text = _PARAMETERS[named[1]]
         described["parameters"] = [
-            _parameter("path", "tunnel", "Its id or name.", {"type": "string", "minLength": 1})
+            _parameter("path", named[1], text, {"type": "string", "minLength": 1})
         ]
     return described
 
@@ -79,7 +111,7 @@ def _operation(path: str, handler: type[Handler], method: str, found: Operation)
     }
     if found.body is not None:
         described["requestBody"] = {"required": True, "content": _content(found.body)}
-    if method == "delete":
+    if path == "tunnels/{tunnel}" and method == "delete":
         seconds = {"type": "number", "minimum": 0, "maximum": MAX_DRAIN, "default": 0}
         text = "Seconds that open streams have to end by themselves."
         described["parameters"] = [_parameter("query", "drain", text, seconds)]
@@ -88,14 +120,23 @@ def _operation(path: str, handler: type[Handler], method: str, found: Operation)
 
 def _responses(path: str, found: Operation) -> dict[str, Any]:
     failures = set(_ALWAYS)
-    if "{tunnel}" in path or found.creates:
+    if path.startswith("publish") and found.action == "execute":
+        failures |= _PUBLISH
+    if "{publication}" in path:
+        failures |= {404}
+    if "{tunnel}" in path or found.creates or path in _HOSTS:
         failures |= _TUNNEL
+    if "{prompt}" in path:
+        failures |= _PROMPT
     if found.body is not None:
         failures |= _BODY
     done: dict[str, Any] = {"description": "Done.", "content": _content(found.result)}
+    if found.lines:
+        done["content"] |= _content(found.lines, LINES)
     responses = {"200": done}
     if found.creates:
-        done["links"] = _links(found.result)
+        if found.result != "PublishReport":
+            done["links"] = _links(found.result)
         responses["201"] = {**done, "description": "Something new."}
     refs = {str(status): {"$ref": f"#/components/responses/{status}"} for status in failures}
     return responses | dict(sorted(refs.items()))
@@ -116,8 +157,8 @@ def _failure(status: int) -> dict[str, Any]:
     return {"description": text, "content": _content("Problem")}
 
 
-def _content(name: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": _REF.format(name=name)}}}
+def _content(name: str, kind: str = "application/json") -> dict[str, Any]:
+    return {kind: {"schema": {"$ref": _REF.format(name=name)}}}
 
 
 def _parameter(place: str, name: str, text: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +171,8 @@ def _schemas() -> dict[str, Any]:
         operation for handler in ROUTES.values() for operation in handler.operations().values()
     ]
     asked = _components([operation.body for operation in found if operation.body is not None])
-    given = _components([*(operation.result for operation in found), "Problem"])
+    lines = [operation.lines for operation in found if operation.lines]
+    given = _components([*(operation.result for operation in found), *lines, "Problem"])
     # An answer is always complete; of a request, what has a default can be left out.
     for schema in given.values():
         schema["required"] = list(schema["properties"])
@@ -139,8 +181,10 @@ def _schemas() -> dict[str, Any]:
     schemas = {**given, **asked}
     for name, examples in _EXAMPLES.items():
         schemas[name]["examples"] = examples
-    # The engine removes this file when the tunnel closes: for the engine's other clients only.
-    del schemas["TunnelRequest"]["properties"]["connection_file"]
+    # The engine removes this file when the tunnel closes, and writes to what keeps a server alive:
+    # for the engine's other clients only.
+    for field in ("connection_file", "keeper"):
+        del schemas["TunnelRequest"]["properties"][field]
     return dict(sorted(schemas.items()))
 
 

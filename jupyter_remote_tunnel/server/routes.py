@@ -1,17 +1,37 @@
 """The routes of the REST interface, under `{base_url}remote-tunnel/api/`.
 
 A tunnel is named by its id or its name. What only asks starts no engine: without one there are no
-tunnels.
+tunnels, and no questions; the aliases of the ssh configuration are read here then.
+
+What a host wants to know is asked of the login whose request needs it, which goes on when that
+login has answered.
 """
 
+import asyncio
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..model.errors import BadInput
+from typing_extensions import override
+
+from ..model.errors import BadInput, Fatal, RemoteTunnelError
 from .handlers import Handler, operation
+from .publish_routes import PUBLISH_ROUTES
 
 if TYPE_CHECKING:
-    from .bodies import ApplicationRequest, KernelRequest, TunnelRequest
+    from collections.abc import Callable
+
+    from ..model.diagnosis import Diagnosis, Step
+    from .bodies import (
+        ApplicationRequest,
+        DoctorRequest,
+        JupyterHost,
+        JupyterRequest,
+        JupyterStart,
+        JupyterStop,
+        KernelRequest,
+        PromptAnswer,
+        TunnelRequest,
+    )
 
 PREFIX = "remote-tunnel/api/"
 MAX_DRAIN = 600.0
@@ -32,8 +52,11 @@ class Tunnels(Handler):
             raise BadInput(
                 "The body: “connection_file” cannot be chosen.", hint="Use POST kernels."
             )
+        if request.keeper is not None:
+            raise BadInput("The body: “keeper” cannot be chosen.", hint="Use POST jupyters.")
         client = await self.engine.client()
-        opened = await client.call("tunnels.open", {"request": request.as_dict()})
+        params = {"request": request.as_dict(), "person": self.who()}
+        opened = await client.call("tunnels.open", params)
         self.set_created(opened["created"])
         return opened
 
@@ -68,7 +91,7 @@ class Restart(Handler):
     @operation("write", result="OneTunnel")
     async def post(self, tunnel: str) -> dict[str, Any]:
         """Open the forwards of a tunnel again, and its connection if that is not open."""
-        return await self.ask_about("tunnels.restart", tunnel)
+        return await self.ask_about("tunnels.restart", tunnel, person=self.who())
 
 
 class Hosts(Handler):
@@ -76,9 +99,12 @@ class Hosts(Handler):
 
     @operation("read", result="HostList")
     async def get(self) -> dict[str, Any]:
-        """List the hosts that have tunnels."""
+        """List the aliases of the ssh configuration, and the other hosts that have tunnels."""
         if self.engine.asleep:
-            return {"hosts": []}
+            from ..engine.hosts import list_hosts
+
+            settings = await self.engine.settings()
+            return asdict(await list_hosts(settings.ssh_config, allowed=settings.allowed_hosts))
         return await (await self.engine.client()).call("hosts.list")
 
 
@@ -100,10 +126,84 @@ class Apps(Handler):
     async def post(self, wanted: "ApplicationRequest") -> dict[str, Any]:
         """Open an application over a private socket, or find the one that is open."""
         from ..apps.applications import applications, open_application
+        from .bodies import Who
 
-        tunnel, created = await open_application(await self.engine.client(), wanted)
+        client = await self.engine.client()
+        tunnel, created = await open_application(client, wanted, person=Who(**self.who()))
         self.set_created(created)
         return asdict(applications(tunnel, self.base_url)[0])
+
+
+class Jupyters(Handler):
+    """`jupyters`"""
+
+    @operation("execute", body="JupyterRequest", result="Application", creates=True)
+    async def post(self, wanted: "JupyterRequest") -> dict[str, Any]:
+        """Open a Jupyter server that runs on a host, over a private socket, or find the one that is
+        open. Its token stays on the servers: the view tells it."""
+        from ..apps.applications import applications
+        from ..apps.jupyters import find, open_jupyter
+        from .bodies import TunnelRequest, Who
+
+        host, person = TunnelRequest(host=wanted.host, ssh=wanted.ssh), Who(**self.who())
+        client = await self.engine.client()
+        found = (await find(client, host, person=person)).choose(wanted.destination)
+        tunnel, created = await open_jupyter(client, host, found, name=wanted.name, person=person)
+        self.engine.let_in(tunnel.id, found)
+        self.set_created(created)
+        return asdict(applications(tunnel, self.base_url)[0])
+
+
+class JupytersOf(Handler):
+    """`jupyters/list`"""
+
+    @operation("execute", body="JupyterHost", result="JupyterList")
+    async def post(self, wanted: "JupyterHost") -> dict[str, Any]:
+        """Ask a host which Jupyter servers of the user run there."""
+        from ..apps.jupyters import find
+        from .bodies import ErrorStatus, JupyterList, TunnelRequest, Who
+
+        host = TunnelRequest(host=wanted.host, ssh=wanted.ssh)
+        client = await self.engine.client()
+        found = await find(client, host, person=Who(**self.who()))
+        problems = tuple(map(ErrorStatus.of, found.problems))
+        return asdict(JupyterList(found.servers, problems))
+
+
+class JupyterStarts(Handler):
+    """`jupyters/start`"""
+
+    @operation("execute", body="JupyterStart", result="Application", creates=True)
+    async def post(self, wanted: "JupyterStart") -> dict[str, Any]:
+        """Start a Jupyter server on a host and open it, or open the one that runs there."""
+        from ..apps.applications import applications
+        from ..apps.jupyter_start import Start, start_jupyter
+        from .bodies import TunnelRequest, Who
+
+        host, person = TunnelRequest(host=wanted.host, ssh=wanted.ssh), Who(**self.who())
+        start = Start(wanted.keep, wanted.folder, wanted.tcp, wanted.prelude)
+        client = await self.engine.client()
+        tunnel, _, found, started = await start_jupyter(
+            client, host, start, name=wanted.name, person=person
+        )
+        self.engine.let_in(tunnel.id, found)
+        self.set_created(started)
+        return asdict(applications(tunnel, self.base_url)[0])
+
+
+class JupyterStops(Handler):
+    """`jupyters/stop`"""
+
+    @operation("execute", body="JupyterStop", result="JupyterStopped")
+    async def post(self, wanted: "JupyterStop") -> dict[str, Any]:
+        """End a Jupyter server that runs on a host, and close the tunnels that lead to it."""
+        from ..apps.jupyter_start import stop_jupyter
+        from .bodies import JupyterStopped, TunnelRequest, Who
+
+        host, person = TunnelRequest(host=wanted.host, ssh=wanted.ssh), Who(**self.who())
+        client = await self.engine.client()
+        found, closed = await stop_jupyter(client, host, wanted.destination, person=person)
+        return asdict(JupyterStopped(found.server, tuple(closed)))
 
 
 class Kernels(Handler):
@@ -119,12 +219,102 @@ class Kernels(Handler):
     async def post(self, wanted: "KernelRequest") -> dict[str, Any]:
         """Make a remote kernel reachable by a connection file on this machine."""
         from ..kernels.connect import connect
-        from .bodies import TunnelRequest
+        from .bodies import TunnelRequest, Who
 
         host = TunnelRequest(host=wanted.host, ssh=wanted.ssh)
-        kernel = await connect(await self.engine.client(), host, wanted.file)
+        client = await self.engine.client()
+        kernel = await connect(client, host, wanted.file, person=Who(**self.who()))
         self.set_created(kernel.created)
         return kernel.as_dict()
+
+
+class Doctor(Handler):
+    """`doctor`"""
+
+    _walk: "asyncio.Task[Diagnosis] | None" = None
+
+    @operation("execute", body="DoctorRequest", result="Diagnosis", lines="DoctorLine")
+    async def post(self, wanted: "DoctorRequest") -> dict[str, Any]:
+        """Find out, step by step, why a host is not reached or what it does not allow. It ends when
+        who asked for it hangs up."""
+        if not self.wants_lines:
+            return (await self._visit(wanted, None)).as_dict()
+        try:
+            found = await self._visit(wanted, lambda step: self.say(_line(step=step.as_dict())))
+            return _line(diagnosis=found.as_dict())
+        except RemoteTunnelError as error:
+            if not self._headers_written:
+                raise
+            return _line(error=error.as_dict())
+
+    async def _visit(
+        self, wanted: "DoctorRequest", tell: "Callable[[Step], None] | None"
+    ) -> "Diagnosis":
+        """:param tell: given each step when it is over."""
+        from .bodies import TunnelRequest, Who
+
+        host = TunnelRequest(host=wanted.host, ssh=wanted.ssh)
+        is_given = wanted.tunnel is None or host != TunnelRequest(host="")
+        client = await self.engine.client()
+        walk = client.diagnose(
+            host if is_given else None,
+            tunnel=wanted.tunnel,
+            gateway_ports=wanted.gateway_ports,
+            person=Who(**self.who()),
+            on_step=tell,
+        )
+        self._walk = asyncio.get_running_loop().create_task(walk, name="doctor")
+        try:
+            return await self._walk
+        except asyncio.CancelledError:
+            raise Fatal("Nobody waits for the diagnosis any more.", code="closed") from None
+
+    @override
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        if self._walk is not None:
+            self._walk.cancel()
+
+
+def _line(**known: dict[str, Any]) -> dict[str, Any]:
+    """A `DoctorLine`, as plain JSON."""
+    return {"step": None, "diagnosis": None, "error": None, **known}
+
+
+class Prompts(Handler):
+    """`prompts`"""
+
+    @operation("read", result="PromptList")
+    async def get(self) -> dict[str, Any]:
+        """List the questions that wait for an answer: this login's, and that others have some."""
+        if self.engine.asleep:
+            return {"prompts": [], "others": []}
+        client = await self.engine.client()
+        return await client.call("prompts.list", {"person": self.who()})
+
+
+class Prompt(Handler):
+    """`prompts/{prompt}`"""
+
+    @operation("execute", body="PromptAnswer", result="Empty")
+    async def post(self, prompt: str, answer: "PromptAnswer") -> dict[str, Any]:
+        """Answer a question of this login."""
+        from ..model.prompt import Answer
+
+        given = Answer(answer.answers, answer.remember)
+        params = {"answers": given.answers, "remember": given.remember}
+        return await self._about("prompts.answer", prompt, **params)
+
+    @operation("execute", result="Empty")
+    async def delete(self, prompt: str) -> dict[str, Any]:
+        """Give up what a question of this login is asked for."""
+        return await self._about("prompts.cancel", prompt)
+
+    async def _about(self, method: str, prompt: str, **params: Any) -> dict[str, Any]:
+        if self.engine.asleep:
+            raise Fatal("No question waits for an answer.", code="not_found")
+        client = await self.engine.client()
+        return await client.call(method, {"prompt": prompt, "person": self.who(), **params})
 
 
 ROUTES: dict[str, type[Handler]] = {
@@ -133,5 +323,13 @@ ROUTES: dict[str, type[Handler]] = {
     "tunnels/{tunnel}/restart": Restart,
     "hosts": Hosts,
     "apps": Apps,
+    "jupyters": Jupyters,
+    "jupyters/list": JupytersOf,
+    "jupyters/start": JupyterStarts,
+    "jupyters/stop": JupyterStops,
     "kernels": Kernels,
+    "doctor": Doctor,
+    "prompts": Prompts,
+    "prompts/{prompt}": Prompt,
+    **PUBLISH_ROUTES,
 }

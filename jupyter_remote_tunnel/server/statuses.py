@@ -3,20 +3,34 @@
 Each way to learn something returns what is new by it, [(tunnel's id, state)], for the event bus.
 """
 
+import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..apps.applications import forwards_by_id
 from ..engine.client import Event
-from ..model.address import parse_address
+from ..model.address import TcpAddress, parse_address
 from ..model.errors import RemoteTunnelError
 from ..model.state import State
 from ..model.status import ErrorStatus, ForwardStatus, TunnelStatus
 from .views.upstream import Upstream
 
+if TYPE_CHECKING:
+    from ..apps.jupyter_files import FoundJupyter
+
 Change = tuple[str, str]
 
 REMOVED = "removed"
+
+
+@dataclass
+class _Entry:
+    """What leads into a Jupyter server, and when (monotonic seconds) that was asked of its host."""
+
+    jupyter: "FoundJupyter"
+    asked: float
+    doubted: bool = False
 
 
 class Statuses:
@@ -24,6 +38,7 @@ class Statuses:
 
     def __init__(self) -> None:
         self._tunnels: dict[str, TunnelStatus] = {}
+        self._jupyters: dict[str, _Entry] = {}
 
     def hear(self, event: Event) -> list[Change]:
         """An event of the engine."""
@@ -54,23 +69,53 @@ class Statuses:
             for change in self._put(_interrupted(tunnel, state, reason))
         ]
 
+    def tunnel_of(self, app_id: str) -> TunnelStatus | None:
+        """The tunnel of the application of that id."""
+        return self._tunnels.get(app_id.partition("-")[0])
+
+    def let_in(self, tunnel_id: str, jupyter: "FoundJupyter") -> None:
+        """Know what leads into the Jupyter server of a tunnel, for as long as that is there."""
+        self._jupyters[tunnel_id] = _Entry(jupyter, time.monotonic())
+
+    def lets_in_since(self, tunnel_id: str) -> float:
+        """When what leads into the Jupyter server of a tunnel was asked last, in monotonic seconds;
+        infinitely long ago where that is not known, or doubted."""
+        entry = self._jupyters.get(tunnel_id)
+        return float("-inf") if entry is None or entry.doubted else entry.asked
+
+    def doubt(self, tunnel_id: str) -> None:
+        """The Jupyter server of a tunnel may have ended: its port is anybody's then, who must not
+        be told its token."""
+        entry = self._jupyters.get(tunnel_id)
+        if entry is not None and isinstance(entry.jupyter.address, TcpAddress):
+            entry.doubted = True
+
     def upstream(self, app_id: str) -> Upstream | None:
         """The application of that id."""
-        tunnel = self._tunnels.get(app_id.partition("-")[0])
+        tunnel = self.tunnel_of(app_id)
         if tunnel is None:
             return None
         for found, forward, destination in forwards_by_id(tunnel):
             if found == app_id:
-                return _upstream(tunnel, app_id, forward, destination)
+                upstream = _upstream(tunnel, app_id, forward, destination)
+                entry = self._jupyters.get(app_id)
+                if entry is None:
+                    return upstream
+                if entry.doubted:
+                    return replace(upstream, doubted=True)
+                return replace(upstream, jupyter=entry.jupyter)
         return None
 
     def _put(self, tunnel: TunnelStatus) -> list[Change]:
         if self._tunnels.get(tunnel.id) == tunnel:
             return []
         self._tunnels[tunnel.id] = tunnel
+        if tunnel.state != State.OPEN:
+            self.doubt(tunnel.id)  # it can end, while nobody sees it
         return [(tunnel.id, tunnel.state)]
 
     def _drop(self, tunnel_id: str) -> list[Change]:
+        self._jupyters.pop(tunnel_id, None)
         return [(tunnel_id, REMOVED)] if self._tunnels.pop(tunnel_id, None) else []
 
 
@@ -94,4 +139,5 @@ def _upstream(
         state=tunnel.state,
         error=forward.error or tunnel.error,
         host_key=tunnel.host_key,
+        is_jupyter=tunnel.kind == "jupyter",
     )

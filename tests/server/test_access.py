@@ -13,6 +13,7 @@ from tests.support.http import anonymous, by_cookie, by_token
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.leaks import files_below
 from tests.support.other_uid import python_as_other_user
+from tests.support.process import wait_until
 from tests.support.sshd import SshBed
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +76,9 @@ def test_rest_refuses_without_login(based: Jupyter) -> None:
             ("POST", "apps"),
             ("GET", "kernels"),
             ("POST", "kernels"),
+            ("GET", "prompts"),
+            ("POST", "prompts/x"),
+            ("DELETE", "prompts/x"),
         ]:
             answer = client.request(method, PREFIX + path)
             assert answer.status_code in (401, 403), (method, path)
@@ -98,6 +102,8 @@ def test_a_cookie_needs_the_xsrf_header(based: Jupyter) -> None:
             ("POST", "tunnels"),
             ("POST", "apps"),
             ("POST", "kernels"),
+            ("POST", "prompts/x"),
+            ("DELETE", "prompts/x"),
             ("DELETE", f"tunnels/{opened['id']}"),
             ("POST", f"tunnels/{opened['id']}/restart"),
         ]:
@@ -140,11 +146,19 @@ def test_the_authorizer_decides(bed: SshBed, granted: str, allowed: set[str]) ->
         assert refused == set(answers) - allowed
         restart = client.post(PREFIX + "tunnels/x/restart")
         assert (restart.status_code == 403) == ("DELETE" not in allowed)
+        assert (client.get(PREFIX + "prompts").status_code == 403) == ("GET" not in allowed)
+        for given in (
+            client.post(PREFIX + "prompts/x", json={}),
+            client.delete(PREFIX + "prompts/x"),
+        ):
+            assert (given.status_code == 403) == ("POST" not in allowed)
 
 
 def test_another_user_reads_and_connects_nothing(bed: SshBed) -> None:
     with jupyter(traits={"TunnelManager": manager(bed)}) as server, by_token(server) as client:
         client.post(PREFIX + "apps", json={"host": "gpu01", "destination": "9"})
+        # It is saved after the answer, by way of a file that does not stay.
+        wait_until(lambda: _is_saved(server), "the tunnel to be saved")
         # The folders above could be open to all; ours must guard themselves.
         for folder in (server.folder, server.folder / "run", server.runtime_dir, server.data_dir):
             folder.chmod(0o755)
@@ -160,6 +174,11 @@ def test_another_user_reads_and_connects_nothing(bed: SshBed) -> None:
         assert files
         seen = python_as_other_user(_NEIGHBOUR, *map(str, [*sockets, *files]))
         assert seen.stdout.split() == ["PermissionError"] * len([*sockets, *files]), seen
+
+
+def _is_saved(server: Jupyter) -> bool:
+    saved = server.data_dir / "remote-tunnel" / "tunnels.json"
+    return saved.exists() and "gpu01" in saved.read_text()
 
 
 _NEIGHBOUR = """

@@ -5,6 +5,7 @@ from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from traitlets import TraitError
 from traitlets.config import Config
@@ -66,6 +67,8 @@ def test_what_the_engine_knows_of_its_server(facts: dict[str, Any], own: tuple[A
     [
         ("max_tunnels", 0),
         ("max_streams", "many"),
+        ("max_prompts", 0),
+        ("prompt_timeout", 0.5),
         ("connect_timeout", 0.0),
         ("connect_timeout", float("inf")),
         ("stream_wait", -1.0),
@@ -103,13 +106,21 @@ def test_limits_hold(bed: SshBed) -> None:
         "allow_remote_forward": False,
         "max_tunnels": 1,
     }
+    bed.write_config("Host cpu01\n    HostName cpu01.example.org\n")
     with jupyter(traits={"TunnelManager": limits}) as server, by_token(server) as client:
+        _offers_gpu01_alone(client)  # without an engine
         for command in ("-L 0:localhost:9 cpu01", "-L 0:db:9 gpu01", "-R 0:localhost:9 gpu01"):
             answer = client.post(PREFIX + "tunnels", json={"command": command})
             assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
         open_tunnel(client, command="-L 0:localhost:9 gpu01")
+        _offers_gpu01_alone(client)
         answer = client.post(PREFIX + "tunnels", json={"command": "-L 0:localhost:8 gpu01"})
         assert (answer.status_code, answer.json()["code"]) == (409, "too_many")
+
+
+def _offers_gpu01_alone(client: httpx.Client) -> None:
+    hosts = client.get(PREFIX + "hosts").json()["hosts"]
+    assert [host["host"] for host in hosts] == ["gpu01"]
 
 
 @pytest.mark.parametrize(

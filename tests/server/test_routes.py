@@ -20,9 +20,13 @@ from tests.support.sshd import SshBed
 def test_asking_starts_no_engine(bed: SshBed) -> None:
     with jupyter(traits={"TunnelManager": manager(bed)}) as server, by_token(server) as client:
         assert client.get(PREFIX + "tunnels").json() == {"tunnels": []}
-        assert client.get(PREFIX + "hosts").json() == {"hosts": []}
+        hosts = client.get(PREFIX + "hosts").json()
+        assert {host["host"] for host in hosts["hosts"]} == set(bed.hosts)
+        assert not any(host["tunnels"] for host in hosts["hosts"])
         assert client.get(PREFIX + "apps").json()["apps"] == []
         assert client.get(PREFIX + "kernels").json() == {"kernels": []}
+        assert client.get(PREFIX + "prompts").json() == {"prompts": [], "others": []}
+        assert client.delete(PREFIX + "prompts/0123456789ab").status_code == 404
         assert client.get(PREFIX + "tunnels/gpu01:5006").status_code == 404
         assert client.delete(PREFIX + "tunnels/gpu01:5006").status_code == 404
         assert engines(server) == []
@@ -63,6 +67,23 @@ def test_a_pasted_line_and_its_equal(api: httpx.Client) -> None:
     assert (first.status_code, again.status_code) == (201, 200)
     assert again.json()["created"] is False
     assert first.json()["tunnel"]["id"] == again.json()["tunnel"]["id"]
+
+
+def test_hosts_are_the_aliases_with_their_tunnels(api: httpx.Client, bed: SshBed) -> None:
+    opened = [open_tunnel(api, command=f"-L 0:localhost:{port} gpu01") for port in (8, 9)]
+    listed = api.get(PREFIX + "hosts").json()
+    assert listed["problem"] is None
+    [host] = [host for host in listed["hosts"] if host["host"] == "gpu01"]
+    assert host == {
+        "host": "gpu01",
+        "tunnels": [tunnel["id"] for tunnel in opened],
+        "route": opened[0]["route"],
+        "alias": True,
+        "host_name": "127.0.0.1",
+        "user": bed.user,
+        "port": bed.hosts["gpu01"].port,
+        "offers": [],
+    }
 
 
 def test_restart_keeps_id_and_port(api: httpx.Client) -> None:
@@ -200,11 +221,6 @@ def test_a_host_whose_key_is_unknown(api: httpx.Client, bed: SshBed) -> None:
     answer = api.post(PREFIX + "tunnels", json={"command": "-D 0 stranger"})
     assert (answer.status_code, answer.json()["code"]) == (502, "host_key_unknown")
     assert stranger.fingerprint in answer.json()["message"]
-
-
-def test_hosts(api: httpx.Client) -> None:
-    ids = [open_tunnel(api, command=f"-L 0:localhost:{port} gpu01")["id"] for port in (8, 9)]
-    assert api.get(PREFIX + "hosts").json() == {"hosts": [{"host": "gpu01", "tunnels": ids}]}
 
 
 def test_an_application_is_found_again(api: httpx.Client, server: Jupyter) -> None:

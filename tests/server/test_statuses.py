@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from jupyter_remote_tunnel.apps.jupyter_files import FoundJupyter, JupyterServer
 from jupyter_remote_tunnel.engine.client import Event
-from jupyter_remote_tunnel.model.address import TcpAddress, UnixAddress
+from jupyter_remote_tunnel.model.address import Address, TcpAddress, UnixAddress
 from jupyter_remote_tunnel.model.errors import Transient
 from jupyter_remote_tunnel.model.state import State
 from jupyter_remote_tunnel.model.status import ErrorStatus
@@ -78,3 +79,27 @@ def test_the_error_of_a_forward_goes_before_that_of_its_tunnel(statuses: Statuse
     app = statuses.upstream(TUNNEL.id)
     assert app is not None
     assert app.error == refused
+
+
+@pytest.mark.parametrize(
+    ("address", "doubted"),
+    [(TcpAddress("127.0.0.1", 8888), True), (UnixAddress("/home/ann/j.sock"), False)],
+)
+def test_a_port_that_was_out_of_sight_may_be_anothers(
+    statuses: Statuses, address: Address, doubted: bool
+) -> None:
+    server = JupyterServer("", str(address), "/", "2", 1, "token")
+    found = FoundJupyter(server, address, "/", False, "5ecret")
+
+    def token() -> tuple[str, bool]:
+        app = statuses.upstream(TUNNEL.id)
+        assert app is not None
+        return app.token, app.doubted
+
+    statuses.let_in(TUNNEL.id, found)
+    assert token() == ("5ecret", False)
+    statuses.hear(Event("tunnel", replace(TUNNEL, state="reconnecting").as_dict()))
+    statuses.hear(Event("tunnel", TUNNEL.as_dict()))
+    assert token() == ("" if doubted else "5ecret", doubted)
+    statuses.let_in(TUNNEL.id, found)
+    assert token() == ("5ecret", False)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import playwright.sync_api
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, StorageState
 
-from tests.support.process import program
+from tests.support.chromium import chromium as run_chromium
 from tests.views.lab import Browser, Lab
 from tests.views.lab import lab as run_lab
 
@@ -38,20 +38,27 @@ def socket_path(short_dir: Path) -> Path:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[playwright.sync_api.Browser]:
     """Debian's Chromium."""
-    with sync_playwright() as playwright:
-        path = program("chromium")
-        # The last of these switches counts. Playwright's own turns the partitioning of storage off,
-        # and in a frame of another site there would be none; people have it on.
-        args = ["--no-sandbox", "--disable-features=Translate"]
-        browser = playwright.chromium.launch(executable_path=path, args=args)
+    with run_chromium() as browser:
         yield browser
-        browser.close()
+
+
+@pytest.fixture(scope="module")
+def login(chromium: playwright.sync_api.Browser, lab: Lab) -> StorageState:
+    """What a profile keeps of a login to Jupyter: the form is sent without a page for it."""
+    with chromium.new_context() as context:
+        url = f"{lab.url}login?next=/nothing"
+        context.request.get(url)
+        (xsrf,) = (c.get("value", "") for c in context.cookies(url) if c.get("name") == "_xsrf")
+        form: dict[str, str | float | bool] = {"password": lab.server.token, "_xsrf": xsrf}
+        answer = context.request.post(url, form=form)
+        assert answer.url == f"{lab.url}nothing", answer.status_text
+        return context.storage_state()
 
 
 @pytest.fixture
-def profile(chromium: playwright.sync_api.Browser) -> Iterator[BrowserContext]:
-    """A profile without cookies."""
-    with chromium.new_context() as context:
+def profile(chromium: playwright.sync_api.Browser, login: StorageState) -> Iterator[BrowserContext]:
+    """A profile with no cookies but those of a login."""
+    with chromium.new_context(storage_state=login) as context:
         yield context
 
 
@@ -59,8 +66,5 @@ def profile(chromium: playwright.sync_api.Browser) -> Iterator[BrowserContext]:
 def host(profile: BrowserContext, lab: Lab) -> Page:
     """A page of Jupyter's, logged in."""
     page = profile.new_page()
-    page.goto(f"{lab.url}login?next=/nothing")
-    page.get_by_role("textbox").first.fill(lab.server.token)
-    page.get_by_role("button", name="Log in", exact=True).click()
-    page.wait_for_url("**/nothing")
+    page.goto(f"{lab.url}nothing")
     return page

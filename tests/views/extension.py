@@ -13,6 +13,7 @@ from jupyter_server.auth.authorizer import Authorizer
 from jupyter_server.extension.application import ExtensionApp
 from typing_extensions import override
 
+from jupyter_remote_tunnel.engine.messages import Who
 from jupyter_remote_tunnel.model.address import parse_address
 from jupyter_remote_tunnel.model.status import ErrorStatus
 from jupyter_remote_tunnel.server.views import Upstream, setup
@@ -32,6 +33,12 @@ class FileUpstreams:
 
     async def refresh(self, app_id: str) -> Upstream | None:
         return self.get(app_id)
+
+    async def enter(self, app_id: str, person: Who) -> Upstream | None:
+        return self.get(app_id)
+
+    def doubt(self, app_id: str) -> None:
+        pass
 
 
 def _upstream(app_id: str, fields: dict[str, Any]) -> Upstream:

@@ -178,8 +178,15 @@ _HIDE_PAGE = """hidden => {
 }"""
 
 
-@pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("tab_of", ["JupyterLab", "the browser"])
+@pytest.mark.parametrize(
+    ("tab_of", "view"),
+    [
+        ("JupyterLab", "origin"),
+        ("the browser", "path"),
+        pytest.param("JupyterLab", "path", marks=pytest.mark.long),
+        pytest.param("the browser", "origin", marks=pytest.mark.long),
+    ],
+)
 def test_it_asks_nothing_while_nobody_sees_it_and_at_once_when_somebody_does(
     lab: Lab, host: Page, view: str, tab_of: str
 ) -> None:

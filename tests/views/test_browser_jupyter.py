@@ -1,4 +1,7 @@
-"""A real Jupyter as the remote application: a person logs in, runs a cell and uses a terminal."""
+"""A real Jupyter as the remote application: a person logs in, runs a cell and uses a terminal.
+
+In `make test` a person does that in JupyterLab: `tests/ui/test_jupyters.py`.
+"""
 
 from collections.abc import Iterator
 
@@ -34,6 +37,7 @@ def shown(host: Page, url: str, app_id: str, where: str) -> FrameLocator | Page:
     return tab
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("where", ["frame", "tab"])
 def test_a_person_works_in_a_remote_jupyter(
     lab: Lab, host: Page, remote: Jupyter, where: str

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -105,6 +106,27 @@ async def test_without_the_cookie_every_name_has_one_answer(
                 answers.add((response.status, headers, await response.read()))
     ((code, _, _),) = answers
     assert code == 404
+
+
+async def test_an_answer_of_ours_keeps_the_connection_but_where_a_body_follows(
+    lab: Lab, browser: Browser, app_id: str
+) -> None:
+    """Who asks again on a connection that was closed without a word would see it reset."""
+    host = URL(await browser.open(app_id)).authority
+    browser.http.cookie_jar.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", lab.server.port)
+    for _ in range(3):
+        writer.write(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        (length,) = re.findall(rb"Content-Length: (\d+)", head)
+        assert head.startswith(b"HTTP/1.1 404 ")
+        assert b"Connection:" not in head
+        await reader.readexactly(int(length))
+    writer.write(f"POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9999\r\n\r\n".encode())
+    head, _, _ = (await reader.read()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 404 ")
+    assert b"Connection: close" in head
+    writer.close()
 
 
 OWN_LINK = {

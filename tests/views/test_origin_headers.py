@@ -151,6 +151,10 @@ async def test_a_redirect_to_elsewhere_is_a_page_that_goes_there(
         async with browser.get(view, headers={"Sec-Fetch-Dest": "iframe"}) as response:
             assert (response.status, response.headers["Set-Cookie"]) == (200, "state=1")
             assert f'content="0; url={escape(elsewhere)}">' in await response.text()
+        headers = {"Sec-Fetch-Dest": "iframe"}
+        async with browser.http.head(view, headers=headers, allow_redirects=False) as response:
+            assert response.status == 200
+            assert "Location" not in response.headers
         # What scripts and forms ask for, they ask for in the application's name.
         for method, dest in (("GET", "empty"), ("POST", "document")):
             request = browser.http.request(

@@ -257,9 +257,16 @@ async def test_an_application_that_does_not_know_its_prefix(
             assert response.status == 404
             assert f"--prefix {prefix}" in text
             assert 'href="?view=origin"' in text
-        async with browser.get(view, headers={"Accept": "text/html"}) as response:
-            assert response.status == 404
-            assert f"--prefix {prefix}" in await response.text()
+            assert "as http://localhost" not in text
+        framed = {"Sec-Fetch-Dest": "iframe"}
+        without_link = [(f"{lab.url}remote-tunnel/open/{app_id}?view=path", framed), (view, framed)]
+        for address, headers in [*without_link, (view, {"Accept": "text/html"})]:
+            async with browser.get(address, headers=headers) as response:
+                assert response.status == 404
+                text = await response.text()
+                assert f"--prefix {prefix}" in text
+                assert "href" not in text
+                assert "as http://localhost" in text
         async with browser.get(f"{view}deeper") as response:
             assert "--prefix" not in await response.text()
 
@@ -313,3 +320,4 @@ async def test_over_https(socket_path: Path) -> None:
             assert path.startswith("/remote-tunnel/app/")
             async with http.get(f"{url}?view=origin", headers=token) as response:
                 assert response.status == 409
+                assert "as http://localhost" in await response.text()

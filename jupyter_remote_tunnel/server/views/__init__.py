@@ -6,6 +6,7 @@
     path        a sandboxed view under Jupyter's own path   /   relay, or a page
     relay       bodies, passed on; client: HTTP to the applications; websocket: their websockets
     headers     what passes between browser and application; cookies: the two headers of these
+    jupyter_pages  a remote Jupyter's pages without its token; tls: https on the remote's loopback
     gate        whether a request comes from the application's own pages
     grants      tickets, sessions, capabilities; logins: whose they are, and log-out
     names       host labels; ports: whether the loopback is ours; pages: our own; log: what is told

@@ -7,6 +7,7 @@ which a body that is gone would turn into half of one.
 (It takes a quarter of a second to import: import this module when the first request is there.)
 """
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator, Iterable
 from http import HTTPStatus
@@ -18,7 +19,7 @@ from typing_extensions import override
 from yarl import URL
 
 from ...model.address import Address, UnixAddress
-from . import neighbours
+from . import neighbours, tls
 from .headers import Header
 from .relay import Body, Unanswered
 
@@ -82,13 +83,15 @@ class Client:
         target: str,
         headers: Iterable[Header],
         body: Body | None = None,
+        *,
+        scheme: str = "http",
     ) -> Answer:
         """Send a request; `target` and `headers` as they are. Redirects are answers like others.
 
         :raises Unanswered: no answer came.
         """
         session = self._session(address, again=body is None and method in _REPEATABLE)
-        url = _url(address, target)
+        url = _url(address, target, scheme)
         try:
             response = await session.request(
                 method, url, headers=list(headers), data=body, allow_redirects=False
@@ -166,7 +169,21 @@ class _OwnTCP(_Own, aiohttp.TCPConnector):
     pass
 
 
-class _OwnUnix(_Own, aiohttp.UnixConnector):
+class _Unix(aiohttp.UnixConnector):
+    """Speaks TLS too, which aiohttp's own one leaves out."""
+
+    @override
+    async def _create_connection(self, req: Any, *args: Any, **kwargs: Any) -> Any:
+        if not req.is_ssl():
+            return await super()._create_connection(req, *args, **kwargs)
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            _, protocol = await self._loop.create_unix_connection(
+                self._factory, self._path, ssl=tls.context(), server_hostname=tls.SERVER_NAME
+            )
+        return protocol
+
+
+class _OwnUnix(_Own, _Unix):
     pass
 
 
@@ -176,10 +193,10 @@ def _connector(address: Address, *, again: bool) -> aiohttp.BaseConnector:
     options |= {"keepalive_timeout": _IDLE_SECONDS} if again else {"force_close": True}
     if isinstance(address, UnixAddress):
         return _OwnUnix(address.path, **options)
-    return _OwnTCP(**options)
+    return _OwnTCP(ssl=tls.context(), **options)
 
 
-def _url(address: Address, target: str) -> URL:
+def _url(address: Address, target: str, scheme: str) -> URL:
     """`encoded`: the path reaches the application byte for byte, `%2F` and `..` included."""
     host = "localhost" if isinstance(address, UnixAddress) else str(address)
-    return URL(f"http://{host}{target}", encoded=True)
+    return URL(f"{scheme}://{host}{target}", encoded=True)

@@ -12,7 +12,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,8 +25,9 @@ from tornado.web import HTTPError, stream_request_body
 from typing_extensions import override
 
 from ...model.address import Address
+from ...model.errors import RemoteTunnelError
 from ...model.state import State
-from . import gate, headers, log, pages, websocket
+from . import gate, headers, jupyter_pages, log, pages, websocket
 from .grants import Grant
 from .headers import Header, Manner
 from .pages import Page
@@ -74,6 +75,7 @@ class ViewHandler(JupyterHandler, abc.ABC):
     def initialize(self, views: "Views") -> None:
         self.views = views
         self.admitted: Admitted | None = None
+        self._refusal: Page | Reply | None = None
         self._body = Body()
         self._task: asyncio.Task[None] | None = None
 
@@ -89,7 +91,8 @@ class ViewHandler(JupyterHandler, abc.ABC):
 
     def instead_of(self, admitted: Admitted, status: int, location: str) -> Page | None:
         """A page to show in place of the application's answer, if that must not pass."""
-        shown = self.request.method == "GET" and gate.is_page(self.request.headers)
+        reads = self.request.method in ("GET", "HEAD")  # which are answered alike
+        shown = reads and gate.is_page(self.request.headers)
         if not shown or status not in _REDIRECTS or not location:
             return None
         if headers.stays(location, self.request.path, admitted.manner):
@@ -105,8 +108,11 @@ class ViewHandler(JupyterHandler, abc.ABC):
         if isinstance(decision, Admitted):
             if not self._is_websocket:
                 self._start(decision)
-            return
-        await self._give(decision)
+        elif gate.has_body(self.request.headers):
+            # Nobody reads that body, so tornado hangs up.
+            await self._give(decision, [("Connection", "close")])
+        else:
+            self._refusal = decision  # given when the request has ended: the connection stays
 
     @override
     async def data_received(self, chunk: bytes) -> None:
@@ -114,6 +120,9 @@ class ViewHandler(JupyterHandler, abc.ABC):
 
     async def _respond(self) -> None:
         self._body.end()
+        if self._refusal is not None:
+            await self._give(self._refusal)
+            return
         assert self.admitted is not None
         if self._task is None:
             self._start(self.admitted)
@@ -166,10 +175,16 @@ class ViewHandler(JupyterHandler, abc.ABC):
             self._cut("it was ended")
 
     async def _serve(self, admitted: Admitted) -> None:
+        if admitted.upstream.doubted:
+            answer = await self._again(admitted)
+            if isinstance(answer, Page):
+                await self._give(answer)
+                return
+            admitted = answer
         upstream, manner = admitted.upstream, admitted.manner
         assert upstream.bound is not None
         assert self.request.uri is not None
-        target = headers.target(self.request.uri, manner.token)
+        target = headers.target(self.request.uri, manner.token, has_own=bool(upstream.token))
         sent = headers.for_remote(self.request.headers.get_all(), upstream, manner)
         try:
             if self._is_websocket:
@@ -181,33 +196,55 @@ class ViewHandler(JupyterHandler, abc.ABC):
         except Unanswered as error:
             await self._unanswered(upstream, error)
 
+    async def _again(self, admitted: Admitted) -> Admitted | Page:
+        """The same with a Jupyter server that is there, or a page that says why it is not."""
+        from ...engine.messages import Who  # no start of a Jupyter server pays for it
+
+        upstream, login = admitted.upstream, admitted.grant.login
+        try:
+            known = await self.views.upstreams.enter(upstream.app_id, Who(login, login))
+        except RemoteTunnelError as error:
+            return pages.no_way_in(upstream, error)
+        if known is None or known.gone:
+            return pages.nothing_here()
+        if known.doubted or known.bound is None:
+            return pages.down(known)
+        return replace(admitted, upstream=known)
+
     async def _serve_http(
         self, admitted: Admitted, address: Address, target: str, sent: list[Header]
     ) -> None:
         body = self._body if gate.has_body(self.request.headers) else None
         method = self.request.method or "GET"
-        client = self.views.client
-        async with await client.request(address, method, target, sent, body) as answer:
-            location = headers.location(answer.location, admitted.upstream)
-            passed = headers.for_browser(answer.headers, admitted.upstream, admitted.manner)
+        client, upstream = self.views.client, admitted.upstream
+        async with await client.request(
+            address, method, target, sent, body, scheme=upstream.scheme
+        ) as answer:
+            location = headers.location(answer.location, upstream)
+            passed = headers.for_browser(answer.headers, upstream, admitted.manner)
             instead = self._looked(pages.CAN_GO) or self.instead_of(
                 admitted, answer.status, location
             )
             if instead is not None:
                 await self._give(instead, _cookies_of(passed))
                 return
+            chunks = answer.chunks()
+            if upstream.token and jupyter_pages.hold_token(answer.headers):
+                passed = jupyter_pages.without_length(passed)
+                chunks = jupyter_pages.without_token(chunks, upstream.token)
             self.set_status(answer.status, answer.reason)
             self._add_headers(passed)
             if answer.status == HTTPStatus.NO_CONTENT:
                 self.clear_header("Content-Length")  # tornado would wait for as much
             self._connection.stream.set_nodelay(True)
-            await copy(answer.chunks(), self)
+            await copy(chunks, self)
             await self.finish()
 
     async def _serve_websocket(
         self, admitted: Admitted, address: Address, target: str, sent: list[Header]
     ) -> None:
-        async with websocket.handshake(address, target, sent) as remote:
+        scheme = admitted.upstream.scheme
+        async with websocket.handshake(address, target, sent, scheme=scheme) as remote:
             received = remote.headers.get_all()
             # No body of its own comes with either answer.
             answer = [
@@ -217,13 +254,15 @@ class ViewHandler(JupyterHandler, abc.ABC):
             ]
             if remote.status == HTTPStatus.SWITCHING_PROTOCOLS:
                 self._log_line(remote.status)
-                await websocket.join(self.detach(), remote, answer)
+                if await websocket.join(self.detach(), remote, answer):
+                    self.views.upstreams.doubt(admitted.upstream.app_id)
                 return
             self.set_status(remote.status, remote.reason)
             self._add_headers(answer)
             await self.finish()
 
     async def _unanswered(self, upstream: Upstream, error: Unanswered) -> None:
+        self.views.upstreams.doubt(upstream.app_id)
         if self._headers_written:
             self._cut(f"the application broke off: {error}")
             return

@@ -106,6 +106,8 @@ def for_remote(headers: Iterable[Header], upstream: Upstream, manner: Manner) ->
     headers = list(headers)
     hop_by_hop = HOP_BY_HOP | _named_by_connection(headers)
     yield "Host", upstream.authority
+    if upstream.token:
+        yield "Authorization", f"token {upstream.token}"
     for name, value in headers:
         key = name.lower()
         if key in hop_by_hop or _NOT_FOR_REMOTE.fullmatch(key):
@@ -127,7 +129,9 @@ def _request_value(key: str, value: str, upstream: Upstream, manner: Manner) -> 
         case "authorization":
             # At an origin of its own it is the application's, unless somebody gave it Jupyter's.
             jupyters = manner.sandboxed or manner.token in value.split()
-            return "" if jupyters else value
+            return "" if jupyters or upstream.token else value
+        case "accept-encoding" if upstream.token:
+            return ""  # its pages are read here
         case "x-xsrftoken":
             # Goes with the cookie `_xsrf`: the application's where it has cookies, else Jupyter's.
             return "" if manner.sandboxed else value
@@ -208,7 +212,10 @@ def location(value: str, upstream: Upstream) -> str:
         parts = urlsplit(value)
     except ValueError:
         return value
-    if parts.scheme not in ("", "http") or parts.netloc.lower() != upstream.authority.lower():
+    if (
+        parts.scheme not in ("", upstream.scheme)
+        or parts.netloc.lower() != upstream.authority.lower()
+    ):
         return value
     # A path that begins with two slashes would be read as a host.
     path = f"/.{parts.path}" if parts.path.startswith("//") else parts.path or "/"
@@ -234,15 +241,20 @@ _READ_AS_WRITTEN = re.compile(r"[!-\[\]-~\x80-\xff]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
-def target(uri: str, token: str) -> str:
+def target(uri: str, token: str, *, has_own: bool = False) -> str:
     """The request target to send on: as it came, but without `?token=` if it is Jupyter's.
 
     What is not ASCII is percent-encoded, as browsers do.
+
+    :param has_own: the application is told its own by a header: no other goes on.
     """
     path, mark, query = uri.partition("?")
-    if token and mark:
+    if mark and (token or has_own):
+        parts = [(part, unquote_plus(part)) for part in query.split("&")]
         query = "&".join(
-            part for part in query.split("&") if unquote_plus(part) != f"token={token}"
+            part
+            for part, read in parts
+            if not (has_own and read.startswith("token=")) and read != f"token={token}"
         )
     joined = f"{path}?{query}" if query else path
     return percent_encoded(joined.replace("#", "%23"))

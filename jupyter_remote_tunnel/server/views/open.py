@@ -16,6 +16,7 @@ from tornado.web import HTTPError, authenticated
 from typing_extensions import override
 
 from ...model.address import Address
+from ...model.errors import RemoteTunnelError
 from ...model.state import State
 from . import gate, headers, logins, origin, pages, path
 from .grants import Grant
@@ -24,6 +25,7 @@ from .relay import Unanswered
 from .upstream import Upstream
 
 if TYPE_CHECKING:
+    from ...engine.messages import Who
     from . import Views
 
 
@@ -55,7 +57,7 @@ class OpenHandler(JupyterHandler):
         self.set_header("Cache-Control", "no-store")
         # Nor does the application learn which notebook is open there.
         self.set_header("Referrer-Policy", "no-referrer")
-        answer = await self._answer(app_id, view, uri or "/")
+        answer = await self._answer(app_id, view, uri)
         if gate.is_look(self.request.headers):
             waits = isinstance(answer, Page) and answer.waits
             self.set_status(pages.STILL_WAITING if waits else pages.CAN_GO)
@@ -66,19 +68,38 @@ class OpenHandler(JupyterHandler):
 
     head = get  # what a waiting page asks; a ticket that nobody takes expires
 
-    async def _answer(self, app_id: str, view: str, uri: str) -> Page | str:
-        """A page, or the URL to go to; `uri` is the page of the application in the origin view."""
+    async def _answer(self, app_id: str, view: str, uri: str | None) -> Page | str:
+        """A page, or the URL to go to; `uri` is the page of the application in the origin view,
+        None its first one.
+        """
         upstream = self.views.upstreams.get(app_id)
         if upstream is None or upstream.gone:
             return pages.unknown()
         offered = self.views.offer(self.request)["origin"]
+        if upstream.is_jupyter and (view == "path" or not offered):
+            return pages.jupyter_not_offered(upstream)
         if view == "path" or not (view or offered):
             return await self._by_path(upstream, origin_offered=offered)
         if not offered:
             return pages.not_offered((("Show it in a sandboxed page", "?view=path"),))
         if upstream.state != State.OPEN:
             return pages.down(upstream)
-        return self._by_origin(upstream, uri)
+        if upstream.is_jupyter:
+            # Also where it is known: whoever listens there by now must not be told its token.
+            try:
+                entered = await self.views.upstreams.enter(app_id, self._who)
+            except RemoteTunnelError as error:
+                return pages.no_way_in(upstream, error)
+            if entered is None:
+                return pages.unknown()
+            upstream = entered
+        return self._by_origin(upstream, upstream.entry if uri is None else uri)
+
+    @property
+    def _who(self) -> "Who":
+        from ...engine.messages import Who  # no start of a Jupyter server pays for it
+
+        return Who(logins.login_of(self), self.current_user.display_name)
 
     def _by_origin(self, upstream: Upstream, uri: str) -> str:
         label = self.views.labels.of(upstream)
@@ -102,7 +123,9 @@ class OpenHandler(JupyterHandler):
         await asyncio.wait([self._look])
         if self._look.cancelled() or not self._look.result():
             return prefix
-        links = (("Show it at an address of its own", "?view=origin"),) if origin_offered else ()
+        # JupyterLab frames this view only where the other one is out of the browser's reach.
+        other = origin_offered and not gate.is_framed(self.request.headers)
+        links = (("Show it at an address of its own", "?view=origin"),) if other else ()
         return pages.without_prefix(upstream, prefix, links)
 
     async def _misses_prefix(self, upstream: Upstream, bound: Address, prefix: str) -> bool:

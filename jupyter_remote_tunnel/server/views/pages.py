@@ -11,6 +11,7 @@ from html import escape
 from http import HTTPStatus
 
 from ...model.address import TcpAddress
+from ...model.errors import RemoteTunnelError
 from ...model.state import State
 from ...model.text import plain
 from .gate import LOOK
@@ -117,14 +118,18 @@ def unanswered(upstream: Upstream) -> Page:
 
 
 def without_prefix(upstream: Upstream, prefix: str, links: tuple[tuple[str, str], ...]) -> Page:
-    """The path view, and an application that does not know its path."""
+    """The path view, and an application that does not know its path.
+
+    `links` lead to the view that needs none; without, the page says where that can be had.
+    """
+    own_address = () if links else (f"At an address of its own it need not. {_NEEDS}",)
     return Page(
         404,
         f"“{plain(upstream.name)}” does not serve this path",
         (
-            "This view shows an application under a path of the Jupyter server.",
-            "Choose another view in JupyterLab: at an address of its own, or through a port.",
-            "Or start the application for this path. With Bokeh:",
+            "Jupyter shows it here under a path, which the application has to know.",
+            *own_address,
+            _START_IT_HERE,
         ),
         code=f"bokeh serve app.py --prefix {prefix.rstrip('/')}",
         links=links,
@@ -152,11 +157,31 @@ def not_offered(links: tuple[tuple[str, str], ...]) -> Page:
     return Page(
         409,
         "This view is not possible here",
-        (
-            "An address of its own needs a Jupyter server on the browser's own machine.",
-            "It must be reached as localhost, over plain http, with no proxy in between.",
-        ),
+        (f"An address of its own cannot be had from here. {_NEEDS}",),
         links=links,
+    )
+
+
+def jupyter_not_offered(upstream: Upstream) -> Page:
+    """A remote Jupyter, where it could only have a sandboxed page: it works in none."""
+    return Page(
+        409,
+        f"“{plain(upstream.name)}” cannot be shown here",
+        (
+            f"A Jupyter needs an address of its own. {_NEEDS}",
+            "Or open it from a terminal of the machine that your browser runs on:",
+        ),
+        code=f"jupyter tunnel jupyter {plain(upstream.host)}",
+    )
+
+
+def no_way_in(upstream: Upstream, error: RemoteTunnelError) -> Page:
+    """The host does not tell what leads into a Jupyter server: it may not run any more."""
+    texts = (error.message, error.hint)
+    return Page(
+        502,
+        f"“{plain(upstream.name)}” does not let you in",
+        tuple(plain(text, 500) for text in texts if text),
     )
 
 
@@ -171,6 +196,16 @@ def _reason(upstream: Upstream) -> tuple[str, ...]:
     texts = (upstream.error.message, upstream.error.hint)
     return tuple(plain(text, 500) for text in texts if text)
 
+
+_NEEDS = (
+    "That takes a Jupyter server on the browser's own machine, open there as http://localhost with"
+    " no proxy in between, and a browser that knows names below localhost: Firefox and Chromium do."
+)
+
+_START_IT_HERE = (
+    "Or start the application for this path. It is that of your login, until you log out or the"
+    " tunnel or Jupyter ends; this page tells the next one. With Bokeh:"
+)
 
 _POLICY = (
     "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}';"

@@ -11,12 +11,13 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from tornado.httputil import HTTPHeaders, HTTPInputError, parse_response_start_line
 from tornado.iostream import IOStream, StreamClosedError
 
 from ...model.address import Address, UnixAddress
-from . import neighbours
+from . import neighbours, tls
 from .headers import Header
 from .relay import Unanswered
 
@@ -37,7 +38,7 @@ class Handshake:
 
 @contextlib.asynccontextmanager
 async def handshake(
-    address: Address, target: str, headers: Iterable[Header]
+    address: Address, target: str, headers: Iterable[Header], *, scheme: str = "http"
 ) -> AsyncIterator[Handshake]:
     """Ask the application for a websocket; the connection is closed when the block ends.
 
@@ -45,7 +46,7 @@ async def handshake(
     :raises Unanswered: nothing of ours listens there, or the answer is no HTTP.
     """
     try:
-        reader, writer = await _connect(address)
+        reader, writer = await _connect(address, scheme)
     except OSError as error:
         raise Unanswered(type(error).__name__) from error
     try:
@@ -61,8 +62,11 @@ def head(start_line: str, headers: Iterable[Header]) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-async def join(browser: IOStream, remote: Handshake, headers: Iterable[Header]) -> None:
-    """Accept with `headers`, pass bytes both ways until either side closes, close the browser's."""
+async def join(browser: IOStream, remote: Handshake, headers: Iterable[Header]) -> bool:
+    """Accept with `headers`, pass bytes both ways until either side closes, close the browser's.
+
+    :returns: whether it was the remote side.
+    """
     browser.set_nodelay(True)
     try:
         await browser.write(head("HTTP/1.1 101 Switching Protocols", [*headers, *_UPGRADE]))
@@ -72,8 +76,10 @@ async def join(browser: IOStream, remote: Handshake, headers: Iterable[Header]) 
                 group.create_task(_from_remote(remote.reader, browser), name="websocket in"),
             ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            by_remote = ways[1].done()
             for way in ways:
                 way.cancel()
+        return by_remote
     finally:
         browser.close()
 
@@ -93,11 +99,16 @@ async def _from_remote(reader: asyncio.StreamReader, browser: IOStream) -> None:
             await browser.write(chunk)
 
 
-async def _connect(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(
+    address: Address, scheme: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    options: dict[str, Any] = {"limit": _CHUNK}
+    if scheme == "https":
+        options |= {"ssl": tls.context(), "server_hostname": tls.SERVER_NAME}
     if isinstance(address, UnixAddress):
-        opening = asyncio.open_unix_connection(address.path, limit=_CHUNK)
+        opening = asyncio.open_unix_connection(address.path, **options)
     else:
-        opening = asyncio.open_connection(address.host, address.port, limit=_CHUNK)
+        opening = asyncio.open_connection(address.host, address.port, **options)
     reader, writer = await opening
     neighbours.refuse(writer.transport)
     return reader, writer

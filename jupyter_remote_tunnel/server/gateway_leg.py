@@ -1,0 +1,141 @@
+"""The tunnel from a gateway to the outside server here.
+
+On a gateway with a web server sshd is asked for a socket of a new name each time, which a command
+then puts in the place of the one that the site names: so it does not matter what an earlier
+connection has left there, and the web server's user may connect to it. The folder keeps others out.
+"""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..model.address import UnixAddress
+from ..model.diagnosis import Verdict
+from ..model.errors import RemoteTunnelError
+from ..model.forward import ForwardKind, ForwardSpec, TcpBind
+from ..model.publication import Check, PublishRequest
+from ..model.spec import TunnelRequest
+from ..model.state import State
+from ..model.status import TunnelStatus
+from ..model.text import plain
+from .looking import failed
+
+if TYPE_CHECKING:
+    from ..engine.messages import Who
+    from .engine import HeldEngine
+
+# $1 is the socket that sshd has made, if that is not in its place yet, $2 that of the site.
+_SETTLE = 'if test -S "$1"; then chmod 666 "$1" && mv -f "$1" "$2"; fi'
+_TIDY = 'rm -f "$1" "$2"'
+_TIDY_SECONDS = 3.0
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+class GatewayLeg:
+    """The tunnel of one publication, which has its id.
+
+    :param socket: on the gateway, as its web server's site names it; "" where there is none.
+    """
+
+    def __init__(
+        self, tunnel_id: str, request: PublishRequest, engine: "HeldEngine", socket: str
+    ) -> None:
+        self._id = tunnel_id
+        self._request = request
+        self._engine = engine
+        self._site_socket = socket
+
+    async def open(self, local: Path, person: "Who | None") -> TunnelStatus:
+        """Have the gateway listen.
+
+        :param local: the socket here to which that leads.
+        :raises RemoteTunnelError: the gateway is not reached, or does not listen for us.
+        """
+        client = await self._engine.client()
+        forward = ForwardSpec(ForwardKind.REMOTE, self._bind, UnixAddress(str(local)))
+        wanted = TunnelRequest(
+            host=self._request.gateway,
+            forwards=(str(forward),),
+            name=plain(f"published as {self._request.authority}", 100),
+            kind="publish",
+            ssh=self._request.ssh,
+            id=self._id,
+        )
+        return (await client.open_tunnel(wanted, person=person))[0]
+
+    @property
+    def _bind(self) -> TcpBind | UnixAddress:
+        """Where the gateway is asked to listen."""
+        if self._request.way == "bind":
+            return TcpBind("*", self._request.public_port)
+        if self._request.loopback_port is not None:
+            return TcpBind(None, self._request.loopback_port)
+        return UnixAddress(self._new_socket)
+
+    @property
+    def _new_socket(self) -> str:
+        """What sshd makes, beside the socket that the site names."""
+        return f"{self._site_socket}-{self._id[:6]}"
+
+    def where_bound(self, opened: TunnelStatus) -> Check:
+        """Whether the gateway listens where it was asked to, and only there."""
+        note, bound = opened.forwards[0].note or "", opened.forwards[0].bound or ""
+        is_public = bound.rpartition(":")[0] not in _LOOPBACK
+        if self._request.way == "bind":
+            if not is_public:
+                return Check("tunnel", "failed", note, advice="Or have its web server in front.")
+            verdict: Verdict = "ok" if bound.startswith("*") else "note"
+            return Check("tunnel", verdict, note or f"The gateway listens on {plain(bound, 200)}.")
+        if self._request.loopback_port is None:
+            socket = plain(self._site_socket, 200)
+            return Check("tunnel", "ok", f"The gateway lets us listen at {socket}.")
+        if is_public:
+            return Check("tunnel", "failed", note)
+        port = self._request.loopback_port
+        return Check("tunnel", "ok", f"The gateway listens on port {port} of its loopback.")
+
+    async def settle(self) -> Check | None:
+        """Put the new socket in the place of the one that the site names; why it is not there."""
+        if not self._site_socket:
+            return None
+        try:
+            said = await self._run(_SETTLE)
+        except RemoteTunnelError as error:
+            return failed("socket", error)
+        if said is None:
+            return None
+        return Check(
+            "socket",
+            "failed",
+            f"The socket for the web server could not be put in its place: {said}.",
+            advice="Commands have to run there; or have a port of its loopback with --tcp PORT.",
+        )
+
+    async def _run(self, script: str) -> str | None:
+        """Run a command about our sockets there: why it failed, or None."""
+        client = await self._engine.client()
+        argv = ["sh", "-c", script, "sh", self._new_socket, self._site_socket]
+        done = await client.exec(None, argv, tunnel=self._id)
+        if done.status == 0:
+            return None
+        return plain(done.stderr.decode(errors="replace").strip(), 300) or f"status {done.status}"
+
+    async def close(self, tunnel: TunnelStatus) -> None:
+        """Have the gateway listen no more, and take away what it made for us.
+
+        :raises RemoteTunnelError: the tunnel was closed already, or nobody knows of it.
+        """
+        client = await self._engine.client()
+        if self._site_socket and listens(tunnel):
+            with contextlib.suppress(RemoteTunnelError, TimeoutError):
+                async with asyncio.timeout(_TIDY_SECONDS):
+                    await self._run(_TIDY)
+        await client.close_tunnel(self._id)
+
+
+def listens(tunnel: TunnelStatus) -> bool:
+    """Whether the gateway listens for us now."""
+    forward = tunnel.forwards[0]
+    has_failed = forward.error is not None and forward.error_at is None
+    return tunnel.state == State.OPEN and forward.bound is not None and not has_failed

@@ -1,0 +1,285 @@
+"""What is looked at before anything opens, beside this Jupyter itself: the one place where the
+checks of a gateway, of a name and of a certificate are asked for.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..engine.folders import data_dir
+from ..model.address import is_ipv6
+from ..model.errors import BadInput, Fatal, RemoteTunnelError
+from ..model.publication import Check, PublishRequest
+from ..model.spec import TunnelRequest
+from ..model.text import plain
+from ..publish.checking_certificates import check_files, check_presented
+from ..publish.fetching import fetch
+from ..publish.gateway import Gateway, ServerThere, leave_site, look
+from ..publish.gateway_checks import (
+    certificate_commands,
+    check_gateway,
+    check_loopback,
+    check_port_80,
+    installation_commands,
+)
+from ..publish.names import check_name, reached_addresses
+from ..publish.sites import CertificateFiles, Site, published_name
+from .listening import Certificate
+from .probes import WELL_KNOWN
+
+if TYPE_CHECKING:
+    from ..engine.messages import Who
+    from .engine import HeldEngine
+
+
+def understood(request: PublishRequest) -> PublishRequest:
+    """The request with its name as DNS and certificates have it.
+
+    :raises BadInput: it is asked for what cannot be.
+    """
+    request.check()
+    if request.way == "direct" and is_ipv6(request.name):
+        return request
+    return replace(request, name=published_name(request.name))
+
+
+class Looking:
+    """Goes through it for one request, and keeps what it found of use for later.
+
+    `socket` is the path of the socket on the gateway that its web server's site names, "" where
+    there is none; `certificate` is that with which TLS ends here.
+    """
+
+    def __init__(
+        self, request: PublishRequest, base_url: str, engine: "HeldEngine", person: "Who | None"
+    ) -> None:
+        """:param request: as `understood`.
+        :param base_url: Jupyter's.
+        :param person: who can be asked what the gateway wants to know.
+        """
+        self.socket = request.socket or ""
+        self.certificate: Certificate | None = None
+        if request.way != "proxy" and request.certificate and request.key:
+            self.certificate = Certificate(Path(request.certificate), Path(request.key))
+        self.request = request
+        self._base_url = base_url
+        self._engine = engine
+        self._person = person
+        self._host = TunnelRequest(host=request.gateway, ssh=request.ssh)
+        self._gateway: Gateway | None = None
+
+    async def checks(self) -> AsyncIterator[Check]:
+        """What is found, one after the other."""
+        try:
+            if self.request.way == "direct":
+                async for check in self._files():
+                    yield check
+                return
+            ours = await self._reach()
+            gateway = plain(self.request.gateway)
+            yield Check("gateway", "ok", f"{gateway} lets us in.")
+            name = await check_name(self.request.name, gateway, ours)
+            yield name
+            ends_here = self.request.way == "bind"
+            rest = self._brought() if ends_here else self._web_server(named=name.verdict)
+            async for check in rest:
+                yield check
+        except RemoteTunnelError as error:
+            yield failed("site" if isinstance(error, BadInput) else "gateway", error)
+        finally:
+            self._person = None  # who is asked later is nobody
+
+    async def _reach(self) -> set[Any]:
+        """Look at the gateway; the addresses that it has.
+
+        :raises RemoteTunnelError: it is out of reach.
+        """
+        client = await self._engine.client()
+        request, person = self.request, self._person
+        known: set[Any] = set()
+        try:
+            self._gateway = await look(client, self._host, request.name, person=person)
+            known.update(self._gateway.addresses)
+        except Fatal as error:
+            # It lets us in, and runs no commands: a tunnel is enough where all else is here.
+            if request.way != "bind" or not request.certificate or error.code != "not_found":
+                raise
+        return known | set(await reached_addresses(client, self._host))
+
+    def _site(self, gateway: Gateway) -> Site:
+        """The site of the gateway's web server.
+
+        :raises BadInput: what it would hold cannot stand in a configuration.
+        """
+        request, certificate = self.request, None
+        if request.way == "proxy" and request.certificate and request.key:
+            certificate = CertificateFiles(request.certificate, request.key)
+        return Site(
+            request.name,
+            gateway.account,
+            self._base_url,
+            request.loopback_port,
+            certificate,
+            gateway.has_ipv6,
+        )
+
+    # TLS ends on the gateway.
+
+    async def _web_server(self, *, named: str) -> AsyncIterator[Check]:
+        request, gateway = self.request, self._gateway
+        assert gateway is not None
+        is_there = True
+        lines: tuple[str, ...] = ()
+        last: list[Check] = []
+        if not request.has_own_site:
+            site = self._site(gateway)
+            if site.port is None:
+                self.socket = site.socket
+            *before, installed = await self._of_the_site(gateway, site)
+            for check in before:
+                yield check
+            is_there = all(check.verdict != "failed" for check in (*before, installed))
+            server = gateway.choose(request.proxy)
+            last = [installed]
+            lines = () if server is None else certificate_commands(gateway, site, server.kind)
+        elif request.loopback_port is not None:
+            yield check_loopback(plain(request.gateway), request.loopback_port)
+        if named != "failed" and (is_there or lines):
+            async for check in self._presented(() if is_there else lines):
+                yield check
+        for check in last:
+            yield check
+        if named != "failed" and is_there:
+            async for check in self._taken():
+                yield check
+
+    async def _of_the_site(self, gateway: Gateway, site: Site) -> list[Check]:
+        """What is thought of the web server. A text that has to be installed is left there."""
+        wanted = self.request.proxy
+        found = check_gateway(gateway, site, wanted)
+        server = gateway.choose(wanted)
+        if server is None or found[-1].verdict != "failed":
+            return found
+        return check_gateway(gateway, site, wanted, left_at=await self._leave(site, server))
+
+    async def _leave(self, site: Site, server: ServerThere) -> str:
+        """Leave its text in the user's home; "" where that cannot be."""
+        client = await self._engine.client()
+        try:
+            return await leave_site(client, self._host, site, server.kind, person=self._person)
+        except Fatal:
+            return ""
+
+    async def _presented(self, lines: tuple[str, ...]) -> AsyncIterator[Check]:
+        """What is shown to who comes by the name.
+
+        :param lines: what gets a certificate, where none is shown.
+        """
+        request, gateway = self.request, self._gateway
+        assert gateway is not None
+        name, port = request.name, request.public_port
+        shown = await check_presented(name, port, name, insist=request.self_signed)
+        if shown.verdict != "failed" or not lines:
+            yield shown
+            return
+        yield check_port_80(gateway, request.proxy)
+        advice = "This gets one from Let's Encrypt. It has to be typed there once, by who may use"
+        yield replace(shown, details=lines, advice=f"{advice} sudo, before the site is shown.")
+
+    async def _taken(self) -> AsyncIterator[Check]:
+        """Whether another Jupyter is published under the name already."""
+        from ..publish.probing import is_answered
+
+        authority = self.request.authority
+        if await is_answered(f"https://{authority}{self._base_url}{WELL_KNOWN}taken"):
+            says = f"Another Jupyter is published under this name: {plain(authority)}."
+            yield Check("name", "failed", says, advice="End that one, or choose another name.")
+
+    async def installation(self) -> dict[str, Any]:
+        """The site as it has to be, and what installs it: {"host", "url", "server", "file",
+        "text", "left_at", "commands"}; "left_at" is the path there at which its text lies, or "".
+
+        :raises BadInput: TLS does not end there, or it has another site.
+        :raises RemoteTunnelError: the gateway is out of reach, or has no web server.
+        """
+        if self.request.way != "proxy" or self.request.has_own_site:
+            raise BadInput(
+                "There is a site to be had for the gateway's web server, its socket and port 443.",
+                hint="Leave --bind, --direct, --socket and --port out.",
+            )
+        await self._reach()
+        gateway, wanted = self._gateway, self.request.proxy
+        assert gateway is not None
+        site, server = self._site(gateway), gateway.choose(wanted)
+        if server is None:
+            (lacking,) = check_gateway(gateway, site, wanted)
+            raise Fatal(lacking.says, code="not_found", hint=lacking.advice)
+        left_at = await self._leave(site, server)
+        return {
+            "host": gateway.host,
+            "url": site.url,
+            "server": server.kind,
+            "file": gateway.places(server).file(site),
+            "text": site.text(server.kind),
+            "left_at": left_at,
+            "commands": installation_commands(gateway, site, server, left_at=left_at),
+        }
+
+    # TLS ends here.
+
+    async def _files(self) -> AsyncIterator[Check]:
+        request = self.request
+        certificate, key = Path(request.certificate or ""), Path(request.key or "")
+        names, insist = [request.name], request.self_signed
+        for check in await asyncio.to_thread(check_files, certificate, key, names, insist=insist):
+            yield check
+
+    async def _brought(self) -> AsyncIterator[Check]:
+        """The certificate's files here, or the gateway's one, which is brought here."""
+        if self.request.certificate:
+            async for check in self._files():
+                yield check
+            return
+        gateway = self._gateway
+        assert gateway is not None
+        try:
+            for check in await self.fetch():
+                yield check
+        except RemoteTunnelError as error:
+            found = failed("certificate", error)
+            if error.code == "not_found":
+                yield check_port_80(gateway)
+                lines = certificate_commands(gateway, self._site(gateway), for_us=True)
+                found = replace(found, details=lines)
+            yield replace(found, remedy="certificate")
+
+    @property
+    def fetches(self) -> bool:
+        """Whether the certificate is the gateway's, which renews it."""
+        return self.request.way == "bind" and not self.request.certificate
+
+    async def fetch(self) -> tuple[Check, ...]:
+        """Bring the gateway's certificate here; what is thought of it.
+
+        :raises RemoteTunnelError: there is none that can be used; that from before is as it was.
+        """
+        assert self._gateway is not None
+        fetched = await fetch(
+            await self._engine.client(),
+            self._host,
+            self._site(self._gateway),
+            data_dir() / "remote-tunnel" / "certificates",
+            insist=self.request.self_signed,
+            person=self._person,
+        )
+        if self.certificate is None:
+            self.certificate = Certificate(fetched.file, fetched.file)
+        return fetched.checks
+
+
+def failed(name: str, error: RemoteTunnelError) -> Check:
+    """An error as what was found."""
+    where = f"{error.hop}: " if error.hop and error.hop not in error.message else ""
+    return Check(name, "failed", f"{where}{error.message}", advice=error.hint)

@@ -1,0 +1,261 @@
+"""The HTTP server for the outside: Jupyter's own web application, behind a gate.
+
+It is beside Jupyter's listener, of which no setting changes. `Gate` decides, before Jupyter sees a
+request, what becomes of it; `listening` accepts the connections, and `probes` answers what this
+machine asks itself through the public name.
+
+Jupyter's check of the Host header lets through what came through the gate, and that alone: a
+handler is given the application with other settings, `OutsideSettings`. By these it also knows
+that its request came from outside (`is_outside`).
+"""
+
+import contextlib
+import copy
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, cast
+
+from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
+from tornado.iostream import IOStream
+from tornado.netutil import is_valid_ip
+from tornado.routing import Router
+from tornado.web import Application, RequestHandler, stream_request_body
+from typing_extensions import override
+
+from ..model.publication import HTTPS, Visitor
+from .probes import WELL_KNOWN, Nonce, probe_handler
+
+_OUTSIDE = "jupyter_remote_tunnel_outside"
+# Of one address, and of all, in a minute. nginx counts too, where it stands in front.
+LOGINS = 10
+LOGINS_OF_ALL = 60
+_MINUTE = 60.0
+_ADDRESSES = 1000
+_UNKNOWN = "0.0.0.0"  # noqa: S104 (what tornado says of a Unix socket)
+
+
+def is_outside(handler: RequestHandler) -> bool:
+    """Whether its request came through an outside server."""
+    return bool(handler.settings.get(_OUTSIDE))
+
+
+class OutsideSettings(MutableMapping[str, Any]):
+    """Jupyter's settings as handlers see them whose request came through the gate."""
+
+    def __init__(self, inside: dict[str, Any], **others: Any) -> None:
+        self._inside = inside
+        self._others = {_OUTSIDE: True, **others}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._others[key] if key in self._others else self._inside[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._inside[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._inside[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._inside, **self._others})
+
+    def __len__(self) -> int:
+        return len({**self._inside, **self._others})
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where the outside comes in.
+
+    :param authority: the Host header of its requests ("j.example.org", "j.example.org:8443").
+    :param base_url: Jupyter's, with slashes at both ends.
+    :param proxied: whether a web server in front ends TLS, and says who asks.
+    """
+
+    authority: str
+    base_url: str
+    proxied: bool
+
+    @property
+    def url(self) -> str:
+        """What browsers open."""
+        return f"https://{self.authority}{self.base_url}"
+
+
+class Gate(Router):
+    """What becomes of each request from outside. It is shut at first."""
+
+    def __init__(self, web_app: Application, door: Door) -> None:
+        self.door = door
+        self.is_open = False
+        self._app = web_app
+        self._nonce: Nonce | None = None
+        self._porch = Application(log_function=lambda _: None)
+        self._visits: dict[HTTPServerRequest, tuple[IOStream, datetime]] = {}
+        self._logins = Logins()
+        # The same application, rules and all, with other settings.
+        self._outside = copy.copy(web_app)
+        settings = OutsideSettings(
+            web_app.settings, allow_remote_access=True, log_function=self._finished
+        )
+        self._outside.settings = cast("dict[str, Any]", settings)
+        host, _, port = door.authority.rpartition(":")
+        self._hosts = {door.authority.lower()}
+        if not host or not port.isdecimal():
+            self._hosts.add(f"{door.authority.lower()}:{HTTPS}")
+
+    @contextlib.contextmanager
+    def expecting(self) -> Iterator[Nonce]:
+        """Answer probes of a new name, as long as the block lasts."""
+        nonce = self._nonce = Nonce()
+        try:
+            yield nonce
+        finally:
+            if self._nonce is nonce:
+                self._nonce = None
+
+    @property
+    def visitors(self) -> tuple[Visitor, ...]:
+        """Who is connected now."""
+        self._forget_closed()
+        found: dict[str, list[datetime]] = {}
+        for request, (_, since) in self._visits.items():
+            found.setdefault(_address(request), []).append(since)
+        return tuple(
+            Visitor(address, len(times), min(times).isoformat(timespec="seconds"))
+            for address, times in sorted(found.items())
+        )
+
+    @override
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
+        if self.door.proxied:
+            _take_forwarded(request)
+        probed = request.path.removeprefix(self.door.base_url + WELL_KNOWN)
+        if probed != request.path:
+            handler, made = probe_handler(probed, self._nonce)
+            return self._porch.get_handler_delegate(request, handler, made)
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return self._porch.get_handler_delegate(request, Refused, {"refusal": refusal})
+        delegate = self._app.find_handler(request)
+        if hasattr(delegate, "application"):
+            delegate.application = self._outside
+            self._forget_closed()
+            stream = cast("HTTP1Connection", request.connection).stream
+            self._visits[request] = (stream, datetime.now(UTC))
+        return delegate
+
+    def _refusal(self, request: HTTPServerRequest) -> "Refusal | None":
+        """Why a request does not pass."""
+        if request.host.lower() not in self._hosts:
+            return Refusal(HTTPStatus.MISDIRECTED_REQUEST, "Nothing is published by that name.")
+        if request.protocol != "https":
+            return moved(self.door.url)
+        if not self.is_open:
+            return Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "This Jupyter is not shown at the moment: its connection is being checked.",
+                (("Retry-After", "10"),),
+            )
+        is_login = request.path == f"{self.door.base_url}login" and request.method == "POST"
+        if is_login and not self._logins.admits(_address(request)):
+            return Refusal(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "Too many logins were tried. Wait a minute.",
+                (("Retry-After", "60"),),
+            )
+        return None
+
+    def _finished(self, handler: RequestHandler) -> None:
+        """Jupyter has answered a request: a websocket goes on."""
+        if handler.get_status() != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._visits.pop(handler.request, None)
+        self._app.log_request(handler)
+
+    def _forget_closed(self) -> None:
+        closed = [request for request, (stream, _) in self._visits.items() if stream.closed()]
+        for request in closed:
+            del self._visits[request]
+
+
+class Logins:
+    """How many logins were tried in the last minute."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._of: dict[str, deque[float]] = {}
+        self._all: deque[float] = deque()
+
+    def admits(self, address: str) -> bool:
+        """Whether one more of `address` is taken, which counts then."""
+        now = self._now()
+        if len(self._of) > _ADDRESSES:
+            self._of = {one: times for one, times in self._of.items() if now - times[-1] < _MINUTE}
+        own = self._of.setdefault(address, deque(maxlen=LOGINS))
+        for times in (own, self._all):
+            while times and now - times[0] >= _MINUTE:
+                times.popleft()
+        admitted = len(self._all) < LOGINS_OF_ALL and len(own) < LOGINS
+        if admitted:
+            own.append(now)
+            self._all.append(now)
+        elif not own:
+            del self._of[address]
+        return admitted
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer of the gate itself."""
+
+    status: HTTPStatus
+    text: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def moved(url: str) -> Refusal:
+    """The answer to who asks without TLS."""
+    text = f"This is published by https alone: {url}"
+    return Refusal(HTTPStatus.MOVED_PERMANENTLY, text, (("Location", url),))
+
+
+@stream_request_body
+class Refused(RequestHandler):
+    """Gives the gate's answer, whatever is asked and however long it is."""
+
+    def initialize(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+
+    @override
+    async def prepare(self) -> None:
+        self.set_status(self._refusal.status, self._refusal.status.phrase)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Connection", "close")
+        for name, value in self._refusal.headers:
+            self.set_header(name, value)
+        await self.finish(f"{self._refusal.text}\n")
+
+    @override
+    def data_received(self, chunk: bytes) -> None:
+        """Not read."""
+
+
+def _take_forwarded(request: HTTPServerRequest) -> None:
+    """Believe the web server in front, and only that: what stands last in a header is its own word,
+    and headers that it may pass on as it got them (X-Real-IP, X-Scheme) are not looked at.
+    """
+    address = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    request.remote_ip = address if is_valid_ip(address) else _UNKNOWN
+    scheme = request.headers.get("X-Forwarded-Proto", "https").rpartition(",")[2].strip()
+    request.protocol = "http" if scheme == "http" else "https"
+
+
+def _address(request: HTTPServerRequest) -> str:
+    """Whose request it is; "" where that is not known."""
+    address = request.remote_ip
+    return "" if not address or address == _UNKNOWN else address

@@ -1,0 +1,138 @@
+"""The password of this Jupyter: whether it is one of those that are tried first, and a new one.
+
+A new one is hashed and written as `jupyter server password` does it, and counts at once.
+"""
+
+import getpass
+import json
+import socket
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider
+from jupyter_server.auth.security import passwd, passwd_check
+
+from ..engine.folders import make_folder, write_private
+from ..model.errors import BadInput, Fatal
+from ..model.text import plain
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+
+SHORTEST = 10
+"""Characters of a password for the outside."""
+
+_CLASS = PasswordIdentityProvider.__name__
+
+# What every list of passwords begins with, and what people think of in front of a Jupyter. Each
+# costs a tenth of a second to try.
+_FIRST = (
+    *("123456", "password", "12345678", "qwerty", "123456789", "1234", "abc123", "letmein"),
+    *("admin", "secret", "test", "changeme", "password123", "jupyter", "jupyterlab", "notebook"),
+)
+_COMMON = (
+    *("12345", "111111", "1234567", "123123", "1234567890", "654321", "123321", "000000"),
+    *("dragon", "baseball", "football", "monkey", "shadow", "master", "qwertyuiop", "mustang"),
+    *("superman", "1qaz2wsx", "qazwsx", "123qwe", "killer", "trustno1", "zxcvbnm", "asdfgh"),
+    *("iloveyou", "welcome", "root", "passw0rd", "p@ssw0rd", "sunshine", "princess", "starwars"),
+    *("python", "anaconda", "jupyterhub", "jupyternotebook", "qwertyuiop123", "1q2w3e4r5t"),
+)
+
+
+def config_file(server: "ServerApp") -> Path:
+    """Where a new password is written."""
+    return Path(server.config_dir) / "jupyter_server_config.json"
+
+
+def guesses(*names: str) -> tuple[str, ...]:
+    """What would be tried first: common passwords, and names that go with this machine."""
+    words = [*_names_here(), *names]
+    return tuple(dict.fromkeys((*_FIRST, *filter(None, words))))
+
+
+def _names_here() -> Iterable[str]:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # without a name
+        user = ""
+    return user, socket.gethostname()
+
+
+def is_guessed(hashed: str, words: Iterable[str]) -> bool:
+    """Whether one of `words` is the password. Takes some seconds: call it on a thread."""
+    return any(_is(hashed, word) for word in words)
+
+
+@lru_cache(maxsize=256)
+def _is(hashed: str, word: str) -> bool:
+    return bool(passwd_check(hashed, word))  # type: ignore[no-untyped-call]
+
+
+def refuse_weak(password: str, names: Sequence[str] = ()) -> None:
+    """:raises BadInput: it is no password, or one that is guessed fast."""
+    if not password.isprintable():
+        raise BadInput("A password holds no control characters.")
+    if len(password) < SHORTEST:
+        raise BadInput(f"A password for the outside has at least {SHORTEST} characters.")
+    known = {word.lower() for word in (*guesses(*names), *_COMMON)}
+    few = len(set(password)) < 4
+    if few or password.lower() in known or password.lower().rstrip("0123456789!.") in known:
+        raise BadInput("That is one of the passwords that are tried first.")
+
+
+def set_password(server: "ServerApp", password: str) -> Path:
+    """Set it for this server, now and when it is started again. Blocks: call it on a thread.
+
+    :returns: the file that it was written to.
+    :raises BadInput: it is no password for the outside.
+    :raises Fatal: this server has no password of its own, or the file cannot be written.
+    """
+    provider = server.identity_provider
+    if not isinstance(provider, PasswordIdentityProvider):
+        raise _decided_elsewhere(provider)
+    refuse_weak(password)
+    hashed: str = passwd(password)  # type: ignore[no-untyped-call]
+    path = config_file(server)
+    try:
+        _write(path, hashed)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or "it is no JSON"
+        raise Fatal(
+            f"The password is not set: {plain(str(path), 300)} cannot be written ({reason}).",
+            code="not_allowed",
+            hint="Correct that file, or its folder's permissions.",
+        ) from None
+    provider.hashed_password = hashed
+    return path
+
+
+def _write(path: Path, hashed: str) -> None:
+    """:raises ValueError: what stands there is no configuration."""
+    config = json.loads(path.read_bytes()) if path.exists() else {}
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} holds no configuration")  # noqa: TRY004
+    _section(config, "IdentityProvider")["hashed_password"] = hashed
+    # Where the file has it under the name of the class, that one counts.
+    if "hashed_password" in config.get(_CLASS, {}):
+        _section(config, _CLASS)["hashed_password"] = hashed
+    make_folder(path.parent)
+    # A link, as of people who keep such files elsewhere, stays one.
+    write_private(path.resolve(), json.dumps(config, indent=2).encode())
+
+
+def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
+    section = config.setdefault(name, {})
+    if not isinstance(section, dict):
+        raise ValueError(f"{name} is no section")  # noqa: TRY004
+    return section
+
+
+def _decided_elsewhere(provider: IdentityProvider) -> Fatal:
+    return Fatal(
+        f"Who may enter this Jupyter is decided by {type(provider).__name__}, not by a password of"
+        " its own.",
+        code="unsupported",
+        hint="Set the password where that keeps it.",
+    )

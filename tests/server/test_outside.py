@@ -1,0 +1,330 @@
+"""The outside server: its gate, its probes, its TLS, and that it lets go of all at once."""
+
+import asyncio
+import contextlib
+import hashlib
+import io
+import json
+import shutil
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from tornado.web import Application, RequestHandler
+from tornado.websocket import WebSocketHandler
+
+from jupyter_remote_tunnel.model.publication import Check
+from jupyter_remote_tunnel.publish import certificates
+from jupyter_remote_tunnel.publish.probing import Way, checks
+from jupyter_remote_tunnel.server.listening import Certificate, Listener, on_all_interfaces
+from jupyter_remote_tunnel.server.outside import (
+    LOGINS,
+    LOGINS_OF_ALL,
+    Door,
+    Gate,
+    Logins,
+    is_outside,
+)
+from jupyter_remote_tunnel.server.probes import WELL_KNOWN, Nonce
+from tests.support.process import wait_until
+
+NAME = "localhost"
+
+
+class Page(RequestHandler):
+    """Tells what a handler of Jupyter would see."""
+
+    def get(self) -> None:
+        self.settings["seen"] = True
+        told = {
+            "remote": self.settings.get("allow_remote_access", False),
+            "outside": is_outside(self),
+            "protocol": self.request.protocol,
+            "address": self.request.remote_ip,
+        }
+        self.write(told)
+
+    def post(self) -> None:
+        self.write(str(len(self.request.body)))
+
+
+class Socket(WebSocketHandler):
+    async def on_message(self, message: str | bytes) -> None:
+        await self.write_message(message)
+
+
+@pytest.fixture
+def app() -> Application:
+    """In the place of Jupyter's."""
+    rules = [(r"/base/socket", Socket), (r"/base/.*", Page)]
+    return Application(rules, log_function=lambda _: None)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> certificates.Certificate:
+    return certificates.make([NAME], tmp_path)
+
+
+class Open:
+    """An outside server with TLS of its own, and a browser."""
+
+    def __init__(self, gate: Gate, listener: Listener, port: int) -> None:
+        self.gate, self.listener, self.port = gate, listener, port
+
+    async def ask(self, path: str = "", **more: Any) -> tuple[int, str]:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(self.url(path), ssl=False, allow_redirects=False, **more) as answer,
+        ):
+            return answer.status, await answer.text()
+
+    def url(self, path: str = "", scheme: str = "https") -> str:
+        return f"{scheme}://{NAME}:{self.port}/base/{path}"
+
+    def way(self, nonce: Nonce) -> Way:
+        url = self.url(f"{WELL_KNOWN}{nonce.text}")
+        return Way(url, nonce.text, self.gate.door.authority, verified=False, proxied=False)
+
+    async def checks(self) -> list[Check]:
+        with self.gate.expecting() as nonce:
+            return [check async for check in checks(self.way(nonce))]
+
+
+@contextlib.asynccontextmanager
+async def outside(
+    app: Application, files: certificates.Certificate | None, *, name: str = NAME
+) -> AsyncIterator[Open]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    gate = Gate(app, Door(f"{name}:{port}", "/base/", proxied=files is None))
+    certificate = None if files is None else Certificate(files.certificate, files.key)
+    listener = Listener(gate, certificate)
+    listener.open([listening])
+    try:
+        yield Open(gate, listener, port)
+    finally:
+        listener.close()
+        await asyncio.sleep(0)
+
+
+async def test_nothing_passes_while_it_is_shut(
+    app: Application, files: certificates.Certificate
+) -> None:
+    async with outside(app, files) as it:
+        status, said = await it.ask()
+        assert (status, "not shown" in said) == (503, True)
+        it.gate.is_open = True
+        status, said = await it.ask()
+        told = {"remote": True, "outside": True, "protocol": "https", "address": "127.0.0.1"}
+        assert (status, json.loads(said)) == (200, told)
+        it.gate.is_open = False
+        assert (await it.ask())[0] == 503
+
+
+async def test_jupyters_own_settings_are_as_they_were(
+    app: Application, files: certificates.Certificate
+) -> None:
+    before = dict(app.settings)
+    async with outside(app, files) as it:
+        it.gate.is_open = True
+        await it.ask()
+    assert app.settings == {**before, "seen": True}  # what a handler writes stays
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "localhost", ""])
+async def test_another_name_is_refused(
+    app: Application, files: certificates.Certificate, host: str
+) -> None:
+    async with outside(app, files) as it:
+        it.gate.is_open = True
+        assert (await it.ask(headers={"Host": host}))[0] == 421
+
+
+async def test_a_long_body_is_not_read_while_it_is_shut(
+    app: Application, files: certificates.Certificate
+) -> None:
+    async with outside(app, files) as it, aiohttp.ClientSession() as session:
+        reader, writer = await asyncio.open_connection(
+            NAME, it.port, ssl=_unverified(), server_hostname=NAME
+        )
+        head = f"POST /base/ HTTP/1.1\r\nHost: {NAME}:{it.port}\r\nContent-Length: 90000000\r\n\r\n"
+        writer.write(head.encode())
+        assert b" 503 " in await reader.readline()
+        writer.close()
+        it.gate.is_open = True
+        async with session.post(it.url(), data=io.BytesIO(bytes(3 << 20)), ssl=False) as answer:
+            assert await answer.text() == str(3 << 20)
+
+
+async def test_who_asks_is_what_the_web_server_in_front_says_last(app: Application) -> None:
+    async with outside(app, None) as it:
+        it.gate.is_open = True
+        asked = {
+            "Host": f"{NAME}:{it.port}",
+            "X-Forwarded-For": "6.6.6.6, 192.0.2.7",
+            "X-Real-IP": "6.6.6.6",
+            "X-Forwarded-Proto": "https",
+        }
+        async with aiohttp.ClientSession() as session:
+            url = it.url(scheme="http")
+            async with session.get(url, headers=asked) as answer:
+                told = await answer.json(content_type=None)
+                assert (told["address"], told["protocol"]) == ("192.0.2.7", "https")
+            without = {**asked, "X-Forwarded-Proto": "http"}
+            async with session.get(url, headers=without, allow_redirects=False) as answer:
+                assert answer.status == 301
+                assert answer.headers["Location"] == it.url()
+
+
+async def test_who_forgets_the_s_is_told_the_right_address(
+    app: Application, files: certificates.Certificate
+) -> None:
+    async with outside(app, files) as it, aiohttp.ClientSession() as session:
+        url = it.url(scheme="http")
+        async with session.get(url, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (301, it.url())
+            assert it.url() in await answer.text()
+
+
+async def test_probes_are_answered_to_who_knows_their_name(
+    app: Application, files: certificates.Certificate
+) -> None:
+    async with outside(app, files) as it:
+        found = await it.checks()
+        names = ["way in", "uploads", "websockets", "streaming"]
+        assert [(check.name, check.verdict) for check in found] == [(n, "ok") for n in names]
+        for name in ("x", Nonce().text):
+            assert await it.ask(WELL_KNOWN + name) == (404, "jupyter_remote_tunnel\n")
+        (check,) = [check async for check in checks(it.way(Nonce()))]
+        assert (check.verdict, "another Jupyter" in check.says) == ("failed", True)
+
+
+async def test_a_name_that_arrives_as_another_is_told(
+    app: Application, files: certificates.Certificate
+) -> None:
+    async with outside(app, files, name="j.example.org") as it:
+        (check,) = await it.checks()
+        assert check.verdict == "failed"
+        assert f"“{NAME}:{it.port}” arrives here in place of j.example.org:{it.port}" in check.says
+
+
+async def test_renewed_files_count_for_the_next_connection(
+    app: Application, files: certificates.Certificate, tmp_path: Path
+) -> None:
+    async with outside(app, files) as it:
+        first = await _shown(it.port)
+        assert first == files.fingerprint
+        new = certificates.make([NAME], tmp_path / "new")
+        shutil.copy(new.certificate, files.certificate)  # and the key is still the old one
+        assert await _shown(it.port) == first
+        shutil.copy(new.key, files.key)
+        assert await _shown(it.port) == new.fingerprint
+        files.key.unlink()
+        assert await _shown(it.port) == new.fingerprint
+
+
+async def test_a_certificate_that_never_was_one(tmp_path: Path) -> None:
+    files = certificates.make([NAME], tmp_path)
+    other = certificates.make([NAME], tmp_path / "other")
+    with pytest.raises(ssl.SSLError):
+        Certificate(files.certificate, other.key).context()
+    with pytest.raises(FileNotFoundError):
+        Certificate(files.certificate, tmp_path / "none").context()
+
+
+async def test_who_is_connected(app: Application, files: certificates.Certificate) -> None:
+    async with outside(app, files) as it, aiohttp.ClientSession() as session:
+        it.gate.is_open = True
+        assert not list(it.gate.visitors)
+        async with session.ws_connect(it.url("socket"), ssl=False) as socket:
+            await socket.send_str("hello")
+            assert await socket.receive_str() == "hello"
+            async with session.get(it.url(), ssl=False) as answer:
+                await answer.read()
+            (visitor,) = it.gate.visitors
+            assert (visitor.address, visitor.streams) == ("127.0.0.1", 1)
+        await _until(lambda: not it.gate.visitors)
+
+
+async def test_all_connections_end_at_once(
+    app: Application, files: certificates.Certificate
+) -> None:
+    async with outside(app, files) as it, aiohttp.ClientSession() as session:
+        it.gate.is_open = True
+        _, silent = await asyncio.open_connection(NAME, it.port)
+        async with session.ws_connect(it.url("socket"), ssl=False) as socket:
+            await socket.send_str("hello")
+            await socket.receive_str()
+            await _until(lambda: it.listener.count == 2)
+            it.listener.close()
+            heard = await socket.receive()
+            assert heard.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+            assert it.listener.count == 0
+        silent.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", it.port)
+
+
+async def test_passwords_cannot_be_guessed_fast(
+    app: Application, files: certificates.Certificate
+) -> None:
+    async with outside(app, files) as it, aiohttp.ClientSession() as session:
+        it.gate.is_open = True
+        given = []
+        for _ in range(LOGINS + 1):
+            async with session.post(it.url("login"), data=b"", ssl=False) as answer:
+                given.append(answer.status)
+        assert given == [200] * LOGINS + [429]
+        assert (await it.ask())[0] == 200
+
+
+def test_logins_are_counted_for_a_minute() -> None:
+    now = 0.0
+    logins = Logins(lambda: now)
+    assert [logins.admits("a") for _ in range(LOGINS + 1)] == [True] * LOGINS + [False]
+    assert logins.admits("b")
+    now = 60.0
+    assert logins.admits("a")
+    several = [logins.admits(str(number)) for number in range(LOGINS_OF_ALL)]
+    assert several == [True] * (LOGINS_OF_ALL - 1) + [False]
+
+
+@pytest.fixture
+def ours() -> Iterator[list[socket.socket]]:
+    listening = on_all_interfaces(0)
+    yield listening
+    for one in listening:
+        one.close()
+
+
+def test_all_interfaces(ours: list[socket.socket]) -> None:
+    port = ours[0].getsockname()[1]
+    for address in ("127.0.0.1", "127.0.0.2"):
+        socket.create_connection((address, port)).close()
+    with pytest.raises(OSError, match="in use"):
+        on_all_interfaces(port)
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _shown(port: int) -> str:
+    """The fingerprint of the certificate that is shown there."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=_unverified())
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return hashlib.sha256(shown).digest().hex(":").upper()
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    await asyncio.to_thread(wait_until, is_so, "what is so in the loop")
