@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
@@ -68,37 +69,45 @@ def _run(parsed: Parsed) -> int:
         return _until_signal(demo(check=parsed.options["check"], browser=parsed.options["browser"]))
     if parsed.options.get("foreground"):
         return _until_signal(_hold(parsed))
-    _show(asyncio.run(_answer(parsed)), parsed)
-    return DONE
+    answer = asyncio.run(_answer(parsed))
+    _show(answer, parsed)
+    return DONE if answer.ok else FAILED
 
 
 async def _answer(parsed: Parsed) -> Answer:
     from .commands.actions import run
     from .commands.engines import Engines
+    from .commands.terminal import terminal
 
-    with _patience(parsed):
-        async with Engines("shell", parsed.options["server"]) as engines:
+    with _patience(parsed) as shown, terminal(shown) as face:
+        say = None if parsed.options["json"] else partial(print, flush=True)
+        async with Engines("shell", parsed.options["server"], face, say) as engines:
             return await run(engines, parsed)
 
 
 async def _hold(parsed: Parsed) -> None:
     from .commands.foreground import hold
+    from .commands.terminal import terminal
 
-    with _patience(parsed) as shown:
+    with _patience(parsed) as shown, terminal(shown) as face:
 
         def show(answer: Answer) -> None:
             shown()
             _show(answer, parsed)
 
-        await hold(parsed, show)
+        await hold(parsed, show, _tell, face)
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def _patience(parsed: Parsed) -> Iterator[Callable[[], None]]:
-    """Tell who sits at a terminal that `open` waits for a host, if it takes long; until the block
+    """Tell who sits at a terminal that a tunnel waits for a host, if it takes long; until the block
     ends, or what it gives is called.
     """
-    if parsed.command != "open" or parsed.options["json"] or not sys.stderr.isatty():
+    if parsed.command not in ("open", "offer") or parsed.options["json"] or not sys.stderr.isatty():
         yield lambda: None
         return
     from .commands.actions import wanted

@@ -5,7 +5,8 @@
     url = %tunnel url gpu01:5006
 
 `%tunnel url` returns the URL; with --json a command returns its data; any other answer is shown as
-text and HTML. Errors are shown without a traceback. Needs IPython and the standard library only.
+text and HTML. Errors are shown without a traceback. What a host asks is asked in the cell. Needs
+IPython and the standard library only.
 """
 
 import html
@@ -18,9 +19,10 @@ from IPython.display import display
 
 from .commands.actions import run
 from .commands.answers import Answer, Table
+from .commands.cell import face_here
 from .commands.engines import Engines
 from .commands.grammar import Parsed, parse, words_of
-from .engine.sync import LoopThread
+from .engine.sync import CallingThread, LoopThread
 from .model.errors import BadInput, RemoteTunnelError
 
 PROG = "%tunnel"
@@ -40,11 +42,15 @@ class TunnelMagics(Magics):
         """`%tunnel --help` lists the commands, `%tunnel open --help` explains one."""
         try:
             parsed = _understand(line)
-            answer = self._on_thread().run(_answer(parsed))
+            here = CallingThread()
+            answer = self._on_thread().run(_answer(parsed, here), here)
         except RemoteTunnelError as error:
             raise UsageError(error.complaint()) from None
         except SystemExit:
             return None  # help was asked for, and is printed
+        except KeyboardInterrupt as interrupt:
+            # Where in here it came says nothing to who pressed the button.
+            raise interrupt.with_traceback(None) from None
         if parsed.options["json"]:
             return answer.data
         if parsed.command == "url":
@@ -64,16 +70,21 @@ class TunnelMagics(Magics):
             self._thread = None
 
 
-async def _answer(parsed: Parsed) -> Answer:
-    async with Engines("cell", parsed.options["server"]) as engines:
-        return await run(engines, parsed)
+async def _answer(parsed: Parsed, here: CallingThread) -> Answer:
+    with face_here(here) as face:
+        async with Engines("cell", parsed.options["server"], face) as engines:
+            return await run(engines, parsed)
 
 
 def _understand(line: str) -> Parsed:
     """:raises BadInput: it is no command, or one for a terminal only."""
-    parsed = parse(words_of(line) if line.strip() else ["--help"], PROG)
+    parsed = parse(words_of(line) if line.strip() else [], PROG)
     if parsed.command == "demo":
         raise BadInput("The demo runs in a terminal.", hint="There: jupyter tunnel demo")
+    if parsed.options.get("systemd"):
+        raise BadInput(
+            "A unit of systemd is written in a terminal.", hint="There: jupyter tunnel offer …"
+        )
     if parsed.options.get("foreground"):
         raise BadInput(
             "A cell cannot hold a tunnel in the foreground.",

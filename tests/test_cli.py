@@ -20,7 +20,7 @@ import pytest
 from jupyter_remote_tunnel.cli import main
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from tests.support.bokeh_app import BokehApp
-from tests.support.leaks import no_new_processes
+from tests.support.leaks import assert_gone, no_new_processes
 from tests.support.ports import unused_port
 from tests.support.process import child, wait_until
 from tests.support.sshd import SshBed, Sshd
@@ -68,6 +68,24 @@ def test_open_list_restart_close(user: User, config: list[str], shared_app: Boke
     assert json.loads(user.tunnel("list", "--json").stdout) == {"tunnels": []}
 
 
+def test_what_was_typed_to_open_it_is_enough_later(
+    user: User, config: list[str], sshd: Sshd
+) -> None:
+    with unused_port() as port:
+        login, place = f"{sshd.user}@gpu01:{port}", f"gpu01:{port}"
+        first = status_of(user.tunnel("open", *config, login, "--json").stdout)
+        assert first["name"] == login
+        assert user.tunnel("url", place).stdout == f"http://127.0.0.1:{port}\n"
+        line = ["-L", f"0:localhost:{port}", "gpu01", "--name", "plot", "--json"]
+        second = status_of(user.tunnel("open", *config, *line).stdout)
+        complaint = user.tunnel("close", place, status=2).stderr
+        for tunnel in (first, second):
+            assert f"{tunnel['id']} on {tunnel['host']} (open)" in complaint
+        assert user.tunnel("close", login).stdout == f"{login} is closed.\n"
+        assert user.tunnel("restart", login).stdout.startswith("plot is open.")
+        assert user.tunnel("close", place).stdout == "plot is closed.\n"
+
+
 def test_open_again_finds_the_tunnel(user: User, config: list[str], shared_app: BokehApp) -> None:
     words = ["open", *config, "-L", f"0:{shared_app.destination}", "gpu01"]
     first = status_of(user.tunnel(*words, "--json").stdout)
@@ -85,8 +103,7 @@ def test_the_background_process_ends_with_its_last_tunnel(
         holder = psutil.Process(json.loads(announcement.read_text())["holder_pid"])
         family = [holder, *holder.children(recursive=True)]
         user.tunnel("close", "--all")
-        _, alive = psutil.wait_procs(family, timeout=30)
-        assert alive == []
+        assert_gone(family)
     assert not announcement.exists()
     assert list((user.folder / "run").iterdir()) == []
 
@@ -158,8 +175,7 @@ class TestForeground:
             family = psutil.Process(process.pid).children(recursive=True)
             process.send_signal(number)
             assert process.wait() == 0
-            _, alive = psutil.wait_procs(family, timeout=30)
-            assert alive == []
+            assert_gone(family)
             assert process.output.count("\n") == 1, "nothing but the status was printed"
         assert list(user.runtime_dir.glob("*.json")) == []
         assert list((user.folder / "run").iterdir()) == []
@@ -242,7 +258,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         "words",
         [
-            [],
+            ["apps", "frobnicate"],
             ["frobnicate"],
             ["list", "gpu01"],
             ["close"],
@@ -262,7 +278,8 @@ class TestErrors:
     ) -> None:
         tunnel = status_of(user.tunnel("open", *config, "-D", "0", "gpu01", "--json").stdout)
         sshd.kill()
-        wait_until(lambda: "reconnecting" in user.tunnel("list").stdout, "the loss to be seen")
+        wait_until(lambda: user.tunnels()[0].state == "reconnecting", "the loss to be seen")
+        assert "reconnecting" in user.tunnel("list").stdout
         done = user.tunnel("restart", tunnel["name"], "--json", status=1)
         assert status_of(done.stdout)["error"]["code"] == "connect_failed"
         assert f"{tunnel['name']} is reconnecting: gpu01 refused the connection" in done.stderr
@@ -304,9 +321,11 @@ class TestErrors:
             user.tunnel(*words, "0:localhost:2")
             listed = json.loads(user.tunnel("list", "--server", str(server), "--json").stdout)
             assert [tunnel["name"] for tunnel in listed["tunnels"]] == ["gpu01:2"]
-            shown = user.tunnel("list").stdout
-            assert "gpu01:1" in shown
-            assert "gpu01:2" in shown
+            shown = user.tunnel("list").stdout.splitlines()
+            assert shown[0].split()[3] == "Server"
+            servers = {line.split()[0]: line.split()[3] for line in shown[2:]}
+            assert servers["gpu01:2"] == "http://localhost:1/"
+            assert servers["gpu01:1"].isdecimal()
             user.tunnel("close", "gpu01:1")
             user.tunnel("close", "gpu01:2")
 
@@ -347,10 +366,11 @@ def _is_prose(text: str) -> None:
     assert "Traceback" not in text
 
 
-def test_looking_starts_no_engine(user: User) -> None:
-    with user.engine(EngineSettings()) as holder:
+def test_looking_starts_no_engine(user: User, ssh_bed: SshBed) -> None:
+    ssh_bed.write_config("Host other\n")
+    with user.engine(EngineSettings(ssh_config=str(ssh_bed.config_file))) as holder:
         assert json.loads(user.tunnel("list", "--json").stdout) == {"tunnels": []}
-        assert "No host" in user.tunnel("hosts").stdout
+        assert "other" in user.tunnel("hosts").stdout
         assert holder.phase == "listening"
 
 

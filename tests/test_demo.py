@@ -1,5 +1,6 @@
 """The demo from its start to its end, which leaves nothing; also where its start fails half-way."""
 
+import asyncio
 import json
 import os
 import signal
@@ -11,10 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
+from jupyter_remote_tunnel.demo.host import DemoHost
 from jupyter_remote_tunnel.demo.lab import environment
+from tests.support.bare_env import bare_environment
 from tests.support.leaks import no_new_processes
+from tests.support.ports import unused_port
 from tests.support.process import Child, child, program
 from tests.support.user import User
 
@@ -60,7 +65,11 @@ def test_openssh_is_not_needed(user: User, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("nothing_left_of_it")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number",
+    # SIGTERM ends it while it starts as well, and every other command that lasts.
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)],
+)
 def test_it_shows_a_tunnel_and_an_application_until_it_is_told_to_end(
     user: User, number: int
 ) -> None:
@@ -79,6 +88,30 @@ def test_it_shows_a_tunnel_and_an_application_until_it_is_told_to_end(
         assert {tunnel["kind"] for tunnel in tunnels.values()} == {"application", "forward"}
         assert "remote plot" in {app["name"] for app in ask("apps")["apps"]}
         demo.send_signal(number)
+        assert demo.wait() == 0
+
+
+@pytest.mark.usefixtures("nothing_left_of_it")
+async def test_a_shell_knows_its_tunnels(user: User) -> None:
+    """The one of its JupyterLab, and any other by the line that it prints."""
+    with start(user, env={"HISTFILE": os.devnull}) as demo:
+        url = urllib.parse.urlsplit(url_of(demo))
+        (token,) = urllib.parse.parse_qs(url.query)["token"]
+        line = demo.wait_for_line(r"^\s+(JUPYTER_RUNTIME_DIR=.* tunnel list)$")[1]
+        shown = await asyncio.to_thread(subprocess.check_output, ["/bin/sh", "-c", line], text=True)
+        assert "port to the plot" in shown
+        base, login = f"http://{url.netloc}", {"Authorization": f"token {token}"}
+        async with aiohttp.ClientSession(base, headers=login) as session:
+            async with session.post("/api/terminals") as answer:
+                name = (await answer.json())["name"]
+            async with session.ws_connect(f"/terminals/websocket/{name}") as terminal:
+                await terminal.send_json(["stdin", "jupyter tunnel list\r"])
+                shown = ""
+                while "port to the plot" not in shown:
+                    kind, *texts = await terminal.receive_json(timeout=30)
+                    shown += texts[0] if kind == "stdout" else ""
+                    assert "not found" not in shown
+        demo.send_signal(signal.SIGTERM)
         assert demo.wait() == 0
 
 
@@ -106,12 +139,24 @@ def test_its_notebook_runs(user: User) -> None:
         assert demo.wait() == 0
 
 
+def test_what_it_needs_comes_with_the_clone(user: User) -> None:
+    with bare_environment("asyncssh", "psutil") as python:
+        command = [str(python), "-m", "jupyter_remote_tunnel.cli", "demo"]
+        done = subprocess.run(command, env=user.environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    needs, how = done.stderr.splitlines()
+    assert needs == "The demo needs bokeh, ipykernel, jupyterlab."
+    assert how.endswith("pip install '.[demo]'")
+
+
 @pytest.mark.usefixtures("nothing_left_of_it")
-def test_ended_while_it_starts(user: User) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ended_while_it_starts(user: User, number: int) -> None:
     with start(user) as demo:
         demo.wait_for_line("SSH host")
-        demo.send_signal(signal.SIGTERM)
+        demo.send_signal(number)
         assert demo.wait() == 1
+        assert demo.output.endswith(" s  Ended. No process, socket or file is left.\n")
 
 
 @pytest.mark.usefixtures("nothing_left_of_it")
@@ -133,3 +178,24 @@ def test_only_the_key_of_the_run_is_accepted(user: User) -> None:
         assert "Permission denied" in done.stderr
         demo.send_signal(signal.SIGTERM)
         demo.wait()
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("127.0.0.1", "Connection refused"),
+        ("localhost", "Connection refused"),
+        ("nowhere.invalid", "Name or service not known"),
+    ],
+)
+async def test_its_host_refuses_in_the_words_of_sshd(
+    tmp_path: Path, host: str, reason: str
+) -> None:
+    async with DemoHost(tmp_path / "ssh", {}) as demo_host:
+        with unused_port() as port:
+            words = ["ssh", "-F", str(demo_host.ssh_config), "-W", f"{host}:{port}", "demo-host"]
+            asked = await asyncio.create_subprocess_exec(
+                *words, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+            )
+            said = (await asked.communicate())[1].decode()
+    assert f"open failed: connect failed: {reason}\r\n" in said

@@ -94,6 +94,8 @@ ERRORS = {
     "open --foreground gpu01:5006": "foreground",
     "open -F /tmp/config gpu01:5006": "-F",
     "gpu01:5006": "%tunnel open gpu01:5006",
+    "kernels connect gpu01": "usage: %tunnel kernels connect [OPTIONS]",
+    "apps open -D 1080 gpu01": "usage: %tunnel apps open [OPTIONS]",
     "open http://localhost:5006/app": "user@host:5006",
 }
 
@@ -184,8 +186,26 @@ with jupyter_remote_tunnel.tunnel("-L 0:{shared_app.destination} gpu01") as foun
     assert "bokeh is closed." in done.stdout
 
 
+def test_what_needs_more_says_so(user: User, bare_python: Path) -> None:
+    done = run_bare(bare_python, user, "%load_ext jupyter_remote_tunnel\n%tunnel cert")
+    said = done.stdout + done.stderr
+    assert "need a package that is not installed here: cryptography" in said
+    assert "Traceback" not in said
+
+
 def test_where_no_engine_can_be_started_it_says_so(user: User, bare_python: Path) -> None:
     done = run_bare(bare_python, user, "%load_ext jupyter_remote_tunnel\n%tunnel open gpu01:5006")
     assert done.returncode != 0
     assert "asyncssh" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("engine")
+def test_hosts_are_listed_and_resolved(notebook: BlockingKernelClient) -> None:
+    listed = Cell(notebook, "%tunnel hosts")
+    assert '<td style="text-align: left">gpu01</td>' in listed.html
+    code = "options = %tunnel hosts gpu01 --json\nprint(options['options']['hostname'])"
+    resolved = Cell(notebook, code)
+    assert resolved.stdout == "127.0.0.1\n", resolved.stderr
+    refused = Cell(notebook, "%tunnel hosts -o ProxyCommand=true gpu01")
+    assert "could start programs on this machine" in refused.stderr

@@ -4,8 +4,7 @@ An action asks `Engines` for the engine that it needs, and raises `RemoteTunnelE
 a person should read. `open --foreground` and `demo` live in a process of their own: see `cli`.
 """
 
-import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,43 +14,84 @@ from ..model.address import UnixAddress
 from ..model.command_line import command_line, parse_command
 from ..model.errors import BadInput, Fatal, RemoteTunnelError, Transient
 from ..model.forward import ForwardKind, ForwardSpec
-from ..model.spec import SshOptions, TunnelRequest, TunnelSpec, check_name
+from ..model.spec import TunnelSpec, check_name
 from ..model.state import State
 from ..model.status import TunnelStatus
 from ..model.text import plain
-from .answers import Answer, Table, problem_lines, source_lines, tunnel_lines, tunnel_table
+from .answers import (
+    Answer,
+    Table,
+    labels,
+    problem_lines,
+    source_lines,
+    tunnel_lines,
+    tunnel_table,
+)
+from .cert import cert
+from .diagnoses import follow
 from .engines import Engines
-from .grammar import Parsed
+from .grammar import Parsed, usage
+from .hosts import hosts
+from .jupyters import jupyter
+from .offers import offered, offered_answer
+from .publishing import publish
+from .recipes import by_ssh
+from .typed import absolute, from_here, host_request, visit_request
+from .units import write_unit
 
 Action = Callable[[Engines, Parsed], Awaitable[Answer]]
+
+FAR_WITHIN = 2.0
+"""Seconds that `open` waits to tell of the machine behind a gateway, too. Some hosts take long to
+run a command.
+"""
 
 
 async def open_tunnel(engines: Engines, parsed: Parsed) -> Answer:
     """`open`: data is the tunnel's status."""
     spec = wanted(parsed)
     client = await engines.one(start=True)
-    tunnel, created = await client.open_tunnel(spec.request())
+    tunnel, created = await client.open_tunnel(
+        spec.request(), person=engines.person, far_within=FAR_WITHIN
+    )
     return opened(spec, tunnel, created=created)
 
 
 def wanted(parsed: Parsed) -> TunnelSpec:
-    """What `open` was asked for; paths are absolute, and the caller's agent is named.
+    """What `open` or `offer` was asked for; paths are absolute, and the caller's agent is named.
 
     :raises BadInput: it cannot be understood; the error points at the wrong part.
     """
     spec = parse_command(parsed.words)
     name, on_conflict = parsed.options["name"], parsed.options.get("on_conflict")
-    return replace(
+    spec = replace(
         spec,
         name=spec.name if name is None else check_name(name),
         on_conflict=on_conflict or spec.on_conflict,
-        ssh=_from_here(spec.ssh),
+        ssh=from_here(spec.ssh),
         forwards=tuple(map(_absolute_sockets, spec.forwards)),
     )
+    return offered(spec, tcp=parsed.options["tcp"]) if parsed.command == "offer" else spec
+
+
+async def offer(engines: Engines, parsed: Parsed) -> Answer:
+    """`offer`: data is the tunnel's status; with --systemd and --print, {"unit": …} and
+    {"lines": […]}.
+    """
+    spec = wanted(parsed)
+    if parsed.options["print"]:
+        return by_ssh(spec)
+    if parsed.options["systemd"]:
+        return write_unit(spec, engines.say)
+    client = await engines.lasting()
+    tunnel, created = await client.open_tunnel(spec.request(), person=engines.person)
+    return opened(spec, tunnel, created=created)
 
 
 def opened(spec: TunnelSpec, tunnel: TunnelStatus, *, created: bool) -> Answer:
-    """How `open` answers: what was understood, and what came of it."""
+    """How `open` and `offer` answer: what was understood, and what came of it."""
+    if spec.kind == "offer":
+        return offered_answer(spec, tunnel, created=created)
     how = "is open" if created else "was open already"
     first = f"{plain(tunnel.name)} {how}. Understood: {command_line(spec)}"
     return Answer(tunnel.as_dict(), (first, *tunnel_lines(tunnel)))
@@ -59,10 +99,14 @@ def opened(spec: TunnelSpec, tunnel: TunnelStatus, *, created: bool) -> Answer:
 
 async def list_tunnels(engines: Engines, parsed: Parsed) -> Answer:
     """`list`: data is {"tunnels": [status, …]} of all engines."""
-    tunnels = [entry.tunnel for entry in await engines.tunnels()]
+    found = await engines.tunnels()
+    tunnels = [entry.tunnel for entry in found]
+    servers = [entry.engine.name for entry in found]
     none = f"No tunnels. Open one: {parsed.prog} open user@host:5006"
     lines = (*problem_lines(tunnels), *source_lines(tunnels)) if tunnels else (none,)
-    return Answer({"tunnels": [t.as_dict() for t in tunnels]}, lines, tunnel_table(tunnels))
+    return Answer(
+        {"tunnels": [t.as_dict() for t in tunnels]}, lines, tunnel_table(tunnels, servers)
+    )
 
 
 async def close(engines: Engines, parsed: Parsed) -> Answer:
@@ -77,10 +121,19 @@ async def close(engines: Engines, parsed: Parsed) -> Answer:
         await engines.tunnels() if everything else [await engines.tunnel(name) for name in names]
     )
     closed = [await entry.client.close_tunnel(entry.tunnel.id, drain) for entry in found]
-    lines = [f"{plain(tunnel.name)} is closed." for tunnel in closed]
+    lines = [_closed(before.tunnel, tunnel) for before, tunnel in zip(found, closed, strict=True)]
     return Answer(
         {"tunnels": [tunnel.as_dict() for tunnel in closed]}, tuple(lines or ["No tunnels."])
     )
+
+
+def _closed(before: TunnelStatus, tunnel: TunnelStatus) -> str:
+    said = f"{plain(tunnel.name)} is closed."
+    if not tunnel.ends_server:
+        return said
+    if before.state != State.OPEN:
+        return f"{said} The Jupyter that it led to ends by itself, when it is not held any more."
+    return f"{said} The Jupyter that it led to ends, unless another tunnel holds it."
 
 
 async def restart(engines: Engines, parsed: Parsed) -> Answer:
@@ -89,7 +142,7 @@ async def restart(engines: Engines, parsed: Parsed) -> Answer:
     :raises RemoteTunnelError: it is not open again, though it may be tried further.
     """
     tunnel, client, _ = await engines.tunnel(parsed.options["tunnel"])
-    restarted = await client.restart_tunnel(tunnel.id)
+    restarted = await client.restart_tunnel(tunnel.id, person=engines.person)
     if restarted.state != State.OPEN:
         raise not_open(restarted)
     lines = (f"{plain(restarted.name)} is {restarted.state}.", *tunnel_lines(restarted))
@@ -107,14 +160,14 @@ def not_open(tunnel: TunnelStatus) -> RemoteTunnelError:
 
 async def url(engines: Engines, parsed: Parsed) -> Answer:
     """`url`: data is {"url": "http://127.0.0.1:5006"}."""
-    found = url_of((await engines.tunnel(parsed.options["tunnel"])).tunnel)
+    found = url_of((await engines.tunnel(parsed.options["tunnel"])).tunnel, parsed.prog)
     return Answer({"url": found}, (found,))
 
 
-def url_of(tunnel: TunnelStatus) -> str:
+def url_of(tunnel: TunnelStatus, prog: str = "jupyter tunnel") -> str:
     """Where code on this machine finds what the tunnel leads to.
 
-    :raises Fatal: it listens on no TCP port here.
+    :raises Fatal: it listens on no TCP port here; the hint proposes what to type behind `prog`.
     """
     if tunnel.kind == "kernel":
         raise Fatal(
@@ -135,8 +188,7 @@ def url_of(tunnel: TunnelStatus) -> str:
         raise Fatal(
             f"{plain(tunnel.name)} has no port on this machine: it listens on a private socket.",
             code="unsupported",
-            hint="This gives it one: jupyter tunnel open"
-            f" -L 0:{plain(destination)} {plain(tunnel.host)}",
+            hint=f"This gives it one: {prog} open -L 0:{plain(destination)} {plain(tunnel.host)}",
         )
     return f"http://{bound}"
 
@@ -147,22 +199,6 @@ def bound_tcp(tunnel: TunnelStatus) -> str | None:
         if forward.kind == "local" and forward.bound and "/" not in forward.bound:
             return forward.bound
     return None
-
-
-async def hosts(engines: Engines, _: Parsed) -> Answer:
-    """`hosts`: data is {"hosts": [{"host", "tunnels": [id, …]}, …]} of all engines."""
-    by_host: dict[str, list[TunnelStatus]] = {}
-    for entry in await engines.tunnels():
-        by_host.setdefault(entry.tunnel.host, []).append(entry.tunnel)
-    rows = [
-        (plain(host), " → ".join(map(plain, found[0].route)), str(len(found)))
-        for host, found in by_host.items()
-    ]
-    return Answer(
-        {"hosts": [{"host": h, "tunnels": [t.id for t in found]} for h, found in by_host.items()]},
-        () if rows else ("No host has a tunnel.",),
-        Table(("Host", "Route", "Tunnels"), tuple(rows), frozenset({2})),
-    )
 
 
 async def apps_list(engines: Engines, parsed: Parsed) -> Answer:
@@ -176,7 +212,8 @@ async def apps_list(engines: Engines, parsed: Parsed) -> Answer:
         for app in applications(tunnel, engine.url)
     ]
     rows = (
-        tuple(map(plain, (app.name, app.host, app.destination, app.state, app.url))) for app in apps
+        (label, *map(plain, (app.host, app.destination, app.state, app.url)))
+        for label, app in zip(labels(apps), apps, strict=True)
     )
     none = f"No applications. Open one: {parsed.prog} apps open user@host:5006"
     return Answer(
@@ -190,7 +227,10 @@ async def apps_open(engines: Engines, parsed: Parsed) -> Answer:
     """`apps open`: data is the application, as in `apps list`."""
     spec = wanted(parsed)
     if len(spec.forwards) != 1 or spec.forwards[0].kind is not ForwardKind.LOCAL:
-        raise BadInput("Give one application: HOST:PORT, or one -L.")
+        raise BadInput(
+            "Give one application: HOST:PORT, or one -L.",
+            hint=f"usage: {usage(parsed.command, parsed.prog)}",
+        )
     url = _server_url(engines)
     client = await engines.one()
     request = ApplicationRequest(
@@ -199,7 +239,7 @@ async def apps_open(engines: Engines, parsed: Parsed) -> Answer:
         name=parsed.options["name"],
         ssh=spec.ssh,
     )
-    tunnel, created = await open_application(client, request)
+    tunnel, created = await open_application(client, request, person=engines.person)
     app = applications(tunnel, url)[0]
     how = "is open" if created else "was open already"
     what = f"{plain(app.name)} {how}: {plain(app.destination)} on {plain(app.host)}"
@@ -229,11 +269,14 @@ def _server_url(engines: Engines) -> str:
 async def kernels_connect(engines: Engines, parsed: Parsed) -> Answer:
     """`kernels connect`: data as `ConnectedKernel.as_dict`."""
     if len(parsed.words) < 2:
-        raise BadInput("Give a host and the kernel's connection file there.")
+        raise BadInput(
+            "Give a host and the kernel's connection file there.",
+            hint=f"usage: {usage(parsed.command, parsed.prog)}",
+        )
     *words, file = parsed.words
     host = host_request(words)
     client = await engines.one(start=True)
-    kernel = await connect(client, host, file)
+    kernel = await connect(client, host, file, person=engines.person)
     name = Path(kernel.connection_file).name
     lines = (
         f"The kernel of {plain(kernel.remote_file)} on {plain(host.host or '')} is within reach.",
@@ -244,43 +287,30 @@ async def kernels_connect(engines: Engines, parsed: Parsed) -> Answer:
     return Answer(kernel.as_dict(), lines)
 
 
-def host_request(words: Sequence[str]) -> TunnelRequest:
-    """A host with the options of ssh that lead to it, and nothing to forward.
-
-    :raises BadInput: it is not that.
-    """
-    # ssh's grammar, which wants a forward, is given one.
-    spec = parse_command([*words, "-L", "private:localhost:1"])
-    if len(spec.forwards) > 1:
-        raise BadInput("Give the host alone, without a port or forwards.")
-    return TunnelRequest(host=spec.host, ssh=_from_here(spec.ssh))
-
-
-def _from_here(ssh: SshOptions) -> SshOptions:
-    """The same options for a process that has another working directory and another agent."""
-    return replace(
-        ssh,
-        identities=tuple(map(_absolute, ssh.identities)),
-        config_file=None if ssh.config_file is None else _absolute(ssh.config_file),
-        agent_socket=ssh.agent_socket or os.environ.get("SSH_AUTH_SOCK"),
+async def doctor(engines: Engines, parsed: Parsed) -> Answer:
+    """`doctor`: data is the diagnosis, as `POST …/api/doctor` gives it."""
+    if not parsed.words:
+        raise BadInput("Give a host.", hint=f"usage: {usage(parsed.command, parsed.prog)}")
+    request = visit_request(parsed.words)
+    client = await engines.one(start=True)
+    diagnosis, lines = await follow(
+        client,
+        request,
+        engines.say,
+        gateway_ports=parsed.options["gateway_ports"],
+        person=engines.person,
     )
-
-
-def _absolute(path: str) -> str:
-    """An absolute path; one with ssh's own tokens (%d) or "none" is left to ssh."""
-    if path.startswith("%") or path == "none":
-        return path
-    return str(Path(path).expanduser().absolute())
+    return Answer(diagnosis.as_dict(), lines, ok=diagnosis.ok)
 
 
 def _absolute_sockets(forward: ForwardSpec) -> ForwardSpec:
     """The forward with this machine's socket paths made absolute; the remote's are not ours."""
     if forward.kind is ForwardKind.REMOTE:
         if isinstance(forward.destination, UnixAddress):
-            path = _absolute(forward.destination.path)
+            path = absolute(forward.destination.path)
             return replace(forward, destination=UnixAddress(path))
     elif isinstance(forward.bind, UnixAddress):
-        return replace(forward, bind=UnixAddress(_absolute(forward.bind.path)))
+        return replace(forward, bind=UnixAddress(absolute(forward.bind.path)))
     return forward
 
 
@@ -293,7 +323,12 @@ ACTIONS: dict[str, Action] = {
     "hosts": hosts,
     "apps list": apps_list,
     "apps open": apps_open,
+    "jupyter": jupyter,
     "kernels connect": kernels_connect,
+    "offer": offer,
+    "doctor": doctor,
+    "publish": publish,
+    "cert": cert,
 }
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..model.status import ErrorStatus, ForwardStatus, TunnelStatus
+from ..apps.applications import Application
+from ..model.status import ErrorStatus, FarLeg, ForwardStatus, TunnelStatus
 from ..model.text import plain
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -46,18 +47,25 @@ class Table:
 
 @dataclass(frozen=True)
 class Answer:
-    """`data` is plain JSON, `lines` says the same in sentences, `table` in rows."""
+    """`data` is plain JSON, `lines` says the same in sentences, `table` in rows. `ok`: nothing is
+    wrong with what was looked at.
+    """
 
     data: Any
     lines: tuple[str, ...] = ()
     table: Table | None = None
+    ok: bool = True
+
+
+def labels(named: Sequence[TunnelStatus | Application]) -> list[str]:
+    """What each is called: its name, and the id where several have that name."""
+    count = Counter(one.name for one in named)
+    return [plain(one.name) + (f" ({one.id})" if count[one.name] > 1 else "") for one in named]
 
 
 def _labelled(tunnels: Sequence[TunnelStatus]) -> Iterator[tuple[str, TunnelStatus]]:
-    """Each tunnel behind what it is called: its name, and the id where several have that name."""
-    count = Counter(tunnel.name for tunnel in tunnels)
-    for tunnel in tunnels:
-        yield plain(tunnel.name) + (f" ({tunnel.id})" if count[tunnel.name] > 1 else ""), tunnel
+    """Each tunnel behind what it is called."""
+    return zip(labels(tunnels), tunnels, strict=True)
 
 
 def choice(tunnel: TunnelStatus) -> str:
@@ -66,22 +74,31 @@ def choice(tunnel: TunnelStatus) -> str:
     return f"{tunnel.id} on {plain(tunnel.host)} ({tunnel.state}{source})"
 
 
-def tunnel_table(tunnels: Sequence[TunnelStatus]) -> Table:
-    """One row for each forward; one for all the channels of a kernel."""
-    rows = [row for label, tunnel in _labelled(tunnels) for row in _rows(tunnel, label)]
-    headings = ("Name", "Host", "State", "Here", "", "There", "Streams", "In", "Out")
-    counts = frozenset({6, 7, 8})
-    return Table(headings, tuple(rows), numeric=counts, spare=counts, about=3)
+def tunnel_table(tunnels: Sequence[TunnelStatus], servers: Sequence[str] = ()) -> Table:
+    """One row for each forward; one for all the channels of a kernel.
+
+    :param servers: who holds each of them; shown where that is not the same for all.
+    """
+    differ = len(set(servers)) > 1
+    held_by = [(plain(server),) for server in servers] if differ else [()] * len(tunnels)
+    rows = [
+        row
+        for (label, tunnel), server in zip(_labelled(tunnels), held_by, strict=True)
+        for row in _rows(tunnel, (label, plain(tunnel.host), tunnel.state, *server))
+    ]
+    about = ("Name", "Host", "State", *(["Server"] if differ else []))
+    headings = (*about, "Here", "", "There", "Streams", "In", "Out")
+    counts = frozenset(range(len(headings) - 3, len(headings)))
+    return Table(headings, tuple(rows), numeric=counts, spare=counts, about=len(about))
 
 
-def _rows(tunnel: TunnelStatus, label: str) -> Iterator[tuple[str, ...]]:
-    about = (label, plain(tunnel.host), tunnel.state)
+def _rows(tunnel: TunnelStatus, about: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     if tunnel.kind == "kernel":
         yield (*about, "a kernel’s channels", "→", "the kernel", *_counts(*tunnel.forwards))
         return
     for forward in tunnel.forwards:
         yield (*about, *map(plain, ends(forward)), *_counts(forward))
-        about = ("", "", "")
+        about = ("",) * len(about)
 
 
 def _counts(*forwards: ForwardStatus) -> tuple[str, str, str]:
@@ -112,7 +129,8 @@ def problems(tunnel: TunnelStatus) -> list[ErrorStatus]:
     """What is wrong with a tunnel and its forwards, each thing once; that a kernel has ended is one
     thing, though each of its channels tells it.
     """
-    errors = [tunnel.error, *(forward.error for forward in tunnel.forwards)]
+    far = [forward.far.error for forward in tunnel.forwards if forward.far is not None]
+    errors = [tunnel.error, *(forward.error for forward in tunnel.forwards), *far]
     found = list(dict.fromkeys(error for error in errors if error is not None))
     refused = [error for error in found if error.code == "forward_refused"]
     if tunnel.kind != "kernel" or not refused:
@@ -144,6 +162,9 @@ def ends(forward: ForwardStatus) -> tuple[str, str, str]:
     destination = forward.destination or "any (SOCKS)"
     if forward.kind == "remote":
         return destination, "←", listener
+    if forward.far is not None:
+        state = _FAR_STATES.get(forward.far.state, forward.far.state)
+        destination += f" ({forward.far.by or 'the far leg'} {state})"
     return listener, "→", destination
 
 
@@ -164,14 +185,36 @@ def tunnel_lines(tunnel: TunnelStatus) -> tuple[str, ...]:
         here, arrow, there = map(plain, ends(forward))
         lines.append(f"  {here} {arrow} {plain(tunnel.host)}: {there}")
         if (port := _taken_port(forward)) is not None:
-            lines.append(f"  Port {port} was taken: {here} instead.")
+            where = there if forward.kind == "remote" else here
+            lines.append(f"  Port {port} was taken: {where} instead.")
+        if forward.note is not None:
+            lines.append(f"  {plain(forward.note, 500)}")
+        if forward.far is not None:
+            lines.append(f"  {far_leg(forward.far)}")
     return (*lines, *(line for error in problems(tunnel) for line in error_lines(error)))
 
 
+_FAR_STATES = {
+    "up": "is up",
+    "down": "is down",
+    "no_application": "is up, without the application",
+    "unknown": "is not known",
+}
+
+
+def far_leg(far: FarLeg) -> str:
+    """The other leg of a forward in a sentence."""
+    state = _FAR_STATES.get(far.state, far.state)
+    if not far.by:
+        return f"It is offered there at {plain(far.at)}. That leg {plain(state)}."
+    where = f"{plain(far.by)}, where it is {plain(far.destination)}"
+    return f"It is offered there by {where}. That leg {plain(state)}."
+
+
 def _taken_port(forward: ForwardStatus) -> str | None:
-    """The port of this machine that was asked for, where another one was picked."""
+    """The port that was asked for, where another one was picked."""
     asked, bound = (text.rpartition(":")[2] for text in (forward.asked, forward.bound or ""))
-    picked = forward.kind != "remote" and asked.isdecimal() and bound.isdecimal()
+    picked = asked.isdecimal() and bound.isdecimal()
     return asked if picked and asked not in ("0", bound) else None
 
 

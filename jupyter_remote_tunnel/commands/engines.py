@@ -1,21 +1,28 @@
 """The engines that a command speaks to: found by `--server` or by themselves, started if need be.
 
-`Engines` connects when it is asked and hangs up when its block ends. A command about one tunnel
-looks for it in every engine of the user.
+`Engines` connects when it is asked and hangs up when its block ends; meanwhile, what its engines
+ask is asked of the person who is there. A command about one tunnel looks for it in every engine of
+the user.
 """
 
+from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 from ..engine.announce import Announcement
 from ..engine.client import EngineClient
 from ..engine.discovery import find_engine, list_engines
-from ..engine.messages import Client
+from ..engine.hosts import list_hosts, merged
+from ..engine.messages import Client, HostList, Who
 from ..model.errors import BadInput, Fatal, Transient
+from ..model.spec import HostArgument
 from ..model.status import TunnelStatus
 from ..model.text import plain
 from .answers import choice
+from .questions import Desk, Face
+
+T = TypeVar("T")
 
 # What a kernel's environment may lack, where the package came with --no-deps.
 _ENGINE_NEEDS = ("asyncssh", "msgspec")
@@ -37,12 +44,33 @@ class Engines:
 
     :param role: who asks: "shell" or "cell".
     :param server: one engine by its URL, pid or file; None leaves the choice to `discovery`.
+    :param face: where who asks can be asked in turn; None where nobody can.
+    :param say: shows lines of an answer before the rest is known; None where they have to wait.
     """
 
-    def __init__(self, role: Client, server: str | None = None) -> None:
+    def __init__(
+        self,
+        role: Client,
+        server: str | None = None,
+        face: Face | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self.say = say
         self._role = role
         self._server = server
+        self._face = face
         self._clients: dict[str, EngineClient] = {}
+        self._desks: list[Desk] = []
+
+    @property
+    def person(self) -> Who | None:
+        """Who can be asked what the hosts of a command want to know."""
+        return None if self._face is None else Who()
+
+    @property
+    def face(self) -> Face | None:
+        """Where who asks can be asked."""
+        return self._face
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,6 +85,9 @@ class Engines:
 
     async def close(self) -> None:
         """Hang up."""
+        for desk in self._desks:
+            await desk.close()
+        self._desks.clear()
         for client in self._clients.values():
             await client.close()
         self._clients.clear()
@@ -77,14 +108,25 @@ class Engines:
         """
         if not start:
             return await self._client(self.find())
-        engine = await self._found_or_started()
+        return await self._reached(self._found_or_started)
+
+    async def lasting(self) -> EngineClient:
+        """A client of the engine in the background, which ends with no Jupyter server and no
+        log-out; of the one that is meant, where `server` names one.
+
+        :raises RemoteTunnelError: it does not start, or does not answer.
+        """
+        return await (self.one() if self._server is not None else self._reached(_start))
+
+    async def _reached(self, find: Callable[[], Awaitable[Announcement]]) -> EngineClient:
+        engine = await find()
         try:
             return await self._client(engine)
         except Fatal:
             if engine.path.exists():
                 raise
         # A background engine whose last tunnel has gone ended before we spoke to it.
-        return await self._client(await self._found_or_started())
+        return await self._client(await find())
 
     async def _found_or_started(self) -> Announcement:
         try:
@@ -107,24 +149,47 @@ class Engines:
         return [found for engine in asked for found in await self._tunnels_of(engine)]
 
     async def _tunnels_of(self, engine: Announcement) -> list[Found]:
+        async def ask(client: EngineClient) -> list[Found]:
+            return [Found(tunnel, client, engine) for tunnel in await client.list_tunnels()]
+
+        return await self._asked(engine, ask) or []
+
+    async def hosts(self) -> HostList:
+        """The aliases and the hosts with tunnels, as every engine lists them, or the one that
+        `--server` names. For what does not run, its ssh configuration is read here.
+        """
+        engines = list_engines() if self._server is None else [self.find()]
+        answers = [await self._hosts_of(engine) for engine in engines]
+        return merged(answers) if answers else await list_hosts(None)
+
+    async def _hosts_of(self, engine: Announcement) -> HostList:
+        found = None
+        if not engine.asleep:
+            found = await self._asked(engine, EngineClient.list_hosts)
+        return await list_hosts(engine.ssh_config) if found is None else found
+
+    async def _asked(
+        self, engine: Announcement, ask: Callable[[EngineClient], Awaitable[T]]
+    ) -> T | None:
+        """What an engine says; None if it has ended for good, and has no tunnels any more."""
         for _ in range(_ENGINES):
             try:
-                client = await self._client(engine)
-                return [Found(tunnel, client, engine) for tunnel in await client.list_tunnels()]
+                return await ask(await self._client(engine))
             except Transient:
                 pass  # it died before it answered: the next one behind that socket knows
             except Fatal:
                 break
-        return []  # it has ended for good, and has no tunnels any more
+        return None
 
     async def tunnel(self, name: str) -> Found:
-        """The tunnel of that name or id.
+        """The tunnel of that name or id; where none has it, the one that leads to the
+        `[user@]host:port` that was typed.
 
         :raises Fatal: `not_found`.
         :raises BadInput: `ambiguous`, there are several.
         """
         everything = await self.tunnels()
-        found = _named(everything, name) or _named(await self.tunnels(wake=True), name)
+        found = _called(everything, name) or _called(await self.tunnels(wake=True), name)
         if not found:
             names = ", ".join(plain(entry.tunnel.name) for entry in everything)
             raise Fatal(
@@ -144,11 +209,21 @@ class Engines:
         if client is None:
             client = await EngineClient.connect(engine.socket, self._role)
             self._clients[engine.socket] = client
+            if self._face is not None:
+                self._desks.append(Desk(client, self._face))
         return client
 
 
-def _named(tunnels: list[Found], name: str) -> list[Found]:
-    return [entry for entry in tunnels if name in (entry.tunnel.id, entry.tunnel.name)]
+def _called(tunnels: list[Found], typed: str) -> list[Found]:
+    """Those that are meant by `typed`; several may have that name, or lead to that place."""
+    named = [entry for entry in tunnels if typed in (entry.tunnel.id, entry.tunnel.name)]
+    if named:
+        return named
+    try:
+        place = HostArgument.parse(typed)
+    except BadInput:
+        return []  # a name that no tunnel has
+    return [entry for entry in tunnels if entry.tunnel.leads_to(place)]
 
 
 def _ambiguous(name: str, found: list[Found]) -> BadInput:

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from ..commands.actions import host_request, url_of
+from ..commands.actions import url_of
+from ..commands.typed import host_request
 from ..engine.client import EngineClient
 from ..kernels import connect
 from ..model.errors import Fatal

@@ -8,12 +8,13 @@ ssh_config with the alias `demo-host` into the folder that it is given.
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import asyncssh
 
@@ -194,18 +195,31 @@ class _Policy(asyncssh.SSHServer):
         self._connections.discard(self._connection)
 
     def connection_requested(
-        self, _dest_host: str, _dest_port: int, _orig_host: str, _orig_port: int
-    ) -> bool:
-        return True
+        self, dest_host: str, dest_port: int, _orig_host: str, _orig_port: int
+    ) -> Awaitable[asyncssh.SSHTCPSession[bytes]]:
+        return _connected(self._connection.forward_connection(dest_host, dest_port))
 
-    def unix_connection_requested(self, _dest_path: str) -> bool:
-        return True
+    def unix_connection_requested(
+        self, dest_path: str
+    ) -> Awaitable[asyncssh.SSHUNIXSession[bytes]]:
+        return _connected(self._connection.forward_unix_connection(dest_path))
 
     def server_requested(self, listen_host: str, _listen_port: int) -> bool:
         return listen_host in _LOOPBACK
 
     def unix_server_requested(self, _listen_path: str) -> bool:
         return True
+
+
+async def _connected(connecting: Awaitable[Any]) -> Any:
+    """The forwarder, or a refusal in the words of the system, as sshd sends them."""
+    try:
+        return await connecting
+    except asyncssh.ChannelOpenError as error:
+        numbers = re.findall(r"\[Errno (\d+)\]", error.reason)
+        # A name that is not found has a number of its own kind.
+        reason = os.strerror(int(numbers[-1])) if numbers else error.reason.rpartition("] ")[2]
+        raise asyncssh.ChannelOpenError(error.code, reason) from None
 
 
 def _kill(command: asyncio.subprocess.Process) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import platform
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +24,25 @@ _LEFT = {"collapsed": False, "visible": True, "current": _SIDEBAR, "widgets": [_
 _WORKSPACE = {
     "data": {"layout-restorer:data": {"left": _LEFT}},
     "metadata": {"id": "default"},
+}
+
+# What ipykernel says of itself: JupyterLab would write anything else anew, and the notebook would
+# have changes to be saved before anybody had made one.
+_METADATA = {
+    "kernelspec": {
+        "name": "python3",
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+    },
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+        "version": platform.python_version(),
+    },
 }
 
 
@@ -54,6 +75,13 @@ def environment(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def command_elsewhere(folder: Path) -> str:
+    """What to type in a shell outside of the JupyterLab in `folder` to see its tunnels."""
+    program = shutil.which("jupyter", path=str(Path(sys.executable).parent)) or "jupyter"
+    runtime_dir = shlex.quote(str(folder / "runtime"))
+    return f"JUPYTER_RUNTIME_DIR={runtime_dir} {shlex.quote(program)} tunnel list"
+
+
 def write(folder: Path, token: str, target: Target) -> None:
     """Make the folders, the configuration and the notebook of the JupyterLab in `folder`."""
     for name in ("config", "data", "runtime", "run", "tmp", "notebooks", "settings", "workspaces"):
@@ -76,7 +104,11 @@ def _config(folder: Path, token: str, target: Target) -> dict[str, Any]:
             "port": 0,
             "open_browser": False,
             "allow_root": os.geteuid() == 0,
+            # No login shell: /etc/profile would take away the PATH that leads to `jupyter tunnel`.
+            "terminado_settings": {"shell_command": [os.environ.get("SHELL", "/bin/sh")]},
             "jpserver_extensions": {"jupyter_remote_tunnel": True, "jupyterlab": True},
+            # Its page would ask whether it should be built anew: a second's work for Node, if any.
+            "tornado_settings": {"page_config_data": {"buildAvailable": False}},
         },
         "IdentityProvider": {"token": token},
         # Nothing looks around on this machine or in the network: it starts faster, and npm, which
@@ -112,7 +144,8 @@ def notebook(target: Target) -> dict[str, Any]:
 # Remote machines in this Jupyter
 
 The sidebar shows the host `{target.words[-1]}`: an SSH server that runs for this demo alone. On it
-run a Bokeh application and a kernel. Open the application from the sidebar, or go on here.""",
+run a Bokeh application and a kernel. Open the application from the sidebar, or go on here. (If it
+ever says “Client connection was lost”, reload its tab: Bokeh does not always come back.)""",
         ),
         ("code", "%load_ext jupyter_remote_tunnel\n%tunnel list"),
         ("markdown", "A tunnel of your own; port 0 is any free port on this side:"),
@@ -136,9 +169,7 @@ session.document.title""",
     return {
         "nbformat": 4,
         "nbformat_minor": 5,
-        "metadata": {
-            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
-        },
+        "metadata": _METADATA,
         "cells": [_cell(kind, text, number) for number, (kind, text) in enumerate(cells)],
     }
 

@@ -27,14 +27,16 @@ from .host import ALIAS, DemoHost, commands_environ
 _NEEDS = ("bokeh", "ipykernel", "jupyterlab")
 _ANNOUNCED_SECONDS = 10.0
 _OPEN_SECONDS = 30.0
+_ENDED = "Ended. No process, socket or file is left."
 
 
 @dataclass(frozen=True)
 class Scene:
-    """The running demo. `url` opens its JupyterLab; `socket` is its engine's control socket;
-    `words` lead to its host."""
+    """The running demo. `url` opens its JupyterLab; `command` lists its tunnels in another shell;
+    `socket` is its engine's control socket; `words` lead to its host."""
 
     url: str
+    command: str
     socket: str
     words: tuple[str, ...]
     tunnels: dict[str, TunnelStatus]
@@ -60,21 +62,35 @@ async def demo(*, check: bool, browser: bool) -> None:
         raise Fatal(
             f"The demo needs {', '.join(missing)}.",
             code="unsupported",
-            hint='pip install "jupyter-remote-tunnel[demo]"',
+            hint="In the folder of the clone, `make demo` brings them; or: pip install '.[demo]'",
         )
     report = Report()
-    async with _scene(report) as scene:
-        if check:
-            from .check import check_scene
+    try:
+        async with _scene(report) as scene:
+            await (_try_out(scene, report) if check else _show(scene, browser=browser))
+    except asyncio.CancelledError:
+        report(_ENDED)
+        raise
+    report(_ENDED)
 
-            await check_scene(scene, report)
-        else:
-            print(f"\nOpen this in a browser:\n\n    {scene.url}\n\nCtrl-C ends it.", flush=True)
-            if browser:
-                await asyncio.to_thread(webbrowser.open, scene.url)
-            with contextlib.suppress(asyncio.CancelledError):  # told to end: all is well
-                await asyncio.get_running_loop().create_future()
-    report("Ended. No process, socket or file is left.")
+
+async def _try_out(scene: Scene, report: Report) -> None:
+    from .check import check_scene
+
+    await check_scene(scene, report)
+
+
+async def _show(scene: Scene, *, browser: bool) -> None:
+    """Tell where it is, and return when this is cancelled."""
+    print(
+        f"\nOpen this in a browser:\n\n    {scene.url}\n\nIts terminals know `jupyter tunnel`. In"
+        f" another shell:\n\n    {scene.command}\n\nCtrl-C ends it.",
+        flush=True,
+    )
+    if browser:
+        await asyncio.to_thread(webbrowser.open, scene.url)
+    with contextlib.suppress(asyncio.CancelledError):  # told to end: all is well
+        await asyncio.get_running_loop().create_future()
 
 
 @contextlib.asynccontextmanager
@@ -102,7 +118,7 @@ async def _scene(report: Report) -> AsyncIterator[Scene]:
         for tunnel in tunnels.values():
             report(f"Tunnel “{tunnel.name}” is open: {tunnel.forwards[0].destination}")
         path = f"{base_url}lab/tree/{quote(lab.NOTEBOOK)}?{urlencode({'token': token})}"
-        yield Scene(path, socket, host.words, tunnels)
+        yield Scene(path, lab.command_elsewhere(lab_folder), socket, host.words, tunnels)
 
 
 @contextlib.contextmanager

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from jupyter_remote_tunnel.apps.applications import applications
 from jupyter_remote_tunnel.commands.answers import (
     ends,
+    labels,
     problem_lines,
     size,
     source_lines,
@@ -19,6 +21,7 @@ from jupyter_remote_tunnel.model.status import (
     StreamCount,
     TunnelStatus,
 )
+from tests.apps.samples import TUNNEL
 
 
 def forward(kind: str = "local", error: ErrorStatus | None = None) -> ForwardStatus:
@@ -131,6 +134,24 @@ def test_tunnels_of_one_name_are_told_apart_by_their_ids() -> None:
     ]
     assert problem_lines(tunnels) == ("proxy (ba9876543210): Taken.",)
     assert source_lines(tunnels)[0].startswith("proxy (ba9876543210): ")
+
+
+def test_who_holds_them_is_shown_where_that_is_not_the_same_for_all() -> None:
+    tunnels = [tunnel(forward(), forward()), tunnel(forward())]
+    table = tunnel_table(tunnels, ["http://localhost:8888/", "4711"])
+    assert [row[3] for row in table.rows] == ["http://localhost:8888/", "", "4711"]
+    assert table.about == table.headings.index("Here") == 4
+    assert {table.headings[column] for column in table.spare} == {"Streams", "In", "Out"}
+    assert tunnel_table(tunnels, ["4711", "4711"]) == tunnel_table(tunnels)
+
+
+def test_applications_of_one_name_are_told_apart_by_their_ids() -> None:
+    one, other = applications(TUNNEL, "http://localhost:8888/")
+    assert labels([one, replace(one, id="ba9876543210"), other]) == [
+        f"{one.name} ({one.id})",
+        f"{one.name} (ba9876543210)",
+        other.name,
+    ]
 
 
 def test_names_hold_no_control_characters() -> None:

@@ -2,8 +2,10 @@
 
 import pytest
 
+from jupyter_remote_tunnel._version import __version__
 from jupyter_remote_tunnel.commands.actions import wanted
-from jupyter_remote_tunnel.commands.grammar import COMMANDS, Command, parse, words_of
+from jupyter_remote_tunnel.commands.grammar import COMMANDS, parse, words_of
+from jupyter_remote_tunnel.commands.words import Command
 from jupyter_remote_tunnel.model.errors import BadInput
 
 PROG = "jupyter tunnel"
@@ -52,7 +54,7 @@ def test_paths_of_the_caller_are_absolute(
 
 @pytest.mark.parametrize(
     "line",
-    ["", "frobnicate", "apps", "kernels", "list gpu01", "close --drain soon", "open --fore x",
+    ["frobnicate", "apps --json", "list gpu01", "close --drain soon", "open --fore x",
      "open --on-conflict ask h:1", "url", "restart a b"],
 )  # fmt: skip
 def test_what_is_not_understood_is_bad_input(line: str) -> None:
@@ -97,6 +99,42 @@ def test_a_line_without_open_is_told_what_to_type(line: str, proposed: str) -> N
     assert caught.value.hint.endswith(f": {PROG} {proposed}")
 
 
+def test_a_whole_line_of_ours_is_told_what_to_type() -> None:
+    with pytest.raises(BadInput) as caught:
+        parse(["jupyter", "tunnel", "list", "--json"], "%tunnel")
+    assert caught.value.hint == "Type %tunnel list --json"
+    assert parse(["jupyter", "tunnel"], PROG).words == ("tunnel",), "a host"
+
+
+@pytest.mark.parametrize(
+    ("line", "lists"), [("", "restart"), ("apps", "list"), ("kernels", "connect")]
+)
+def test_what_is_not_a_whole_command_lists_the_commands(
+    line: str, lists: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(line.split(), PROG)
+    assert caught.value.code == 0
+    assert f"\n    {lists} " in capsys.readouterr().out
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--version"], PROG)
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"jupyter_remote_tunnel {__version__}\n"
+
+
+@pytest.mark.parametrize(("prog", "known"), [(PROG, True), ("%tunnel", False)])
+@pytest.mark.parametrize(("line", "word"), [("", "demo"), ("open", "--foreground")])
+def test_a_cell_is_not_told_of_what_only_a_terminal_can(
+    prog: str, known: bool, line: str, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse([*line.split(), "--help"], prog)
+    assert (f"  {word} " in capsys.readouterr().out) is known
+
+
 @pytest.mark.parametrize("prog", [PROG, "%tunnel"])
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.words)
 def test_every_command_explains_itself(
@@ -105,4 +143,7 @@ def test_every_command_explains_itself(
     with pytest.raises(SystemExit) as caught:
         parse([*command.words.split(), "--help"], prog)
     assert caught.value.code == 0
-    assert f"usage: {prog} {command.words}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"usage: {prog} {command.words}" in shown
+    for example in command.examples:
+        assert f"\n  {prog} {command.words} {example}\n" in shown

@@ -1,0 +1,280 @@
+"""`jupyter`: the Jupyter servers that run on a host, listed, opened, started or ended.
+
+Where a Jupyter server runs here, it shows the other one, and only that server is told the token.
+Without, a port here leads there, and the browser is sent to it by a private file.
+"""
+
+import hashlib
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import NamedTuple
+
+from ..apps.applications import applications
+from ..apps.jupyter_files import FoundJupyter
+from ..apps.jupyter_password import set_password
+from ..apps.jupyter_start import Start, start_jupyter, stop_jupyter
+from ..apps.jupyters import Found, find, open_jupyter
+from ..engine.client import EngineClient
+from ..engine.messages import Who
+from ..model.command_line import parse_command
+from ..model.errors import BadInput, Fatal, NeedsUser
+from ..model.forward import Bind, ForwardKind, TcpBind
+from ..model.spec import TunnelRequest, check_name
+from ..model.status import ErrorStatus, TunnelStatus
+from ..model.text import plain
+from . import browser
+from .answers import Answer, Table, error_lines, tunnel_lines
+from .engines import Engines
+from .grammar import Parsed, usage
+from .questions import GaveUp
+from .typed import from_here
+
+_ASKS = {
+    "token": "It asks for its token, which `jupyter server list` prints on {host}.",
+    "password": "It asks for its password.",
+    "unknown": "It asks for a password, or for nothing.",
+}
+_SHORTLY = {"token": "its token", "password": "a password", "unknown": "a password, or nothing"}
+
+
+async def jupyter(engines: Engines, parsed: Parsed) -> Answer:
+    """`jupyter`: data is {"application", "server"} where a Jupyter server here shows it, else
+    {"tunnel", "url", "server"}; with --list {"host", "jupyters": [server, …], "problems"}; with
+    --set-password {"host", "tools"}; with --stop {"server", "closed": [tunnel, …]}.
+    """
+    host, destination = wanted(parsed)
+    if parsed.options["stop"]:
+        return await _stop(engines, host, destination)
+    if parsed.options["set_password"]:
+        return await _set_password(engines, host)
+    if parsed.options["list"]:
+        client = await engines.one(start=True)
+        return _listed(await find(client, host, person=engines.person), parsed)
+    url = None if parsed.options["local_port"] is not None else _server_url(engines)
+    client = await engines.one(start=True)
+    if url is None:
+        return (await open_here(client, parsed, engines.person))[1]
+    opened = await _open(client, parsed, host, destination, engines.person)
+    app = applications(opened.tunnel, url)[0]
+    lines = [*_opened_lines(opened), f"  {app.url}"]
+    if parsed.options["browser"] and not await browser.open_page(app.url):
+        lines.append("No browser was found.")
+    data = {"application": asdict(app), "server": asdict(opened.found.server)}
+    return Answer(data, tuple(lines))
+
+
+class _Opened(NamedTuple):
+    """A tunnel and whether it is new; the server that it leads to, and whether that is."""
+
+    tunnel: TunnelStatus
+    created: bool
+    found: FoundJupyter
+    started: bool
+
+
+async def _open(
+    client: EngineClient,
+    parsed: Parsed,
+    host: TunnelRequest,
+    destination: str | None,
+    person: Who | None,
+    bind: Callable[[FoundJupyter], Bind] | None = None,
+) -> _Opened:
+    """Open a tunnel to the server that is meant, or that is started.
+
+    :param bind: where it listens; None is a private socket.
+    :raises RemoteTunnelError: it is not open.
+    """
+    name = parsed.options["name"]
+    if parsed.options["start"]:
+        start = Start(**{key: parsed.options[key] for key in ("keep", "folder", "tcp", "prelude")})
+        answer = await start_jupyter(client, host, start, name=name, bind=bind, person=person)
+        return _Opened(*answer)
+    found = (await find(client, host, person=person)).choose(destination)
+    tunnel, created = await open_jupyter(
+        client, host, found, name=name, bind=bind and bind(found), person=person
+    )
+    return _Opened(tunnel, created, found, False)
+
+
+def wanted(parsed: Parsed) -> tuple[TunnelRequest, str | None]:
+    """The host, and which server of it is meant: a port, the path of a socket, or None.
+
+    :raises BadInput: it cannot be understood.
+    """
+    how = f"usage: {usage(parsed.command, parsed.prog)}"
+    if not parsed.words:
+        raise BadInput("Give a host.", hint=how)
+    does = [name for name in ("list", "set_password", "start", "stop") if parsed.options[name]]
+    if len(does) > 1 or (parsed.options["foreground"] and does not in ([], ["start"])):
+        raise BadInput(
+            "Give one of --list, --set-password, --start and --stop; --foreground goes with"
+            " --start at most.",
+            hint=how,
+        )
+    about = [name for name in ("keep", "folder", "prelude", "tcp") if parsed.options[name]]
+    if about and not parsed.options["start"]:
+        raise BadInput(f"--{about[0]} says how one is started: give --start, too.", hint=how)
+    # ssh's grammar, which wants a forward, is given one.
+    spec = parse_command([*parsed.words, "-L", "private:localhost:1"])
+    places = [forward for forward in spec.forwards if not _is_private(forward.body)]
+    if len(places) > 1 or any(place.kind is not ForwardKind.LOCAL for place in places):
+        raise BadInput("Give one Jupyter server: HOST, or HOST:PORT.", hint=how)
+    typed: list[str | None] = [str(place.destination) for place in places]
+    if parsed.options["port"] is not None:
+        typed.append(parsed.options["port"])
+    if len(typed) > 1:
+        raise BadInput("Give the port once: HOST:PORT, or --port.", hint=how)
+    if typed and parsed.options["start"]:
+        raise BadInput("One that is started chooses where it listens: give the host.", hint=how)
+    name = parsed.options["name"]
+    if name is not None:
+        check_name(name)
+    return TunnelRequest(host=spec.host, ssh=from_here(spec.ssh)), (typed or [None])[0]
+
+
+def _is_private(body: str) -> bool:
+    return body.startswith("private:")
+
+
+def _server_url(engines: Engines) -> str | None:
+    """The Jupyter server that shows it; None where none runs."""
+    try:
+        return engines.find().url or None
+    except Fatal as error:
+        if error.code != "engine_unavailable":
+            raise
+        return None
+
+
+async def open_here(
+    client: EngineClient, parsed: Parsed, person: Who | None
+) -> tuple[TunnelStatus, Answer]:
+    """Open a port here that leads to a server, and the browser with it.
+
+    :raises RemoteTunnelError: it is not open.
+    """
+    host, destination = wanted(parsed)
+    asked = parsed.options["local_port"]
+    request = replace(host, on_conflict="pick" if asked is None else "fail")
+
+    def bind(found: FoundJupyter) -> Bind:
+        return TcpBind(own_address(host), _port(found) if asked is None else asked)
+
+    opened = await _open(client, parsed, request, destination, person, bind)
+    tunnel, _, found, _ = opened
+    bound = tunnel.forwards[0].bound or ""
+    url = f"{'https' if found.secure else 'http'}://{bound}{found.base_url}"
+    before = tunnel.forwards[0].streams.total
+
+    async def used() -> bool:
+        return (await client.get_tunnel(tunnel.id)).forwards[0].streams.total > before
+
+    lines = [*_opened_lines(opened), *tunnel_lines(tunnel), f"  {url}"]
+    if found.secure:
+        lines.append("Its certificate is for that host: the browser may warn you of it.")
+    is_shown = parsed.options["browser"] is not False and await browser.show(
+        found, url, tunnel, used
+    )
+    if not is_shown:
+        lines.append(_ASKS[found.server.protection].format(host=plain(tunnel.host)))
+    data = {"tunnel": tunnel.as_dict(), "url": url, "server": asdict(found.server)}
+    return tunnel, Answer(data, tuple(lines))
+
+
+async def _stop(engines: Engines, host: TunnelRequest, destination: str | None) -> Answer:
+    """End a server, and close what leads to it."""
+    client = await engines.one(start=True)
+    found, closed = await stop_jupyter(client, host, destination, person=engines.person)
+    server = found.server
+    where = f"{plain(server.destination)} on {plain(host.host or '')}"
+    lines = (
+        f"The Jupyter at {where}, in {plain(server.root_dir)}, has ended.",
+        *(f"{plain(tunnel.name)} is closed." for tunnel in closed),
+    )
+    data = {"server": asdict(server), "closed": [tunnel.as_dict() for tunnel in closed]}
+    return Answer(data, lines)
+
+
+async def _set_password(engines: Engines, host: TunnelRequest) -> Answer:
+    """Ask for a password, and set it there.
+
+    :raises NeedsUser: it cannot be asked for, or is not given.
+    """
+    client, face = await engines.one(start=True), engines.face
+    if face is None:
+        raise NeedsUser(
+            "A password is typed, and there is nowhere to type it.",
+            hint="Run this in a terminal, or in a notebook's cell.",
+        )
+    try:
+        label = f"New password for your Jupyter servers on {plain(host.host or '')}: "
+        password = await face.ask(label, echo=False)
+        again = await face.ask("The same again: ", echo=False)
+    except GaveUp:
+        raise NeedsUser("No password was typed: it is as it was.") from None
+    if password != again:
+        raise BadInput("The two passwords differ: it is as it was.")
+    tools = await set_password(client, host, password, person=engines.person)
+    lines = (
+        f"The password is set on {plain(host.host or '')}, by `{'` and `'.join(tools)}` there.",
+        "It counts for the Jupyter servers that are started from now on.",
+    )
+    return Answer({"host": host.host, "tools": tools}, lines)
+
+
+def _port(found: FoundJupyter) -> int:
+    """Its port there, or any free one."""
+    return getattr(found.address, "port", 0)
+
+
+def own_address(host: TunnelRequest) -> str | None:
+    """A loopback address for the Jupyter servers of one host; None where there is only the usual.
+
+    Cookies are kept apart by addresses and not by ports: a Jupyter at 127.0.0.1:9000 is sent the
+    login cookie of one at 127.0.0.1:8888, and takes its `_xsrf` for its own. Linux has the whole of
+    127.0.0.0/8; the browser of a Windows machine finds only 127.0.0.1 of its WSL.
+    """
+    if sys.platform != "linux" or "microsoft" in platform.release().lower():
+        return None
+    digest = hashlib.sha256(str((host.host, host.ssh.user, host.ssh.port)).encode()).digest()
+    return ".".join(map(str, (127, *(1 + byte % 254 for byte in digest[:3]))))
+
+
+def _opened_lines(opened: _Opened) -> Sequence[str]:
+    tunnel, server = opened.tunnel, opened.found.server
+    how = "is open" if opened.created else "was open already"
+    what = "a new Jupyter" if opened.started else "Jupyter"
+    where = f"{plain(server.destination)} on {plain(tunnel.host)}"
+    first = f"{plain(tunnel.name)} {how}: {what} at {where}, in {plain(server.root_dir)}"
+    if tunnel.ends_server:
+        return [first, f"It ends when this is closed: jupyter tunnel close {plain(tunnel.name)}"]
+    if opened.started:
+        end = f"jupyter tunnel jupyter {plain(tunnel.host)} --stop"
+        return [first, f"It stays there when this is closed, and ends by: {end}"]
+    return [first]
+
+
+def _listed(found: Found, parsed: Parsed) -> Answer:
+    """What runs on a host."""
+    problems = tuple(map(ErrorStatus.of, found.problems))
+    none = [] if found.servers or problems else [f"No Jupyter server of yours on {found.host}."]
+    open_one = [f"Open one: {parsed.prog} jupyter {found.host}:PORT"] if found.servers[1:] else []
+    rows = tuple(
+        (
+            *map(plain, (one.destination, one.root_dir, one.url, one.version, one.started or "")),
+            _SHORTLY[one.protection],
+        )
+        for one in found.servers
+    )
+    return Answer(
+        {
+            "host": found.host,
+            "jupyters": [asdict(server) for server in found.servers],
+            "problems": [asdict(problem) for problem in problems],
+        },
+        (*none, *(line for problem in problems for line in error_lines(problem)), *open_one),
+        Table(("Where", "Folder", "URL there", "Version", "Started", "Asks for"), rows),
+    )

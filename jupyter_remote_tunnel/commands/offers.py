@@ -1,0 +1,77 @@
+"""What is offered on a gateway: the tunnel that does it, and its answer."""
+
+import shlex
+from dataclasses import replace
+
+from ..model.address import bracketed
+from ..model.errors import BadInput
+from ..model.forward import ForwardKind, ForwardSpec, OfferedPort, TcpBind
+from ..model.spec import TunnelSpec
+from ..model.status import TunnelStatus
+from ..model.text import plain
+from .answers import Answer, tunnel_lines
+
+
+def offered(spec: TunnelSpec, *, tcp: bool) -> TunnelSpec:
+    """The tunnel that offers the remote forwards of a line of ssh.
+
+    A port of the gateway's loopback becomes a socket that is found by its number, unless `tcp`.
+
+    :raises BadInput: it has other forwards.
+    """
+    for forward in spec.forwards:
+        if forward.kind is not ForwardKind.REMOTE:
+            raise BadInput(
+                f"“{forward}” listens here: what is offered listens on the gateway.",
+                hint="For example: jupyter tunnel offer -R 5006:localhost:5006 ann@gw",
+            )
+    forwards = spec.forwards if tcp else tuple(map(_as_offer, spec.forwards))
+    return replace(spec, forwards=forwards, kind="offer")
+
+
+def _as_offer(forward: ForwardSpec) -> ForwardSpec:
+    bind = forward.bind
+    if isinstance(bind, TcpBind) and bind.loopback and bind.port and forward.destination:
+        return replace(forward, bind=OfferedPort(bind.port))
+    return forward
+
+
+def _ports(spec: TunnelSpec) -> list[ForwardSpec]:
+    """What could be a socket for its user alone, and is to be a port of the gateway's loopback."""
+    return [forward for forward in spec.forwards if _as_offer(forward) != forward]
+
+
+def offer_words(spec: TunnelSpec) -> list[str]:
+    """What to type behind `jupyter tunnel offer` for the same."""
+    words = [] if spec.has_default_name else ["--name", spec.name]
+    words += ["--pick"] if spec.on_conflict == "pick" else []
+    words += ["--tcp"] if _ports(spec) else []
+    for forward in spec.forwards:
+        words += ["-R", typed_forward(forward)]
+    return [*words, *spec.ssh.words(), bracketed(spec.host)]
+
+
+def typed_forward(forward: ForwardSpec) -> str:
+    """The forward as ssh knows it."""
+    if isinstance(forward.bind, OfferedPort):
+        forward = replace(forward, bind=TcpBind(None, forward.bind.port))
+    return forward.body
+
+
+def offered_answer(spec: TunnelSpec, tunnel: TunnelStatus, *, created: bool) -> Answer:
+    """How `offer` answers: what was understood, what came of it, what to type elsewhere."""
+    how = "is offered" if created else "was offered already"
+    line = shlex.join(["jupyter", "tunnel", "offer", *offer_words(spec)])
+    lines = [f"{plain(tunnel.name)} {how}. Understood: {line}", *tunnel_lines(tunnel)]
+    if _ports(spec):
+        lines.append(f"  Other users of {plain(spec.host)} can connect there, too.")
+    ports = [
+        forward.bind.port for forward in spec.forwards if isinstance(forward.bind, OfferedPort)
+    ]
+    if ports:
+        lines.append("Where it is wanted, under the same account of the gateway:")
+        host = bracketed(spec.host)
+        lines += [
+            f"  jupyter tunnel open {spec.ssh.user or 'USER'}@{host}:{port}" for port in ports
+        ]
+    return Answer(tunnel.as_dict(), tuple(lines))

@@ -1,0 +1,94 @@
+"""`jupyter tunnel jupyter HOST --set-password`: typed here, hashed there."""
+
+import json
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from jupyter_server.auth.security import passwd_check
+
+from tests.support.process import program
+from tests.support.sshd import SshBed
+from tests.support.terminal import AtTerminal, at_terminal
+from tests.support.user import User
+
+PASSWORD = "a näw 'word' for $HOME"
+
+
+@pytest.fixture
+def config(ssh_bed: SshBed, tmp_path: Path) -> Path:
+    """The folder of Jupyter's configuration on `gpu01`, which has this environment's Jupyter."""
+    folder = tmp_path / "config"
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    ssh_bed.host("gpu01", server=[f"SetEnv JUPYTER_CONFIG_DIR={folder} PATH={path} SHLVL=1"])
+    return folder
+
+
+def asked(user: User, bed: SshBed, *answers: str) -> AtTerminal:
+    """The command, when it has ended."""
+    words = ["-F", str(bed.config_file), "gpu01", "--set-password"]
+    argv = [sys.executable, "-m", "jupyter_remote_tunnel.cli", "jupyter", *words]
+    with at_terminal(argv, env=user.environment, cwd=user.folder) as terminal:
+        for label, answer in zip(("New password", "The same again"), answers, strict=False):
+            terminal.read(label)
+            assert not terminal.echoes
+            terminal.type(answer)
+        terminal.wait()
+    return terminal
+
+
+def test_it_is_hashed_there(user: User, ssh_bed: SshBed, config: Path) -> None:
+    terminal = asked(user, ssh_bed, PASSWORD, PASSWORD)
+    assert "set on gpu01, by `jupyter server password` there" in terminal.screen
+    assert PASSWORD not in terminal.screen
+    [file] = config.glob("*.json")
+    assert file.name == "jupyter_server_config.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    hashed = json.loads(file.read_text())["IdentityProvider"]["hashed_password"]
+    assert hashed.startswith("argon2:")
+    assert passwd_check(hashed, PASSWORD)  # type: ignore[no-untyped-call]
+
+
+def test_of_notebook_6_too(user: User, ssh_bed: SshBed, config: Path, tmp_path: Path) -> None:
+    """Which cannot be installed beside Notebook 7: a tool that reads and fails as it would."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    script = tools / "jupyter"
+    script.write_text(
+        f"""#!/bin/sh
+        case "$1 $2" in
+          "notebook --version") echo 6.5.7 ;;
+          "notebook password") {program("cat")} >{tmp_path}/typed ;;
+          *) exit 1 ;;
+        esac
+        """
+    )
+    script.chmod(0o755)
+    host = ssh_bed.hosts["gpu01"]
+    host.kill()
+    host.configure([f"SetEnv PATH={tools}:/usr/bin:/bin SHLVL=1"])
+    host.start()
+    assert "by `jupyter notebook password`" in asked(user, ssh_bed, PASSWORD, PASSWORD).screen
+    assert (tmp_path / "typed").read_text() == f"{PASSWORD}\n{PASSWORD}\n"
+    script.write_text("#!/bin/sh\n[ $2 = --version ] && echo 6.5.7 && exit\ncat; exit 3\n")
+    said = asked(user, ssh_bed, PASSWORD, PASSWORD).screen
+    assert "failed on gpu01: … …" in said
+    script.unlink()
+    assert "has no Jupyter" in asked(user, ssh_bed, PASSWORD, PASSWORD).screen
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [(("a", "b"), "differ"), (("", ""), "A password has characters"), (("\x04",), "No password")],
+)
+def test_what_is_no_password(
+    user: User, ssh_bed: SshBed, config: Path, answers: tuple[str, ...], why: str
+) -> None:
+    assert why in asked(user, ssh_bed, *answers).screen
+    assert not config.exists() or not list(config.iterdir())
+
+
+def test_nobody_types(user: User, ssh_bed: SshBed, config: Path) -> None:
+    words = ["-F", str(ssh_bed.config_file), "gpu01", "--set-password"]
+    assert "nowhere to type it" in user.tunnel("jupyter", *words, status=1).stderr

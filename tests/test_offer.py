@@ -1,0 +1,209 @@
+"""`jupyter tunnel offer` as a person runs it, with the gateway on this machine."""
+
+import json
+import os
+import shlex
+import socket
+import sys
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jupyter_remote_tunnel.commands.actions import wanted
+from jupyter_remote_tunnel.commands.grammar import parse
+from jupyter_remote_tunnel.model.settings import EngineSettings
+from tests.support.bokeh_app import BokehApp
+from tests.support.echo import serve
+from tests.support.process import child, wait_until
+from tests.support.sshd import SshBed, Sshd
+from tests.support.user import User
+
+
+@pytest.fixture
+def gateway(ssh_bed: SshBed, short_dir: Path) -> Sshd:
+    """A host `gw` whose user has the home `short_dir`."""
+    return ssh_bed.host("gw", server=[f"SetEnv HOME={short_dir} SHLVL=1"])
+
+
+@pytest.fixture
+def words(ssh_bed: SshBed, gateway: Sshd, shared_app: BokehApp) -> list[str]:
+    """What stands behind `offer` to offer the application."""
+    forward = f"5006:localhost:{shared_app.port}"
+    return ["-F", str(ssh_bed.config_file), "-R", forward, "gw"]
+
+
+def shows_plot(user: User, ssh_bed: SshBed) -> str:
+    """How `open gw:5006` answers, after the page was seen by it."""
+    line = ["-F", str(ssh_bed.config_file), "-L", "0:localhost:5006", "gw", "--name", "near"]
+    answer = user.tunnel("open", *line).stdout
+    url = user.tunnel("url", "near").stdout.strip()
+    with urllib.request.urlopen(f"{url}/app", timeout=30) as page:
+        assert b"remote plot" in page.read()
+    user.tunnel("close", "near")
+    return answer
+
+
+def test_it_stays_when_its_shell_and_jupyter_end(
+    user: User, words: list[str], ssh_bed: SshBed, short_dir: Path
+) -> None:
+    answer = user.tunnel("offer", *words).stdout
+    assert "gw:5006 is offered. Understood: jupyter tunnel offer -R 5006:localhost:" in answer
+    assert "jupyter tunnel open USER@gw:5006" in answer
+    (announcement,) = user.runtime_dir.glob("remote-tunnel-*.json")
+    holder = psutil.Process(json.loads(announcement.read_text())["holder_pid"])
+    assert os.getsid(holder.pid) != os.getsid(0)
+    assert holder.terminal() is None
+    assert "gw:5006 was offered already" in user.tunnel("offer", *words).stdout
+    near = shows_plot(user, ssh_bed)
+    assert "That leg is up." in near
+    assert "localhost:5006" in near
+    assert f"{short_dir}/.jupyter-remote-tunnel/5006.sock" in user.tunnel("list").stdout
+    user.tunnel("close", "gw:5006")
+    assert not list((short_dir / ".jupyter-remote-tunnel").iterdir())
+
+
+def test_the_engine_of_a_jupyter_server_is_not_used(
+    user: User, words: list[str], ssh_bed: SshBed
+) -> None:
+    with user.engine(EngineSettings(), kind="server") as server:
+        user.tunnel("offer", *words)
+        assert server.wanted == []
+        user.tunnel("close", "gw:5006")
+
+
+def test_a_far_leg_that_is_down_is_said(user: User, words: list[str], ssh_bed: SshBed) -> None:
+    user.tunnel("offer", *words)
+    line = ["-F", str(ssh_bed.config_file), "-L", "0:localhost:5006", "gw", "--name", "near"]
+    user.tunnel("open", *line)
+    assert "is up)" in user.tunnel("list").stdout
+    user.tunnel("close", "gw:5006")
+    wait_until(lambda: _far_state(user) == "down", "the news", 120)
+    shown = user.tunnel("list").stdout
+    assert "is down)" in shown
+    assert "near: Nothing is offered as 5006 on gw at the moment" in shown
+
+
+def _far_state(user: User) -> str:
+    (tunnel,) = user.tunnels()
+    (forward,) = tunnel.forwards
+    return forward.far.state if forward.far else ""
+
+
+def test_on_a_port_if_that_is_asked_for(user: User, words: list[str], ssh_bed: SshBed) -> None:
+    with serve("echo") as echo, serve("echo", host="::1", port=echo.port):
+        line = ["-F", str(ssh_bed.config_file), "-R", f"{echo.port}:localhost:{echo.port}", "gw"]
+        complaint = user.tunnel("offer", "--tcp", *line, status=1).stderr
+        assert "something there has it already" in complaint
+        answer = user.tunnel("offer", "--tcp", "--pick", *line).stdout
+        assert f"Understood: jupyter tunnel offer --pick --tcp -R {echo.port}:" in answer
+        assert f"Port {echo.port} was taken: localhost:" in answer
+        assert "Other users of gw can connect there, too." in answer
+        tunnel = json.loads(user.tunnel("list", "--json").stdout)["tunnels"][0]
+        (forward,) = tunnel["forwards"]
+        assert (tunnel["kind"], forward["far"]) == ("offer", None)
+        assert forward["bound"] != f"localhost:{echo.port}"
+
+
+@pytest.mark.parametrize(
+    "line", ["gw", "-L 1:a:2 gw", "gw:5006", "-D 1080 gw", "-R 5006:localhost:5006"]
+)
+def test_what_is_no_offer_is_refused(user: User, line: str) -> None:
+    complaint = user.tunnel("offer", *line.split(), status=2).stderr
+    assert "Traceback" not in complaint
+
+
+class TestUnit:
+    """--systemd."""
+
+    @pytest.fixture
+    def config(self, user: User, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Where the user's units are."""
+        user.environment["XDG_CONFIG_HOME"] = str(user.folder / "xdg")
+        return user.folder / "xdg" / "systemd" / "user"
+
+    def test_it_is_shown_and_written(self, user: User, words: list[str], config: Path) -> None:
+        answer = user.tunnel("offer", "--systemd", *words).stdout
+        path = config / "jupyter-remote-tunnel-gw-5006.service"
+        assert answer.index("[Unit]") < answer.index("That is written.")
+        assert path.read_text() in answer
+        assert str(path) in answer
+        assert f"systemctl --user enable --now {path.name}" in answer
+        assert "loginctl enable-linger" in answer
+        assert "Restart=always" in path.read_text().splitlines()
+        assert list(user.runtime_dir.glob("remote-tunnel-*.json")) == [], "nothing is started"
+
+    def test_it_runs_what_was_typed(
+        self, user: User, words: list[str], config: Path, ssh_bed: SshBed
+    ) -> None:
+        user.tunnel("offer", "--systemd", *words)
+        argv = command_of((config / "jupyter-remote-tunnel-gw-5006.service").read_text())
+        assert Path(argv[0]).samefile(sys.executable)
+        with child(argv, env=user.environment) as process:
+            process.wait_for_line("is offered")
+            assert "That leg is up." in shows_plot(user, ssh_bed)
+
+    def test_what_systemd_would_read_otherwise_is_quoted(self, user: User, config: Path) -> None:
+        name = 'a "b" 100% $HOME \\'
+        user.tunnel("offer", "--systemd", "--name", name, "-R", "5006:/tmp/a b", "gw")
+        (path,) = config.iterdir()
+        line = shlex.join(command_of(path.read_text())[4:])
+        assert wanted(parse(shlex.split(line), "")).name == name
+
+    def test_another_unit_is_left_alone(self, user: User, words: list[str], config: Path) -> None:
+        config.mkdir(parents=True)
+        path = config / "jupyter-remote-tunnel-gw-5006.service"
+        path.write_text("mine")
+        complaint = user.tunnel("offer", "--systemd", *words, status=1).stderr
+        assert "another unit" in complaint
+        assert path.read_text() == "mine"
+        path.unlink()
+        user.tunnel("offer", "--systemd", *words)
+        user.tunnel("offer", "--systemd", *words)
+
+    def test_as_data(self, user: User, words: list[str], config: Path) -> None:
+        data = json.loads(user.tunnel("offer", "--systemd", "--json", *words).stdout)
+        assert Path(data["unit"]).read_text() == data["text"]
+
+
+def command_of(unit: str) -> list[str]:
+    """The words that systemd would run."""
+    (line,) = (line for line in unit.splitlines() if line.startswith("ExecStart="))
+    words = shlex.split(line.removeprefix("ExecStart="))
+    return [word.replace("$$", "$").replace("%%", "%") for word in words]
+
+
+@pytest.fixture
+def ssh_lines(user: User, words: list[str]) -> str:
+    """What --print prints."""
+    return user.tunnel("offer", "--print", *words).stdout
+
+
+def listens(path: Path) -> bool:
+    """Whether somebody does: the file may be left from before."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def test_by_ssh_alone_on_a_socket(
+    user: User, ssh_lines: str, ssh_bed: SshBed, short_dir: Path
+) -> None:
+    argv = command_of(ssh_lines)
+    assert argv[:2] == ["/bin/sh", "-c"]
+    path = short_dir / ".jupyter-remote-tunnel" / "5006.sock"
+    for _ in range(2):  # the second time there is what the first left
+        with child(argv, env=user.environment):
+            wait_until(lambda: listens(path), "ssh's socket")
+            answer = shows_plot(user, ssh_bed)
+            assert f"It is offered there at {path}. That leg is up." in answer
+
+
+def test_by_ssh_alone_in_the_background(ssh_lines: str) -> None:
+    once = [line for line in ssh_lines.splitlines() if "ssh -NfT" in line]
+    assert len(once) == 2
+    for line in (*once, *(line for line in ssh_lines.splitlines() if "autossh" in line)):
+        for option in ("ServerAliveInterval=15", "ServerAliveCountMax=3"):
+            assert option in line
+        assert "ExitOnForwardFailure=yes" in line
+    assert "StreamLocalBindUnlink" in ssh_lines

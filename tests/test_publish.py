@@ -1,0 +1,204 @@
+"""`jupyter tunnel publish` and `%tunnel publish`, of a real Jupyter on a real gateway."""
+
+import contextlib
+import json
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+from jupyter_server.auth.security import passwd_check
+
+from jupyter_remote_tunnel.engine.messages import AskServer, Caller
+from jupyter_remote_tunnel.engine.relay import Relay
+from jupyter_remote_tunnel.model.errors import Fatal
+from jupyter_remote_tunnel.model.settings import EngineSettings
+from tests.server.test_publishing import NAME, Scene, publications, scene
+from tests.support.http import by_token
+from tests.support.process import PATIENCE
+from tests.support.terminal import AtTerminal, at_terminal
+from tests.support.user import User
+
+__all__ = ["scene"]  # a fixture
+
+PASSWORD = "a näw 'word' for $HOME"
+
+
+@pytest.fixture
+def person(scene: Scene) -> Iterator[User]:
+    """Who sits at a terminal of the machine on which that Jupyter runs."""
+    with User() as user:
+        user.environment.update(scene.server.environment)
+        yield user
+
+
+@pytest.fixture
+def api(scene: Scene) -> Iterator[httpx.Client]:
+    with by_token(scene.server) as client:
+        yield client
+        for one in publications(client):
+            client.delete(f"remote-tunnel/api/publish/{one['id']}")
+
+
+def words(scene: Scene) -> list[str]:
+    place = ["--name", NAME, "--port", str(scene.web.port), "--socket", str(scene.socket)]
+    return ["publish", *place, "gw"]
+
+
+def test_published_from_a_shell(scene: Scene, api: httpx.Client, person: User) -> None:
+    checked = person.tunnel(*words(scene), "--check").stdout
+    assert "ok      gateway" in checked
+    assert "nothing was opened" in checked
+    assert publications(api) == []
+    shown = person.tunnel(*words(scene), "--for", "2h").stdout.splitlines()
+    url = f"https://{NAME}:{scene.web.port}/"
+    assert any(line.startswith("ok      websockets") for line in shown)
+    assert any(line.startswith(f"Published: {url} until ") for line in shown)
+    assert any("its root" in line for line in shown)
+    listed = json.loads(person.tunnel("publish", "--list", "--json").stdout)["publications"]
+    assert listed == publications(api)
+    assert "shown" in person.tunnel("publish", "--list").stdout
+    extended = person.tunnel("publish", "--extend", "--for", "9h", "--json").stdout
+    assert json.loads(extended)["publication"]["until"] > listed[0]["until"]
+    assert "conflict" in person.tunnel(*words(scene), "--json", status=1).stdout
+    assert "not published any more" in person.tunnel("publish", "--stop").stdout
+    assert "Nothing is published." in person.tunnel("publish", "--list").stdout
+    person.tunnel("publish", "--stop", NAME, status=1)
+
+
+def test_a_check_that_fails(scene: Scene, api: httpx.Client, person: User) -> None:
+    scene.web.use(without="client_max_body_size")
+    try:
+        said = person.tunnel(*words(scene), status=1).stdout
+    finally:
+        scene.web.use()
+    assert "FAILED  uploads" in said
+    assert "→ In nginx: client_max_body_size 0;" in said
+    assert "Nothing is published: uploads failed." in said
+    assert publications(api) == []
+
+
+def test_the_site_of_ones_own_is_not_shown(scene: Scene, person: User) -> None:
+    said = person.tunnel(*words(scene), "--site", status=2).stderr
+    assert "--socket" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ([], "--direct"),
+        (["gw"], "--name"),
+        (["gw", "--name", "a b"], "host"),
+        (["--direct", "--name", "j"], "--certfile"),
+        (["gw", "--list"], "Give one of"),
+        (["--list", "--stop"], "Give one of"),
+        (["gw", "--name", "j", "--for", "soon"], "no time"),
+        (["gw:80", "--name", "j"], "port"),
+        (["gw", "--name", "j", "--site", "apache"], "no web server"),
+        (["gw", "--name", "j", "--certfile", "/x.pem"], "--keyfile"),
+    ],
+)
+def test_bad_input(person: User, more: list[str], why: str) -> None:
+    assert why in person.tunnel("publish", *more, status=2).stderr
+
+
+def test_without_a_jupyter_server(user: User) -> None:
+    said = user.tunnel("publish", "--list", status=1).stderr
+    assert "No engine for tunnels is running" in said
+    with user.engine(EngineSettings()):
+        said = user.tunnel("publish", "--list", status=1).stderr
+    assert "none is running" in said
+
+
+async def test_an_engine_without_a_server() -> None:
+    asked = AskServer("1", "publish.list")
+    with pytest.raises(Fatal, match="No Jupyter server holds this engine"):
+        await Relay([], patience=0.1).methods["server.ask"](asked, Caller("shell", 1))
+
+
+def test_a_gateways_question_is_asked_in_the_terminal(
+    scene: Scene, api: httpx.Client, person: User
+) -> None:
+    with scene.bed.guests():
+        scene.bed.host("unknown", known=False, client=["StrictHostKeyChecking ask"])
+        argv = [sys.executable, "-m", "jupyter_remote_tunnel.cli", *words(scene)[:-1], "unknown"]
+        with at_terminal(argv, env=person.environment, cwd=person.folder) as terminal:
+            terminal.read("Accept it")
+            terminal.type("yes")
+            terminal.read("Published:")
+            assert terminal.wait() == 0
+        (one,) = publications(api)
+        assert one["host"] == "unknown"
+        person.tunnel("publish", "--stop")
+
+
+def asked(person: User, *answers: str) -> AtTerminal:
+    argv = [sys.executable, "-m", "jupyter_remote_tunnel.cli", "publish", "--set-password"]
+    with at_terminal(argv, env=person.environment, cwd=person.folder) as terminal:
+        for label, answer in zip(("New password", "The same again"), answers, strict=False):
+            terminal.read(label)
+            assert not terminal.echoes
+            terminal.type(answer)
+        terminal.wait()
+    return terminal
+
+
+def test_a_password_is_typed_unseen(scene: Scene, person: User) -> None:
+    file = scene.server.folder / "config" / "jupyter_server_config.json"
+    assert "differ" in asked(person, "one thing", "another").screen
+    assert "tried first" in asked(person, "jupyter123", "jupyter123").screen
+    said = asked(person, PASSWORD, PASSWORD).screen
+    assert said.index(str(file)) < said.index("New password")
+    assert PASSWORD not in said
+    text = json.loads(file.read_text())["IdentityProvider"]["hashed_password"]
+    assert passwd_check(text, PASSWORD)  # type: ignore[no-untyped-call]
+    assert PASSWORD not in scene.server.process.output
+
+
+def test_a_password_typed_in_a_cell_stays_nowhere(
+    scene: Scene, person: User, tmp_path: Path
+) -> None:
+    line = "%tunnel publish --set-password"
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(env=person.environment, cwd=str(tmp_path))
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=PATIENCE)
+        client.execute_interactive("%load_ext jupyter_remote_tunnel", timeout=PATIENCE)
+        shown = typed_in_a_cell(client, line)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()
+    assert "The password is set" in json.dumps(shown)
+    (history,) = Path(person.environment["IPYTHONDIR"]).rglob("history.sqlite")
+    with contextlib.closing(sqlite3.connect(history)) as database:
+        kept = "\n".join(database.iterdump())
+    assert line in kept
+    for place in (json.dumps(shown, ensure_ascii=False), kept):
+        assert PASSWORD not in place
+
+
+def typed_in_a_cell(client: BlockingKernelClient, line: str) -> list[dict[str, Any]]:
+    """All that a notebook would keep of a cell in which the password is typed."""
+    shown: list[dict[str, Any]] = []
+
+    def type_it(message: dict[str, Any]) -> None:
+        assert message["content"]["password"]
+        client.input(PASSWORD)
+
+    reply = client.execute_interactive(
+        line,
+        store_history=True,
+        allow_stdin=True,
+        stdin_hook=type_it,
+        output_hook=lambda message: shown.append(message["content"]),
+        timeout=PATIENCE,
+    )
+    assert reply["content"]["status"] == "ok", shown
+    return shown
