@@ -9,17 +9,56 @@ from typing import Any
 
 import msgspec
 
-from jupyter_remote_tunnel.engine.messages import OneTunnel, OpenedTunnel, TunnelList
+from jupyter_remote_tunnel.engine.messages import (
+    HostList,
+    OneTunnel,
+    OpenedTunnel,
+    PromptList,
+    TunnelList,
+)
 from jupyter_remote_tunnel.model.spec import TunnelRequest
 from jupyter_remote_tunnel.model.state import State
-from jupyter_remote_tunnel.server.bodies import ApplicationList, Problem
+from jupyter_remote_tunnel.server.bodies import (
+    ApplicationList,
+    Diagnosis,
+    DoctorLine,
+    DoctorRequest,
+    JupyterHost,
+    JupyterList,
+    JupyterRequest,
+    JupyterStart,
+    JupyterStop,
+    JupyterStopped,
+    OnePublication,
+    PasswordFile,
+    PasswordRequest,
+    PeriodRequest,
+    Problem,
+    PromptAnswer,
+    PublicationList,
+    PublishLine,
+    PublishRequest,
+)
 
 HEADER = """\
 // Made by make_types.py from the dataclasses of jupyter_remote_tunnel. Do not edit.
 """
 TARGET = Path(__file__).parent / "src" / "api.ts"
 # The server fills in what a request leaves out; what it sends itself is always complete.
-REQUESTS = frozenset({"TunnelRequest", "SshOptions"})
+REQUESTS = frozenset(
+    {
+        "TunnelRequest",
+        "SshOptions",
+        "PromptAnswer",
+        "DoctorRequest",
+        "JupyterHost",
+        "JupyterRequest",
+        "JupyterStart",
+        "JupyterStop",
+        "PublishRequest",
+        "PeriodRequest",
+    }
+)
 PRIMITIVES = {
     "string": "string",
     "integer": "number",
@@ -66,7 +105,15 @@ def comment(docstring: str | None) -> list[str]:
 
 def render() -> str:
     """The whole file."""
-    roots = (TunnelList, OpenedTunnel, OneTunnel, TunnelRequest, ApplicationList, Problem)
+    roots = (
+        *(TunnelList, OpenedTunnel, OneTunnel, TunnelRequest),
+        *(ApplicationList, HostList, PromptList, PromptAnswer, Problem),
+        *(DoctorRequest, Diagnosis, DoctorLine),
+        *(JupyterHost, JupyterList, JupyterRequest),
+        *(JupyterStart, JupyterStop, JupyterStopped),
+        *(PublishRequest, PublishLine, PublicationList, OnePublication),
+        *(PeriodRequest, PasswordRequest, PasswordFile),
+    )
     _, components = msgspec.json.schema_components(roots, ref_template="#/{name}")
     states = [*comment(State.__doc__), "export type State ="]
     states += [f"  | '{state}'" for state in State]

@@ -18,6 +18,7 @@ import { askForTunnel } from './adddialog';
 import { TunnelStatus } from './api';
 import { choose, confirmClose, showError } from './dialogs';
 import { EMPTY, Fields } from './form';
+import { HostBook } from './hosts';
 import { browserIcon, tabIcon, tunnelIcon } from './icons';
 import { TunnelAPI, TunnelError } from './restapi';
 import { ITunnelManager } from './tokens';
@@ -27,6 +28,21 @@ export namespace CommandIDs {
   export const show = 'remote-tunnel:show';
   /** args: host? (fills in the dialog) */
   export const add = 'remote-tunnel:add';
+  /** args: host, forward (as "-L 5006:localhost:5006") */
+  export const openOffer = 'remote-tunnel:open-offer';
+  /** args: host? */
+  export const openJupyter = 'remote-tunnel:open-jupyter';
+  /** args: host? */
+  export const stopJupyter = 'remote-tunnel:stop-jupyter';
+  /** args: tunnel? (an id), host? */
+  export const diagnose = 'remote-tunnel:diagnose';
+  export const publish = 'remote-tunnel:publish';
+  /** args: publication? (an id) */
+  export const showPublished = 'remote-tunnel:show-published';
+  /** args: publication? (an id) */
+  export const stopPublishing = 'remote-tunnel:stop-publishing';
+  /** args: publication? (an id) */
+  export const extendPublishing = 'remote-tunnel:extend-publishing';
   export const refresh = 'remote-tunnel:refresh';
   /** args: tunnel? (an id) */
   export const restart = 'remote-tunnel:restart';
@@ -52,6 +68,7 @@ export interface CommandOptions {
   app: Pick<JupyterFrontEnd, 'commands' | 'shell'>;
   api: TunnelAPI;
   manager: ITunnelManager;
+  hosts: HostBook;
   views: ViewChooser;
   tracker: WidgetTracker<ApplicationTab>;
   /** Whether the shell has tabs (JupyterLab); otherwise the browser has. */
@@ -63,7 +80,7 @@ export interface CommandOptions {
 }
 
 export function addCommands(options: CommandOptions): void {
-  const { app, manager, trans } = options;
+  const { app, hosts, manager, trans } = options;
   const { commands } = app;
 
   commands.addCommand(CommandIDs.show, {
@@ -89,7 +106,7 @@ export function addCommands(options: CommandOptions): void {
   commands.addCommand(CommandIDs.refresh, {
     label: trans.__('Refresh SSH Tunnels'),
     icon: refreshIcon,
-    execute: () => manager.refresh()
+    execute: () => Promise.all([manager.refresh(), hosts.refresh()])
   });
   addTunnelCommands(options);
   addApplicationCommands(options);
@@ -203,10 +220,13 @@ function addApplicationCommands(options: CommandOptions): void {
 
 /** @param known - what need not be typed. */
 async function addTunnel(
-  { manager, show, trans }: CommandOptions,
+  { app, hosts, manager, show, trans }: CommandOptions,
   known: Partial<Fields>
 ): Promise<TunnelStatus | null> {
-  const opened = await askForTunnel(manager, { ...EMPTY, ...known }, trans);
+  const fields = { ...EMPTY, ...known };
+  const diagnose = ({ id }: TunnelStatus): void =>
+    void app.commands.execute(CommandIDs.diagnose, { tunnel: id });
+  const opened = await askForTunnel(manager, hosts, fields, diagnose, trans);
   if (!opened) {
     return null;
   }
@@ -230,8 +250,10 @@ async function closeTunnels(
   await manager.refresh();
   const ids = new Set(chosen.map(({ id }) => id));
   const tunnels = manager.tunnels.filter(({ id }) => ids.has(id));
-  const inUse = tunnels.some(tunnel =>
-    tunnel.forwards.some(forward => forward.streams.open > 0)
+  const inUse = tunnels.some(
+    tunnel =>
+      tunnel.ends_server ||
+      tunnel.forwards.some(forward => forward.streams.open > 0)
   );
   // One slip of the pointer in the palette must not end all work, idle as it may be.
   const ask =
@@ -335,15 +357,21 @@ async function pickApplication(
 }
 
 /** Run `action` and show a person why it failed. */
-async function shown(
-  { trans }: CommandOptions,
+export async function shown(
+  { trans }: Pick<CommandOptions, 'trans'>,
   title: string,
   action: () => Promise<void>
 ): Promise<void> {
   try {
     await action();
   } catch (error) {
-    await showError(title, error as TunnelError, trans);
+    const { code, message } = error as TunnelError;
+    if (code === 'needs_user') {
+      // They have just cancelled or not answered, and the row says so too.
+      Notification.info(`${title}: ${message}`, { autoClose: 5000 });
+    } else {
+      await showError(title, error as TunnelError, trans);
+    }
   }
 }
 
@@ -352,7 +380,8 @@ function copy(value: string, trans: TranslationBundle): void {
   Notification.success(trans.__('Copied: %1', value), { autoClose: 3000 });
 }
 
-function text(
+/** A part of a command's arguments, if it is a text. */
+export function text(
   args: ReadonlyPartialJSONObject,
   key: string
 ): string | undefined {

@@ -3,6 +3,8 @@
 import { Dialog, InputDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
+import { PromiseDelegate } from '@lumino/coreutils';
+import { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import { TunnelStatus } from './api';
@@ -57,6 +59,23 @@ export function nextTask(): Promise<void> {
   return new Promise(resolve => setTimeout(resolve));
 }
 
+/** The body of a dialog in which the focus is as soon as there is something that can have it. */
+export abstract class DialogBody extends ReactWidget {
+  protected override onUpdateRequest(msg: Message): void {
+    super.onUpdateRequest(msg);
+    // The dialog moves the focus then. Its own promise waits until the page is idle: somebody may
+    // be typing by that time.
+    this.renderPromise = this._shown.promise;
+  }
+
+  /** To be called when that is there. */
+  protected shown(): void {
+    this._shown.resolve();
+  }
+
+  private readonly _shown = new PromiseDelegate<void>();
+}
+
 /** Ask whether to close tunnels through which something may still flow. */
 export async function confirmClose(
   tunnels: readonly TunnelStatus[],
@@ -69,10 +88,12 @@ export async function confirmClose(
     tunnels.length === 1
       ? trans.__('Close the tunnel %1?', tunnels[0]!.name)
       : trans.__('Close %1 tunnels?', tunnels.length);
-  const body =
+  const servers = tunnels.filter(({ ends_server }) => ends_server).length;
+  const loss =
     tunnels.length === 1
       ? lossOfOne(streams, trans)
       : lossOfAll(streams, trans);
+  const body = [loss, ...lossOfServers(servers, trans)].join(' ');
   const buttons = [
     Dialog.cancelButton({ label: trans.__('Cancel') }),
     Dialog.warnButton({ label: trans.__('Close') })
@@ -89,6 +110,18 @@ function lossOfOne(streams: number, trans: TranslationBundle): string {
         streams
       )
     : trans.__('What uses it loses its connection.');
+}
+
+function lossOfServers(count: number, trans: TranslationBundle): string[] {
+  return count === 0
+    ? []
+    : [
+        trans._n(
+          'The Jupyter that was started there ends with it, and so do its kernels.',
+          'The %1 Jupyters that were started there end with them, and so do their kernels.',
+          count
+        )
+      ];
 }
 
 function lossOfAll(streams: number, trans: TranslationBundle): string {

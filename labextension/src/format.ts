@@ -6,6 +6,7 @@ import {
   Application,
   ErrorStatus,
   ForwardStatus,
+  OthersPrompt,
   State,
   TunnelStatus
 } from './api';
@@ -28,9 +29,13 @@ export function groupByHost(tunnels: readonly TunnelStatus[]): HostGroup[] {
   return [...groups].map(([host, members]) => ({ host, tunnels: members }));
 }
 
+/** The state of a tunnel while the server does not tell. */
+export const UNKNOWN = 'unknown';
+
 /** A state as one or two words. */
 export function stateLabel(state: string, trans: TranslationBundle): string {
-  const labels: Record<State, string> = {
+  const labels: Record<State | typeof UNKNOWN, string> = {
+    unknown: trans.__('Unknown'),
     closed: trans.__('Closed'),
     connecting: trans.__('Connecting…'),
     waiting_for_user: trans.__('Waiting for you'),
@@ -40,6 +45,18 @@ export function stateLabel(state: string, trans: TranslationBundle): string {
     failed: trans.__('Failed')
   };
   return labels[state as State] ?? state;
+}
+
+/** What it says of itself: its state, and whose answer it waits for if that is not this login's. */
+export function stateOf(
+  { id, state }: TunnelStatus,
+  others: readonly OthersPrompt[],
+  trans: TranslationBundle
+): string {
+  const question = others.find(({ tunnels }) => tunnels.includes(id));
+  return question
+    ? trans.__('Waiting for %1', question.waits_for.join(', '))
+    : stateLabel(state, trans);
 }
 
 /** 999 B, 1.0 kB, 12 MB: two digits are enough to see that something moves. */
@@ -98,13 +115,27 @@ export function pickLabel(trans: TranslationBundle): string {
   return trans.__('If the local port is taken, use another one');
 }
 
-/** What is wrong and what to do about it, for people who click and type no options in a shell. */
+/**
+ * What is wrong and what to do about it, for people who click and type no options in a shell.
+ *
+ * @param tunnel - the one that has the error, if it is there already.
+ */
 export function inOurWords(
   { hint, message }: Pick<ErrorStatus, 'hint' | 'message'>,
-  trans: TranslationBundle
+  trans: TranslationBundle,
+  tunnel?: TunnelStatus
 ): Pick<ErrorStatus, 'hint' | 'message'> {
   if (!hint.includes('--on-conflict')) {
     return { hint, message };
+  }
+  if (tunnel?.source === 'config') {
+    return {
+      hint: trans.__(
+        'End what has that port and restart the tunnel; or let it take another one, with %1 in its parts in the configuration of this server.',
+        '"on_conflict": "pick"'
+      ),
+      message
+    };
   }
   const tick = pickLabel(trans);
   return {
@@ -231,17 +262,15 @@ export function summary(
   const all = trans._n('%1 SSH tunnel', '%1 SSH tunnels', tunnels.length);
   const troubles: [number, (count: number) => string][] = [
     [count(tunnels, 'failed'), n => trans.__('%1 failed', n)],
-    [
-      count(tunnels, 'waiting_for_user'),
-      n => trans.__('%1 waiting for you', n)
-    ],
-    [count(tunnels, 'reconnecting'), n => trans.__('%1 reconnecting', n)]
+    [count(tunnels, 'waiting_for_user'), n => trans.__('%1 waiting', n)],
+    [count(tunnels, 'reconnecting'), n => trans.__('%1 reconnecting', n)],
+    [count(tunnels, UNKNOWN), n => trans.__('%1 unknown', n)]
   ];
   const parts = troubles.filter(([n]) => n > 0).map(([n, text]) => text(n));
   return [all, ...parts].join(', ');
 }
 
-function count(tunnels: readonly TunnelStatus[], state: State): number {
+function count(tunnels: readonly TunnelStatus[], state: string): number {
   return tunnels.filter(tunnel => tunnel.state === state).length;
 }
 

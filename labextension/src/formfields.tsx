@@ -3,24 +3,31 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
+import { Host } from './api';
 import { Explanation } from './dialogs';
 import { Fields, Place, portAsked, TextKey } from './form';
 import { NBSP, pickLabel } from './format';
+import { HostOptions } from './hostdialog';
 import { connectingIcon } from './icons';
 import { labelOf, Mistake } from './mistakes';
 
 export function FormFields(props: {
   initial: Fields;
+  /** The hosts that are offered. */
+  aliases: readonly Host[];
   isBusy: boolean;
   mistake: Mistake | null;
   trans: TranslationBundle;
   onChange: (fields: Fields) => void;
+  /** Finds out why it failed; null where nothing of it is left. */
+  onDiagnose: (() => void) | null;
   onShown: () => void;
 }): JSX.Element {
-  const { isBusy, onShown, trans } = props;
+  const { aliases, isBusy, onDiagnose, onShown, trans } = props;
   const [fields, setFields] = React.useState(props.initial);
-  const [mistake, setMistake] = React.useState<Mistake | null>(null);
+  const [mistake, setMistake] = React.useState(props.mistake);
   const errorId = React.useId();
+  const hostsId = React.useId();
   const root = React.useRef<HTMLDivElement>(null);
   React.useEffect(onShown, []);
   React.useEffect(() => setMistake(props.mistake), [props.mistake]);
@@ -48,12 +55,21 @@ export function FormFields(props: {
     </label>
   );
   const wrong = mistake?.place ?? null;
-  const part: PartProps = { fields, set, trans, wrong, errorId };
+  const part: PartProps = { fields, set, trans, wrong, errorId, hostsId };
   return (
     <div className="jp-RemoteTunnel-fields" ref={root}>
       {mistake && (
         <div id={errorId}>
           <Explanation error={mistake} />
+          {onDiagnose && (
+            <button
+              type="button"
+              className="jp-RemoteTunnel-link"
+              onClick={onDiagnose}
+            >
+              {trans.__('Diagnose…')}
+            </button>
+          )}
         </div>
       )}
       <div className="jp-RemoteTunnel-modes" role="radiogroup">
@@ -69,8 +85,9 @@ export function FormFields(props: {
           placeholder="ssh -NfL 5006:localhost:5006 user@gpu01"
         />
       ) : (
-        <PartFields {...part} />
+        <PartFields {...part} knowsHost={props.initial.host !== ''} />
       )}
+      <HostOptions id={hostsId} aliases={aliases} />
       <TextField {...part} field="name" />
       <label className="jp-RemoteTunnel-check">
         <input
@@ -108,17 +125,25 @@ interface PartProps {
   wrong: Place | null;
   /** The id of what explains the error. */
   errorId: string;
+  /** The id of the list of hosts. */
+  hostsId: string;
 }
 
-function PartFields(props: PartProps): JSX.Element {
-  const { fields, set, trans } = props;
+function PartFields(
+  props: PartProps & {
+    /** Whether the host was typed before. */
+    knowsHost: boolean;
+  }
+): JSX.Element {
+  const { fields, knowsHost, set, trans } = props;
   const { what } = fields;
   return (
     <>
       <TextField
         {...props}
         field="host"
-        first
+        list={props.hostsId}
+        first={!knowsHost}
         required
         placeholder="user@gpu01"
       />
@@ -146,7 +171,13 @@ function PartFields(props: PartProps): JSX.Element {
         </select>
       </label>
       {what !== 'dynamic' && (
-        <TextField {...props} field="destination" required placeholder="5006" />
+        <TextField
+          {...props}
+          field="destination"
+          first={knowsHost}
+          required
+          placeholder="5006"
+        />
       )}
       {what !== 'application' && (
         <TextField
@@ -159,7 +190,12 @@ function PartFields(props: PartProps): JSX.Element {
         />
       )}
       <div className="jp-RemoteTunnel-columns">
-        <TextField {...props} field="jump" placeholder="user@gateway" />
+        <TextField
+          {...props}
+          field="jump"
+          list={props.hostsId}
+          placeholder="user@gateway"
+        />
         <TextField {...props} field="sshPort" numeric placeholder="22" />
       </div>
     </>
@@ -170,6 +206,8 @@ function TextField(
   props: PartProps & {
     field: TextKey;
     placeholder?: string;
+    /** The id of what is offered. */
+    list?: string;
     /** Whether only digits can be typed. */
     numeric?: boolean;
     required?: boolean;
@@ -177,7 +215,7 @@ function TextField(
     first?: boolean;
   }
 ): JSX.Element {
-  const { errorId, field, fields, numeric, set, trans } = props;
+  const { errorId, field, fields, list, numeric, set, trans } = props;
   const wrong = props.wrong?.field === field ? props.wrong : null;
   const input = React.useRef<HTMLInputElement>(null);
   const wrongId = React.useId();
@@ -197,13 +235,14 @@ function TextField(
           ref={input}
           type="text"
           className="jp-mod-styled"
+          list={list}
           inputMode={numeric ? 'numeric' : undefined}
           required={props.required}
           // Blanks alone fill in nothing.
           pattern=".*\S.*"
           aria-invalid={wrong !== null}
           aria-describedby={wrong ? `${errorId} ${wrongId}` : undefined}
-          data-first-field={props.first}
+          data-first-field={props.first || undefined}
           placeholder={props.placeholder}
           value={fields[field]}
           autoComplete="off"

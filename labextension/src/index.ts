@@ -16,15 +16,30 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { addCommands, CommandIDs, ConfirmClose } from './commands';
+import { TunnelStatus } from './api';
+import {
+  addCommands,
+  CommandIDs,
+  CommandOptions,
+  ConfirmClose
+} from './commands';
 import { nextTask } from './dialogs';
+import { addHostCommands } from './hostcommands';
+import { addJupyterCommands } from './jupytercommands';
+import { HostBook } from './hosts';
 import { TunnelManager } from './manager';
+import { Notices } from './notices';
+import { PublicationManager } from './publications';
+import { addPublishCommands } from './publishcommands';
+import { PublishedStatusItem } from './publishedbadge';
+import { Questions } from './questions';
 import { TunnelAPI } from './restapi';
 import { runningTunnels } from './running';
 import { TunnelSidebar } from './sidebar';
 import { TunnelStatusItem } from './statusbar';
-import { ITunnelManager } from './tokens';
+import { IPublicationManager, ITunnelManager } from './tokens';
 import { ApplicationTab, ViewChooser } from './view';
+import { checkWebsockets } from './websockets';
 
 export * from './api';
 export * from './tokens';
@@ -54,11 +69,34 @@ const managerPlugin: JupyterFrontEndPlugin<ITunnelManager> = {
   }
 };
 
+const publicationsPlugin: JupyterFrontEndPlugin<IPublicationManager> = {
+  id: 'jupyter-remote-tunnel:publications',
+  description:
+    'Keeps what is published of this Jupyter like the server’s list.',
+  autoStart: true,
+  provides: IPublicationManager,
+  optional: [ITranslator, ISettingRegistry],
+  activate: (
+    app: JupyterFrontEnd,
+    translator: ITranslator | null,
+    settingRegistry: ISettingRegistry | null
+  ): IPublicationManager => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const { events, serverSettings } = app.serviceManager;
+    const api = new TunnelAPI(serverSettings, trans);
+    const publications = new PublicationManager(api, events.stream);
+    void follow<number>(settingRegistry, 'pollInterval', seconds =>
+      publications.setInterval(seconds)
+    );
+    return publications;
+  }
+};
+
 const plugin: JupyterFrontEndPlugin<void> = {
   id: SETTINGS,
   description: 'The sidebar, the commands and the tabs of applications.',
   autoStart: true,
-  requires: [ITunnelManager],
+  requires: [ITunnelManager, IPublicationManager],
   optional: [
     ITranslator,
     ISettingRegistry,
@@ -70,6 +108,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   activate: (
     app: JupyterFrontEnd,
     manager: ITunnelManager,
+    publications: IPublicationManager,
     translator: ITranslator | null,
     settingRegistry: ISettingRegistry | null,
     labShell: ILabShell | null,
@@ -90,10 +129,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
     // Asked early, so that a click need not wait for it.
     manager.changed.connect(() => void views.choose(manager.offersOrigin));
     const sidebarId = 'jp-remote-tunnel-sidebar';
-    addCommands({
+    const api = new TunnelAPI(app.serviceManager.serverSettings, trans);
+    const hosts = new HostBook(api);
+    const options: CommandOptions = {
       app,
-      api: new TunnelAPI(app.serviceManager.serverSettings, trans),
+      api,
       manager,
+      hosts,
       views,
       tracker,
       hasTabs: labShell !== null,
@@ -101,10 +143,20 @@ const plugin: JupyterFrontEndPlugin<void> = {
       // The palette and a dialog give the focus back to what had it; this comes after that.
       show: () => void nextTask().then(() => app.shell.activateById(sidebarId)),
       trans
-    });
+    };
+    addCommands(options);
+    addHostCommands(options);
+    addJupyterCommands(options);
+    addPublishCommands({ ...options, publications });
 
     const { commands } = app;
-    const sidebar = new TunnelSidebar({ manager, commands, trans });
+    const sidebar = new TunnelSidebar({
+      manager,
+      publications,
+      hosts,
+      commands,
+      trans
+    });
     sidebar.id = sidebarId;
     app.shell.add(sidebar, 'left', { rank: 250, type: 'SSH Tunnels' });
     if (restorer) {
@@ -120,6 +172,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
       for (const command of [
         CommandIDs.add,
         CommandIDs.show,
+        CommandIDs.openJupyter,
+        CommandIDs.stopJupyter,
         CommandIDs.openInTab,
         CommandIDs.openInBrowser,
         CommandIDs.copyLink,
@@ -127,6 +181,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
         CommandIDs.restart,
         CommandIDs.close,
         CommandIDs.closeAll,
+        CommandIDs.diagnose,
+        CommandIDs.publish,
+        CommandIDs.showPublished,
+        CommandIDs.extendPublishing,
+        CommandIDs.stopPublishing,
         CommandIDs.refresh
       ]) {
         palette.addItem({ command, category });
@@ -138,6 +197,56 @@ const plugin: JupyterFrontEndPlugin<void> = {
       args: { isLauncher: true }
     });
     manager.changed.connect(() => commands.notifyCommandChanged());
+  }
+};
+
+const questionsPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-remote-tunnel:questions',
+  description: 'Dialogs for what the hosts ask.',
+  autoStart: true,
+  requires: [ITunnelManager],
+  optional: [ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    manager: ITunnelManager,
+    translator: ITranslator | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    // What comes up before would take the focus from a dialog.
+    void app.restored.then(() => new Questions(manager, trans));
+  }
+};
+
+const noticesPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-remote-tunnel:notices',
+  description: 'Signs for who looks elsewhere while a tunnel waits for them.',
+  autoStart: true,
+  requires: [ITunnelManager],
+  optional: [ITranslator],
+  activate: (
+    { commands }: JupyterFrontEnd,
+    manager: ITunnelManager,
+    translator: ITranslator | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const logIn = ({ id }: TunnelStatus): void =>
+      void commands.execute(CommandIDs.restart, { tunnel: id });
+    new Notices(manager, logIn, trans);
+  }
+};
+
+const websocketsPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-remote-tunnel:websockets',
+  description: 'Tells where websockets do not come through to Jupyter.',
+  autoStart: true,
+  optional: [ITranslator],
+  activate: (app: JupyterFrontEnd, translator: ITranslator | null): void => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const { serverSettings } = app.serviceManager;
+    // With a token in each URL it would take one, too; that is for pages of another origin.
+    if (!serverSettings.appendToken) {
+      void app.restored.then(() => checkWebsockets(serverSettings, trans));
+    }
   }
 };
 
@@ -164,6 +273,29 @@ const statusPlugin: JupyterFrontEndPlugin<void> = {
       rank: 5,
       isActive: () => manager.tunnels.length > 0,
       activeStateChanged: manager.changed
+    });
+  }
+};
+
+const publishedPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-remote-tunnel:published',
+  description: 'A red sign in the status bar while this Jupyter is published.',
+  autoStart: true,
+  requires: [IPublicationManager, IStatusBar],
+  optional: [ITranslator],
+  activate: (
+    { commands }: JupyterFrontEnd,
+    publications: IPublicationManager,
+    statusBar: IStatusBar,
+    translator: ITranslator | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    statusBar.registerStatusItem(publishedPlugin.id, {
+      item: new PublishedStatusItem({ publications, commands, trans }),
+      align: 'left',
+      rank: 4,
+      isActive: () => publications.publications.length > 0,
+      activeStateChanged: publications.changed
     });
   }
 };
@@ -206,8 +338,13 @@ async function follow<T>(
 
 const plugins: JupyterFrontEndPlugin<unknown>[] = [
   managerPlugin,
+  publicationsPlugin,
   plugin,
+  questionsPlugin,
+  noticesPlugin,
+  websocketsPlugin,
   statusPlugin,
+  publishedPlugin,
   runningPlugin
 ];
 

@@ -1,68 +1,87 @@
 /**
- * Keeps the list of tunnels like the server's.
- *
- * An event says only that something changed, so it makes the list be fetched again. Events can be
- * lost (a laptop that slept, a server that started again), so the list is also fetched on a slow
- * poll and when the page is looked at again.
+ * Keeps the list of tunnels, and of what their hosts ask, like the server's.
  */
 
 import { Event } from '@jupyterlab/services';
-import { JSONExt, ReadonlyJSONValue } from '@lumino/coreutils';
-import { IPoll, Poll } from '@lumino/polling';
+import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Application, OpenedTunnel, TunnelRequest, TunnelStatus } from './api';
+import {
+  Application,
+  OpenedTunnel,
+  OthersPrompt,
+  Prompt,
+  PromptAnswer,
+  TunnelRequest,
+  TunnelStatus
+} from './api';
+import { Following } from './following';
+import { UNKNOWN } from './format';
 import { TunnelAPI, TunnelError } from './restapi';
 import { ITunnelManager } from './tokens';
 
 const EVENT_SCHEMA =
   'https://schema.jupyter.org/jupyter_remote_tunnel/tunnel/v1';
-const DEFAULT_INTERVAL = 10_000;
 
 /** What one fetch brought. */
 interface Snapshot {
   tunnels: TunnelStatus[];
   applications: Application[];
   offersOrigin: boolean;
+  prompts: Prompt[];
+  others: OthersPrompt[];
   problem: TunnelError | null;
 }
+
+const NOTHING: Snapshot = {
+  tunnels: [],
+  applications: [],
+  offersOrigin: false,
+  prompts: [],
+  others: [],
+  problem: null
+};
 
 export class TunnelManager implements ITunnelManager {
   constructor(
     private readonly _api: TunnelAPI,
     events: Event.Stream
   ) {
-    this._events = events;
-    events.connect(this._onEvent, this);
-    document.addEventListener('visibilitychange', this._onVisible);
-    this._poll = new Poll({
-      auto: false,
+    this._list = new Following({
       name: 'jupyter-remote-tunnel:tunnels',
-      factory: () => this.refresh(),
-      // A failed fetch is shown, not thrown: the poll goes on at its pace.
-      frequency: every(DEFAULT_INTERVAL),
-      standby: 'when-hidden'
+      events,
+      schema: EVENT_SCHEMA,
+      first: NOTHING,
+      ask: last => this._ask(last)
     });
-    this.ready = this.refresh();
-    void this.ready.then(() => this._wait());
+    this._list.changed.connect(() => this._changed.emit());
+    this.ready = this._list.ready;
   }
 
   readonly ready: Promise<void>;
 
   get tunnels(): readonly TunnelStatus[] {
-    return this._snapshot.tunnels;
+    return this._list.value.tunnels;
   }
 
   get applications(): readonly Application[] {
-    return this._snapshot.applications;
+    return this._list.value.applications;
   }
 
   get offersOrigin(): boolean {
-    return this._snapshot.offersOrigin;
+    return this._list.value.offersOrigin;
+  }
+
+  get prompts(): readonly Prompt[] {
+    return this._list.value.prompts;
+  }
+
+  get others(): readonly OthersPrompt[] {
+    return this._list.value.others;
   }
 
   get problem(): TunnelError | null {
-    return this._snapshot.problem;
+    return this._list.value.problem;
   }
 
   get changed(): ISignal<this, void> {
@@ -70,144 +89,93 @@ export class TunnelManager implements ITunnelManager {
   }
 
   get isDisposed(): boolean {
-    return this._poll.isDisposed;
+    return this._list.isDisposed;
   }
 
   dispose(): void {
-    if (this.isDisposed) {
-      return;
-    }
-    this._poll.dispose();
-    this._events.disconnect(this._onEvent, this);
-    document.removeEventListener('visibilitychange', this._onVisible);
+    this._list.dispose();
     Signal.clearData(this);
   }
 
-  /** How often to look without being told, in seconds. */
+  /** How often to look without being told while nobody watches, in seconds. */
   setInterval(seconds: number): void {
-    this._poll.frequency = every(seconds * 1000);
-    this._wait();
+    this._list.setInterval(seconds);
   }
 
-  /**
-   * At most one fetch is under way and one waits: whatever happens during a fetch is seen by the
-   * next, and answers never overtake each other.
-   */
+  watch(): IDisposable {
+    return this._list.watch();
+  }
+
   refresh(): Promise<void> {
-    if (this._waiting) {
-      return this._waiting;
-    }
-    if (this._running) {
-      this._waiting = this._running.then(() => {
-        this._waiting = null;
-        return this._start();
-      });
-      return this._waiting;
-    }
-    return this._start();
+    return this._list.refresh();
   }
 
   async open(request: TunnelRequest): Promise<OpenedTunnel> {
-    try {
-      return await this._api.open(request);
-    } finally {
-      await this.refresh();
-    }
+    return this._watched(() => this._api.open(request));
   }
 
   async restart(id: string): Promise<void> {
-    try {
-      await this._api.restart(id);
-    } finally {
-      await this.refresh();
-    }
+    await this._watched(() => this._api.restart(id));
   }
 
   async close(id: string): Promise<void> {
+    await this._list.refreshed(() => this._api.close(id));
+  }
+
+  async answer(prompt: string, answer: PromptAnswer): Promise<void> {
+    await this._list.refreshed(() => this._api.answer(prompt, answer));
+  }
+
+  async giveUp(prompt: string): Promise<void> {
+    await this._list.refreshed(() => this._api.giveUp(prompt));
+  }
+
+  /** Do what a host may ask something for: nobody waits for long for a question of which no event
+   * told. */
+  private async _watched<T>(action: () => Promise<T>): Promise<T> {
+    const watch = this.watch();
     try {
-      await this._api.close(id);
+      return await this._list.refreshed(action);
     } finally {
-      await this.refresh();
+      watch.dispose();
     }
   }
 
-  /** Let the slow poll look after its whole interval. */
-  private _wait(): void {
-    void this._poll.schedule({ phase: 'resolved' });
-  }
-
-  private _start(): Promise<void> {
-    this._running = this._fetch().finally(() => {
-      this._running = null;
-    });
-    return this._running;
-  }
-
-  private async _fetch(): Promise<void> {
-    const snapshot = await this._ask();
-    if (this.isDisposed || equal(this._snapshot, snapshot)) {
-      return;
-    }
-    this._snapshot = snapshot;
-    this._changed.emit();
-  }
-
-  private async _ask(): Promise<Snapshot> {
+  private async _ask(last: Snapshot): Promise<Snapshot> {
     try {
-      const [tunnels, { apps, views }] = await Promise.all([
-        this._api.tunnels(true),
-        this._api.applications(true)
-      ]);
+      const [tunnels, { apps, views }, { prompts, others }] = await Promise.all(
+        [
+          this._api.tunnels(true),
+          this._api.applications(true),
+          this._api.prompts(true)
+        ]
+      );
       return {
         tunnels,
         applications: apps,
         offersOrigin: views.origin,
+        prompts,
+        others,
         problem: null
       };
     } catch (error) {
-      // The last list stays, with the reason why it may be old.
-      return { ...this._snapshot, problem: error as TunnelError };
+      return {
+        ...last,
+        // The last list stays, with the reason why nobody knows what has become of it.
+        tunnels: last.tunnels.map(inTheDark),
+        // A dialog that cannot be answered would only be in the way of what Jupyter says of that.
+        prompts: [],
+        others: [],
+        problem: error as TunnelError
+      };
     }
   }
 
-  private _onEvent(_: Event.IManager, emission: Event.Emission): void {
-    if (emission.schema_id === EVENT_SCHEMA) {
-      void this.refresh();
-    }
-  }
-
-  private _onVisible = (): void => {
-    if (document.visibilityState === 'visible') {
-      void this.refresh();
-    }
-  };
-
-  private readonly _events: Event.Stream;
-  private readonly _poll: Poll;
+  private readonly _list: Following<Snapshot>;
   private readonly _changed = new Signal<this, void>(this);
-  private _running: Promise<void> | null = null;
-  private _waiting: Promise<void> | null = null;
-  private _snapshot: Snapshot = {
-    tunnels: [],
-    applications: [],
-    offersOrigin: false,
-    problem: null
-  };
 }
 
-/** A steady pace, in milliseconds. */
-function every(interval: number): IPoll.Frequency {
-  return { interval, backoff: false, max: interval };
-}
-
-function equal(one: Snapshot, other: Snapshot): boolean {
-  const { problem: first, ...before } = one;
-  const { problem: second, ...after } = other;
-  return (
-    first?.message === second?.message &&
-    JSONExt.deepEqual(
-      before as unknown as ReadonlyJSONValue,
-      after as unknown as ReadonlyJSONValue
-    )
-  );
+/** What is left of a status while the server does not tell. */
+function inTheDark(tunnel: TunnelStatus): TunnelStatus {
+  return { ...tunnel, state: UNKNOWN, error: null, next_try: null };
 }

@@ -5,7 +5,7 @@
  * chosen here. Where the server finds an equal tunnel instead, nothing has that id.
  */
 
-import { OpenedTunnel, TunnelRequest } from './api';
+import { OpenedTunnel, TunnelRequest, TunnelStatus } from './api';
 import { ITunnelManager } from './tokens';
 
 export class Opening {
@@ -26,10 +26,14 @@ export class Opening {
     await this._close();
   }
 
+  /** Its tunnel, while that is in the list. */
+  get row(): TunnelStatus | undefined {
+    return this._manager.tunnels.find(({ id }) => id === this._id);
+  }
+
   /** Take what failed off the list, unless somebody has opened it since. */
   async dismiss(): Promise<void> {
-    const row = this._manager.tunnels.find(({ id }) => id === this._id);
-    if (row?.state === 'failed') {
+    if (this.row?.state === 'failed') {
       await this._close();
     }
   }

@@ -9,16 +9,15 @@ import {
   closeIcon,
   copyIcon,
   kernelIcon,
-  LabIcon,
   refreshIcon
 } from '@jupyterlab/ui-components';
-import { CommandRegistry } from '@lumino/commands';
-import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import * as React from 'react';
 
+import { Action, Context } from './actions';
 import { ForwardStatus, TunnelStatus } from './api';
 import { CommandIDs } from './commands';
 import { Explanation, Reason } from './dialogs';
+import { Beyond } from './farleg';
 import {
   applicationOf,
   askedBy,
@@ -32,25 +31,17 @@ import {
   lastProblem,
   localAddress,
   NBSP,
-  stateLabel,
+  stateOf,
   traffic
 } from './format';
 import { browserIcon, stateIcon, tabIcon } from './icons';
-import { ITunnelManager } from './tokens';
-
-/** What every part of the sidebar needs. */
-export interface Context {
-  manager: ITunnelManager;
-  commands: CommandRegistry;
-  trans: TranslationBundle;
-}
 
 interface TunnelProps extends Context {
   tunnel: TunnelStatus;
 }
 
 export function Tunnel(props: TunnelProps): JSX.Element {
-  const { tunnel, trans } = props;
+  const { manager, tunnel, trans } = props;
   const { id, name, state } = tunnel;
   const Icon = stateIcon(state).react;
   const source = askedBy(tunnel, trans);
@@ -66,7 +57,7 @@ export function Tunnel(props: TunnelProps): JSX.Element {
         <span className="jp-RemoteTunnel-title" title={details(tunnel, trans)}>
           <span className="jp-RemoteTunnel-name">{name}</span>{' '}
           <span className="jp-RemoteTunnel-state" aria-live="polite">
-            {stateLabel(state, trans)}
+            {stateOf(tunnel, manager.others, trans)}
           </span>{' '}
           {source && (
             <span className="jp-RemoteTunnel-source" title={source.explanation}>
@@ -95,8 +86,16 @@ export function Tunnel(props: TunnelProps): JSX.Element {
           />
         </span>
       </div>
-      {tunnel.error && <Explanation error={inOurWords(tunnel.error, trans)} />}
+      {tunnel.error && (
+        <Explanation error={inOurWords(tunnel.error, trans, tunnel)} />
+      )}
+      {state === 'failed' && (
+        <div className="jp-RemoteTunnel-nextTry">
+          <Diagnose {...props} />
+        </div>
+      )}
       {state === 'reconnecting' && <NextTry {...props} />}
+      {state === 'waiting_for_user' && <LogIn {...props} />}
       {tunnel.kind === 'kernel' ? (
         <Kernel {...props} />
       ) : (
@@ -140,8 +139,8 @@ function Kernel(props: TunnelProps): JSX.Element {
 
 /** When a lost connection is tried again, and a way not to wait for that. */
 function NextTry(props: TunnelProps): JSX.Element {
-  const { commands, trans, tunnel } = props;
-  const { id, name, next_try: moment } = tunnel;
+  const { trans, tunnel } = props;
+  const { name, next_try: moment } = tunnel;
   const isDue = useIsDue(moment);
   return (
     <div className="jp-RemoteTunnel-nextTry">
@@ -150,17 +149,67 @@ function NextTry(props: TunnelProps): JSX.Element {
           ? trans.__('Trying now…')
           : trans.__('Next try at %1', clock(moment))}
       </span>
-      <button
-        className="jp-RemoteTunnel-link"
-        aria-label={trans.__('Try now to reconnect %1', name)}
-        onClick={({ currentTarget }) => {
-          focusRow(currentTarget);
-          void commands.execute(CommandIDs.restart, { tunnel: id });
-        }}
-      >
-        {trans.__('Try now')}
-      </button>
+      <RestartLink
+        {...props}
+        label={trans.__('Try now')}
+        explanation={trans.__('Try now to reconnect %1', name)}
+      />
+      <Diagnose {...props} />
     </div>
+  );
+}
+
+/** A way to be asked, where a host waits for a person and has asked nobody. */
+function LogIn(props: TunnelProps): JSX.Element | null {
+  const { manager, trans, tunnel } = props;
+  const { id, name } = tunnel;
+  const { others, prompts } = manager;
+  if ([...prompts, ...others].some(({ tunnels }) => tunnels.includes(id))) {
+    return null;
+  }
+  return (
+    <div className="jp-RemoteTunnel-nextTry">
+      <RestartLink
+        {...props}
+        label={trans.__('Log in…')}
+        explanation={trans.__('Log in to reconnect %1', name)}
+      />
+    </div>
+  );
+}
+
+/** Finds out why a tunnel does not reach its host, or where it leads. */
+function Diagnose(props: TunnelProps): JSX.Element {
+  const { commands, trans, tunnel } = props;
+  return (
+    <button
+      className="jp-RemoteTunnel-link"
+      aria-label={trans.__('Diagnose the way of %1', tunnel.name)}
+      onClick={() =>
+        void commands.execute(CommandIDs.diagnose, { tunnel: tunnel.id })
+      }
+    >
+      {trans.__('Diagnose…')}
+    </button>
+  );
+}
+
+/** Restarts the tunnel, and is about to go then. */
+function RestartLink(
+  props: TunnelProps & { label: string; explanation: string }
+): JSX.Element {
+  const { commands, explanation, label, tunnel } = props;
+  return (
+    <button
+      className="jp-RemoteTunnel-link"
+      aria-label={explanation}
+      onClick={({ currentTarget }) => {
+        focusRow(currentTarget);
+        void commands.execute(CommandIDs.restart, { tunnel: tunnel.id });
+      }}
+    >
+      {label}
+    </button>
   );
 }
 
@@ -196,7 +245,10 @@ function Problems(
   return (
     <>
       {errorsOf(forwards).map(error => (
-        <Explanation key={error.code} error={inOurWords(error, trans)} />
+        <Explanation
+          key={error.code}
+          error={inOurWords(error, trans, tunnel)}
+        />
       ))}
       <div className={past ? 'jp-RemoteTunnel-past' : undefined}>
         <div role="status">
@@ -220,6 +272,9 @@ function Problems(
             <closeIcon.react tag="span" />
           </button>
         )}
+        {past && forwards.some(({ kind }) => kind === 'local') && (
+          <Diagnose {...props} />
+        )}
       </div>
     </>
   );
@@ -238,6 +293,7 @@ function Forward(
   return (
     <li className="jp-RemoteTunnel-forward" title={forward.spec}>
       <Addresses forward={forward} trans={trans} />
+      <Beyond forward={forward} trans={trans} />
       {tunnel.state !== 'failed' && (
         <div className="jp-RemoteTunnel-traffic">
           {traffic([forward], tunnel, trans)}
@@ -308,30 +364,5 @@ function Addresses(props: {
       </span>
       {isRemote ? listens : leads}
     </div>
-  );
-}
-
-/** A button that runs a command, where the command makes sense. */
-export function Action(
-  props: Context & {
-    command: string;
-    args: ReadonlyPartialJSONObject;
-    icon: LabIcon;
-    label: string;
-  }
-): JSX.Element | null {
-  const { args, command, commands, icon, label } = props;
-  if (!commands.isVisible(command, args)) {
-    return null;
-  }
-  return (
-    <button
-      className="jp-RemoteTunnel-action"
-      aria-label={label}
-      title={label}
-      onClick={() => void commands.execute(command, args)}
-    >
-      <icon.react tag="span" />
-    </button>
   );
 }

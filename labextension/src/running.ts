@@ -6,7 +6,7 @@ import { closeIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 
 import { CommandIDs } from './commands';
-import { stateLabel } from './format';
+import { stateOf } from './format';
 import { stateIcon } from './icons';
 import { ITunnelManager } from './tokens';
 
@@ -22,7 +22,7 @@ export function runningTunnels(
         icon: () => stateIcon(tunnel.state),
         label: () => tunnel.name,
         labelTitle: () => tunnel.route.join(' → '),
-        detail: () => stateLabel(tunnel.state, trans),
+        detail: () => stateOf(tunnel, manager.others, trans),
         open: () => void commands.execute(CommandIDs.show),
         shutdown: () =>
           void commands.execute(CommandIDs.close, { tunnel: tunnel.id })

@@ -1,29 +1,39 @@
-/** The sidebar: a section for each host that has tunnels, and one scroll for all of them. */
+/**
+ * The sidebar: what is published, a section for each host that has tunnels, one for the other hosts
+ * of the ssh configuration, and one scroll for all of them.
+ */
 
 import {
-  caretDownIcon,
-  caretRightIcon,
   CommandToolbarButton,
   ReactWidget,
   SidePanel,
-  UseSignal,
-  addIcon
+  UseSignal
 } from '@jupyterlab/ui-components';
+import { DisposableSet } from '@lumino/disposable';
 import { Message } from '@lumino/messaging';
 import { Panel } from '@lumino/widgets';
 import * as React from 'react';
 
+import { Context, HostActions } from './actions';
+import { Host as Alias } from './api';
 import { CommandIDs } from './commands';
 import { Explanation } from './dialogs';
 import { groupByHost, HostGroup, summary } from './format';
+import { Aliases, Offers, Toggle } from './hostlist';
+import { HostBook } from './hosts';
 import { tunnelIcon } from './icons';
-import { Action, Context, Tunnel } from './rows';
+import { PublishedSection, PublishEntry } from './publishedbadge';
+import { Tunnel } from './rows';
+import { IPublicationManager, ITunnelManager } from './tokens';
 
 export class TunnelSidebar extends SidePanel {
   constructor(context: Context) {
     // An accordion, which is there by default, shares its height out evenly among its sections.
     super({ content: new Panel() });
-    const { commands, manager, trans } = context;
+    const { commands, hosts, manager, publications, trans } = context;
+    this._manager = manager;
+    this._publications = publications;
+    this._hosts = hosts;
     this.addClass('jp-RemoteTunnel');
     this.title.icon = tunnelIcon;
     this.title.caption = trans.__('SSH Tunnels');
@@ -36,13 +46,69 @@ export class TunnelSidebar extends SidePanel {
         new CommandToolbarButton({ commands, id, label: '' })
       );
     }
+    manager.changed.connect(this._hear, this);
     this.content.addWidget(
       ReactWidget.create(
         <UseSignal signal={manager.changed}>
-          {() => <Content {...context} />}
+          {() => (
+            <UseSignal signal={hosts.changed}>
+              {() => (
+                <UseSignal signal={publications.changed}>
+                  {() => <Content {...context} />}
+                </UseSignal>
+              )}
+            </UseSignal>
+          )}
         </UseSignal>
       )
     );
+  }
+
+  protected override onAfterAttach(msg: Message): void {
+    super.onAfterAttach(msg);
+    this._look();
+  }
+
+  protected override onAfterShow(msg: Message): void {
+    super.onAfterShow(msg);
+    this._look();
+  }
+
+  protected override onAfterHide(msg: Message): void {
+    super.onAfterHide(msg);
+    this._look();
+  }
+
+  protected override onBeforeDetach(msg: Message): void {
+    super.onBeforeDetach(msg);
+    this._watches.dispose();
+  }
+
+  /** Have current counts while this is in view, and the hosts as it comes. */
+  private _look(): void {
+    if (!this.isVisible) {
+      this._watches.dispose();
+    } else if (this._watches.isDisposed) {
+      this._watches = DisposableSet.from([
+        this._manager.watch(),
+        this._publications.watch()
+      ]);
+      void this._hosts.refresh();
+    }
+  }
+
+  override dispose(): void {
+    this._manager.changed.disconnect(this._hear, this);
+    super.dispose();
+  }
+
+  /** A server that tells again is asked again for the hosts: what it failed with is past. */
+  private _hear(): void {
+    const { problem } = this._manager;
+    if (this._wasLost && !problem && this.isVisible) {
+      void this._hosts.refresh();
+    }
+    this._wasLost = problem !== null;
   }
 
   /** Who asked to see it goes on from here by keyboard. */
@@ -50,11 +116,24 @@ export class TunnelSidebar extends SidePanel {
     super.onActivateRequest(msg);
     this.node.focus();
   }
+
+  private readonly _hosts: HostBook;
+  private readonly _manager: ITunnelManager;
+  private readonly _publications: IPublicationManager;
+  private _watches = NONE;
+  private _wasLost = false;
 }
+
+// Nothing is watched.
+const NONE = new DisposableSet();
+NONE.dispose();
+
+// In the place of a host; none is called so.
+const ALIASES = '';
 
 /** The hosts; above them a problem, or how to begin. */
 function Content(props: Context): JSX.Element {
-  const { manager } = props;
+  const { hosts, manager } = props;
   const [isReady, setReady] = React.useState(false);
   React.useEffect(() => void manager.ready.then(() => setReady(true)), []);
   // Kept here, so that a host whose last tunnel goes and comes back stays as it was.
@@ -68,21 +147,34 @@ function Content(props: Context): JSX.Element {
     }
     setCollapsed(next);
   };
+  const groups = groupByHost(manager.tunnels);
+  const aliases = new Map(hosts.aliases.map(alias => [alias.host, alias]));
   return (
     <>
+      <PublishedSection {...props} />
       {manager.problem && <Explanation error={manager.problem} />}
       {!manager.problem && isReady && manager.tunnels.length === 0 && (
         <FirstSteps {...props} />
       )}
-      {groupByHost(manager.tunnels).map(group => (
+      {groups.map(group => (
         <Host
           key={group.host}
           {...props}
           {...group}
+          alias={aliases.get(group.host)}
           isCollapsed={collapsed.has(group.host)}
           onToggle={() => toggle(group.host)}
         />
       ))}
+      <Aliases
+        {...props}
+        aliases={hosts.aliases.filter(
+          ({ host }) => !groups.some(group => group.host === host)
+        )}
+        isCollapsed={collapsed.has(ALIASES)}
+        onToggle={() => toggle(ALIASES)}
+      />
+      <PublishEntry {...props} />
     </>
   );
 }
@@ -93,7 +185,7 @@ function FirstSteps({ commands, trans }: Context): JSX.Element {
       <p>{trans.__('No tunnels yet.')}</p>
       <p>
         {trans.__(
-          'A tunnel brings a port or a web application of a machine that SSH reaches into this Jupyter.'
+          'With a tunnel you use a port or a web application of any machine that you can log in to by SSH.'
         )}
       </p>
       <button
@@ -106,52 +198,44 @@ function FirstSteps({ commands, trans }: Context): JSX.Element {
   );
 }
 
-/** A heading that shows and hides the tunnels of its host. */
+/** A heading that shows and hides the tunnels of its host, and what that offers. */
 function Host(
-  props: Context & HostGroup & { isCollapsed: boolean; onToggle: () => void }
+  props: Context &
+    HostGroup & {
+      /** What the ssh configuration says of it, if anything. */
+      alias: Alias | undefined;
+      isCollapsed: boolean;
+      onToggle: () => void;
+    }
 ): JSX.Element {
-  const { host, isCollapsed, onToggle, trans, tunnels } = props;
-  const list = React.useId();
-  const Caret = (isCollapsed ? caretRightIcon : caretDownIcon).react;
+  const { alias, host, isCollapsed, onToggle, trans, tunnels } = props;
+  const body = React.useId();
   return (
     <>
       <div className="jp-RemoteTunnel-host">
         <h3>
-          <button
-            className="jp-RemoteTunnel-toggle"
-            aria-expanded={!isCollapsed}
-            aria-controls={list}
-            onClick={onToggle}
-          >
-            <Caret tag="span" />
-            <span>
-              <span className="jp-RemoteTunnel-hostName">{host}</span>{' '}
-              {isCollapsed && (
-                <span className="jp-RemoteTunnel-state">
-                  {summary(tunnels, trans)}
-                </span>
-              )}
-            </span>
-          </button>
+          <Toggle {...{ body, isCollapsed, onToggle }}>
+            <span className="jp-RemoteTunnel-hostName">{host}</span>{' '}
+            {isCollapsed && (
+              <span className="jp-RemoteTunnel-state">
+                {summary(tunnels, trans)}
+              </span>
+            )}
+          </Toggle>
         </h3>
-        <Action
-          {...props}
-          command={CommandIDs.add}
-          args={{ host }}
-          icon={addIcon}
-          label={trans.__('Add a tunnel to %1', host)}
-        />
+        <HostActions {...props} />
       </div>
-      <ul
-        id={list}
-        hidden={isCollapsed}
-        className="jp-RemoteTunnel-list"
-        aria-label={trans.__('Tunnels to %1', host)}
-      >
-        {tunnels.map(tunnel => (
-          <Tunnel key={tunnel.id} {...props} tunnel={tunnel} />
-        ))}
-      </ul>
+      <div id={body} hidden={isCollapsed}>
+        <ul
+          className="jp-RemoteTunnel-list"
+          aria-label={trans.__('Tunnels to %1', host)}
+        >
+          {tunnels.map(tunnel => (
+            <Tunnel key={tunnel.id} {...props} tunnel={tunnel} />
+          ))}
+        </ul>
+        {alias && <Offers {...props} host={alias} isCaptioned />}
+      </div>
     </>
   );
 }

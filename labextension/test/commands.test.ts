@@ -1,4 +1,4 @@
-import { WidgetTracker } from '@jupyterlab/apputils';
+import { Notification, WidgetTracker } from '@jupyterlab/apputils';
 import { JupyterFrontEnd } from '@jupyterlab/application';
 import { ServerConnection } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
@@ -9,6 +9,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { OpenedTunnel, TunnelRequest, TunnelStatus } from '../src/api';
 import { addCommands, CommandIDs, ConfirmClose } from '../src/commands';
+import { HostBook } from '../src/hosts';
 import { TunnelAPI, TunnelError } from '../src/restapi';
 import { ApplicationTab, ViewChooser } from '../src/view';
 import { application, forward, tunnel } from './samples';
@@ -38,6 +39,7 @@ beforeEach(() => {
     app: { commands, shell },
     api: new TunnelAPI(ServerConnection.makeSettings(), trans),
     manager,
+    hosts: new HostBook({ hosts: async () => ({ hosts: [], problem: null }) }),
     views: new ViewChooser(),
     tracker: new WidgetTracker<ApplicationTab>({ namespace: 'test' }),
     hasTabs: true,
@@ -180,6 +182,7 @@ describe('add', () => {
   });
 
   it('takes a command that was broken into lines', async () => {
+    manager.answers.push(opened);
     const done = commands.execute(CommandIDs.add);
     const form = await dialog('Add an SSH Tunnel');
     await type(form, 'ssh ');
@@ -411,10 +414,14 @@ describe('add', () => {
     expect(shown).toBe(0);
   });
 
-  it('starts with the host of its section', async () => {
+  it('knows the host of its section, and starts with what is missing', async () => {
     const done = commands.execute(CommandIDs.add, { host: 'me@gpu01' });
     const form = await dialog('Add an SSH Tunnel');
-    await vi.waitFor(() => expect(input(form)?.value).toBe('me@gpu01'));
+    await vi.waitFor(() => expect(document.activeElement).toBe(input(form)));
+    const [host, first] =
+      form.querySelectorAll<HTMLInputElement>('[type=text]');
+    expect(host!.value).toBe('me@gpu01');
+    expect(first).toBe(input(form));
     press(form, 'Cancel');
     await done;
     expect(manager.asked).toEqual([]);
@@ -432,6 +439,16 @@ describe('close', () => {
     press(question, 'Cancel');
     await done;
     expect(manager.asked).toEqual([]);
+  });
+
+  it('asks where a server ends with it, idle as it may be', async () => {
+    manager.tunnels = [tunnel({ forwards: [idle], ends_server: true })];
+    const done = commands.execute(CommandIDs.close, { tunnel: tunnel().id });
+    const question = await dialog('Close the tunnel gpu01:5006?');
+    expect(question.textContent).toContain('ends with it');
+    press(question, 'Close');
+    await done;
+    expect(manager.asked).toEqual([['close', tunnel().id]]);
   });
 
   it.each([
@@ -486,6 +503,30 @@ describe('close', () => {
     manager.answers.push(error('engine_unavailable'));
     const done = commands.execute(CommandIDs.close, { tunnel: tunnel().id });
     const message = await dialog('gpu01:5006 could not be closed');
+    expect(message.textContent).toContain('Do this.');
+    press(message, 'Dismiss');
+    await done;
+  });
+});
+
+describe('restart', () => {
+  it('makes little of a login that a person gave up', async () => {
+    manager.tunnels = [tunnel()];
+    manager.answers.push(error('needs_user'));
+    await commands.execute(CommandIDs.restart, { tunnel: tunnel().id });
+    const [told] = Notification.manager.notifications;
+    expect(told!.message).toBe(
+      'gpu01:5006 could not be restarted: It is needs_user.'
+    );
+    expect(told!.type).toBe('info');
+    Notification.dismiss();
+  });
+
+  it('shows why it failed', async () => {
+    manager.tunnels = [tunnel()];
+    manager.answers.push(error('host_key_changed'));
+    const done = commands.execute(CommandIDs.restart, { tunnel: tunnel().id });
+    const message = await dialog('gpu01:5006 could not be restarted');
     expect(message.textContent).toContain('Do this.');
     press(message, 'Dismiss');
     await done;

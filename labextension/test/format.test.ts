@@ -1,17 +1,19 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import { describe, expect, it } from 'vitest';
 
-import { ForwardStatus } from '../src/api';
+import { ForwardStatus, TunnelStatus } from '../src/api';
 import {
   applicationOf,
   byteCount,
   clock,
   errorsOf,
   groupByHost,
+  inOurWords,
   lastProblem,
   localAddress,
   NBSP,
   stateLabel,
+  stateOf,
   summary,
   traffic,
   worstState
@@ -57,7 +59,19 @@ describe('groupByHost', () => {
 describe('words', () => {
   it('name each state, also one of a newer server', () => {
     expect(stateLabel('waiting_for_user', trans)).toBe('Waiting for you');
+    expect(stateLabel('unknown', trans)).toBe('Unknown');
     expect(stateLabel('sleeping', trans)).toBe('sleeping');
+  });
+
+  it('name who else is waited for', () => {
+    const others = [
+      { id: 'x', hop: 'gw', tunnels: [tunnel().id], waits_for: ['Ann', 'Bob'] }
+    ];
+    const waiting = tunnel({ state: 'waiting_for_user' });
+    expect(stateOf(waiting, others, trans)).toBe('Waiting for Ann, Bob');
+    expect(stateOf({ ...waiting, id: 'y' }, others, trans)).toBe(
+      'Waiting for you'
+    );
   });
 
   it('tell what flows', () => {
@@ -86,6 +100,20 @@ describe('words', () => {
     expect(errorsOf(forwards)).toEqual([refused, other]);
   });
 
+  it('say of a busy port what can be done where the tunnel comes from', () => {
+    const error = {
+      code: 'port_in_use',
+      message: 'Port 80 is in use.',
+      hint: 'With --on-conflict pick a busy port is replaced.',
+      hop: null
+    };
+    const hint = (source: TunnelStatus['source']): string =>
+      inOurWords(error, trans, tunnel({ source })).hint;
+    expect(hint('user')).toContain('tick');
+    expect(hint('config')).toContain('"on_conflict": "pick"');
+    expect(hint('config')).not.toContain('tick');
+  });
+
   it('leave out the round trip of a connection that is gone', () => {
     const lost = tunnel({ state: 'reconnecting' });
     expect(traffic([forward()], lost, trans)).not.toMatch(/\d\sms/);
@@ -111,6 +139,9 @@ describe('words', () => {
     expect(summary([tunnel()], trans)).toBe('1 SSH tunnel');
     expect(summary([tunnel(), tunnel({ state: 'failed' })], trans)).toBe(
       '2 SSH tunnels, 1 failed'
+    );
+    expect(summary([tunnel({ state: 'unknown' })], trans)).toBe(
+      '1 SSH tunnel, 1 unknown'
     );
   });
 });

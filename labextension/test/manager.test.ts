@@ -3,27 +3,32 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { Stream } from '@lumino/signaling';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { TunnelStatus } from '../src/api';
+import { Prompt, TunnelStatus } from '../src/api';
 import { TunnelManager } from '../src/manager';
 import { TunnelAPI } from '../src/restapi';
-import { application, tunnel } from './samples';
+import { application, prompt, tunnel } from './samples';
 import { Answer, TestServer } from './server';
 
 const SCHEMA = 'https://schema.jupyter.org/jupyter_remote_tunnel/tunnel/v1';
 const trans = nullTranslator.load('jupyter_remote_tunnel');
 
 let tunnels: TunnelStatus[];
+let prompts: Prompt[];
 let trouble: Answer | null;
-/** Fulfilled before the list of tunnels is answered. */
+/** Fulfilled before anything is answered. */
 let gate: Promise<void>;
+/** Fulfilled before what is posted is answered. */
+let opening: Promise<void>;
 let server: TestServer;
 let events: Stream<Event.IManager, Event.Emission>;
 let manager: TunnelManager;
 
 beforeEach(async () => {
   tunnels = [tunnel()];
+  prompts = [];
   trouble = null;
   gate = Promise.resolve();
+  opening = Promise.resolve();
   server = new TestServer(async ({ method, url }) => {
     await gate;
     if (trouble) {
@@ -32,9 +37,15 @@ beforeEach(async () => {
     if (url.pathname.endsWith('/apps')) {
       return { body: { apps: [application()], views: { origin: true } } };
     }
-    return method === 'GET'
-      ? { body: { tunnels } }
-      : { body: { tunnel: tunnels[0] } };
+    if (method === 'GET' && url.pathname.endsWith('/prompts')) {
+      const others = [{ id: 'x', hop: 'gw', tunnels: [], waits_for: ['Bob'] }];
+      return { body: { prompts, others } };
+    }
+    if (method === 'GET') {
+      return { body: { tunnels } };
+    }
+    await opening;
+    return { body: { tunnel: tunnels[0] } };
   });
   events = new Stream({} as Event.IManager);
   manager = new TunnelManager(
@@ -88,6 +99,17 @@ describe('the list', () => {
     events.emit({ schema_id: 'https://schema.jupyter.org/other' });
     await manager.refresh();
     expect(lists()).toBe(before + 1);
+  });
+
+  it('tells what is asked, and of whom else', async () => {
+    await manager.ready;
+    expect(manager.prompts).toEqual([]);
+    expect(manager.others.map(({ waits_for }) => waits_for)).toEqual([['Bob']]);
+    prompts = [prompt()];
+    const change = changed();
+    events.emit({ schema_id: SCHEMA, tunnel_id: 'x', state: 'connecting' });
+    await change;
+    expect(manager.prompts).toEqual([prompt()]);
   });
 
   it('is fetched quietly', async () => {
@@ -144,15 +166,33 @@ describe('the slow poll', () => {
   });
 });
 
+describe('who watches', () => {
+  it('sees at once, and soon again, what no event told', async () => {
+    await manager.ready;
+    manager.setInterval(3600);
+    tunnels = [];
+    const first = changed();
+    const watch = manager.watch();
+    await first;
+    tunnels = [tunnel()];
+    await changed();
+    expect(manager.tunnels).toEqual([tunnel()]);
+    watch.dispose();
+  });
+});
+
 describe('a server in trouble', () => {
-  it('leaves the last list and says why it may be old', async () => {
+  it('leaves the last list, in no known state, and says why', async () => {
     await manager.ready;
     trouble = { status: 503, body: 'Service Unavailable' };
     await manager.refresh();
-    expect(manager.tunnels).toEqual([tunnel()]);
+    expect(manager.tunnels).toEqual([tunnel({ state: 'unknown' })]);
+    expect(manager.prompts).toEqual([]);
+    expect(manager.others).toEqual([]);
     expect(manager.problem?.message).toContain('503');
     trouble = null;
     await manager.refresh();
+    expect(manager.tunnels).toEqual([tunnel()]);
     expect(manager.problem).toBeNull();
   });
 });
@@ -161,7 +201,9 @@ describe('what a person does', () => {
   it.each([
     ['open', () => manager.open({ command: 'gpu01:5006' })],
     ['restart', () => manager.restart('x')],
-    ['close', () => manager.close('x')]
+    ['close', () => manager.close('x')],
+    ['answer', () => manager.answer('x', { answers: [] })],
+    ['giveUp', () => manager.giveUp('x')]
   ] as [string, () => Promise<unknown>][])(
     '%s: the list is fetched afterwards, also after a failure',
     async (_, action) => {
@@ -175,6 +217,31 @@ describe('what a person does', () => {
       };
       await expect(action()).rejects.toThrow('No.');
       expect(manager.problem?.message).toBe('No.');
+    }
+  );
+});
+
+describe('while a tunnel is being opened or restarted', () => {
+  it.each([
+    ['open', () => manager.open({ command: 'gpu01:5006' })],
+    ['restart', () => manager.restart('x')]
+  ] as [string, () => Promise<unknown>][])(
+    '%s: what a host asks is noticed though no event told',
+    async (_, action) => {
+      await manager.ready;
+      manager.setInterval(3600);
+      let finish = (): void => undefined;
+      opening = new Promise(resolve => {
+        finish = resolve;
+      });
+      const done = action();
+      prompts = [prompt()];
+      await changed();
+      prompts = [];
+      await changed();
+      expect(manager.prompts).toEqual([]);
+      finish();
+      await done;
     }
   );
 });

@@ -1,8 +1,8 @@
 import { nullTranslator } from '@jupyterlab/translation';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { TunnelAPI, TunnelError } from '../src/restapi';
-import { tunnel } from './samples';
+import { prompt, tunnel } from './samples';
 import { Answer, Answerer, TestServer } from './server';
 
 const trans = nullTranslator.load('jupyter_remote_tunnel');
@@ -60,6 +60,60 @@ describe('requests', () => {
       ['DELETE', '/base/remote-tunnel/api/tunnels/a%2Fb']
     ]);
   });
+
+  it('that wait for a person leave connections to others', async () => {
+    const answers: ((answer: Answer) => void)[] = [];
+    const api = await serve(({ url }) =>
+      url.pathname.endsWith('/tunnels')
+        ? new Promise(resolve => answers.push(resolve))
+        : { body: {} }
+    );
+    const opened = { tunnel: tunnel(), created: true, understood: 'ssh …' };
+    const opening = ['a', 'b', 'c', 'd', 'e'].map(host =>
+      api.open({ command: `${host}:5006` })
+    );
+    await vi.waitFor(() => expect(answers).toHaveLength(3));
+    await api.answer('prompt', { answers: ['horse'], remember: false });
+    expect(answers).toHaveLength(3);
+    answers[1]!({ status: 409, body: tunnel().error });
+    await failure(opening[1]!);
+    await vi.waitFor(() => expect(answers).toHaveLength(4));
+    answers.forEach(answer => answer({ body: opened }));
+    await vi.waitFor(() => expect(answers).toHaveLength(5));
+    answers[4]!({ body: opened });
+    const [, , ...others] = opening;
+    expect(await Promise.all(others)).toEqual([opened, opened, opened]);
+    const hosts = server.seen
+      .filter(({ url }) => url.pathname.endsWith('/tunnels'))
+      .map(({ body }) => (body as { command: string }).command[0]);
+    expect(hosts.slice(0, 3).sort()).toEqual(['a', 'b', 'c']);
+    expect(hosts.slice(3)).toEqual(['d', 'e']);
+  });
+
+  it('ask for questions, answer one, and give one up', async () => {
+    const list = { prompts: [prompt()], others: [] };
+    const api = await serve({ body: list });
+    expect(await api.prompts(true)).toEqual(list);
+    await api.answer('a/b', { answers: ['horse'], remember: true });
+    await api.giveUp('a/b');
+    expect(
+      server.seen.map(({ body, method, url }) => [
+        method,
+        url.pathname,
+        url.searchParams.has('no_track_activity'),
+        body
+      ])
+    ).toEqual([
+      ['GET', '/base/remote-tunnel/api/prompts', true, null],
+      [
+        'POST',
+        '/base/remote-tunnel/api/prompts/a%2Fb',
+        false,
+        { answers: ['horse'], remember: true }
+      ],
+      ['DELETE', '/base/remote-tunnel/api/prompts/a%2Fb', false, {}]
+    ]);
+  });
 });
 
 describe('links', () => {
@@ -113,6 +167,28 @@ describe('failures', () => {
   it('say that nobody answers', async () => {
     const api = await serve({});
     await server.stop();
+    expect((await failure(api.tunnels())).code).toBe('server_unreachable');
+  });
+
+  it('come where the server never answers what it knows', async () => {
+    let later: (answer: Answer) => void = () => undefined;
+    server = new TestServer(() => new Promise(resolve => (later = resolve)));
+    const api = new TunnelAPI(await server.start(), trans, 50);
+    expect((await failure(api.tunnels())).code).toBe('server_unreachable');
+    expect((await failure(api.hosts())).code).toBe('server_unreachable');
+    const opening = api.open({ command: 'gpu01:5006' });
+    const opened = { tunnel: tunnel(), created: true, understood: 'ssh …' };
+    setTimeout(() => later({ status: 201, body: opened }), 150);
+    expect(await opening).toEqual(opened);
+  });
+
+  it('come where an answer never ends', async () => {
+    async function* half(): AsyncGenerator<string> {
+      yield '{"tunnels": [';
+      await new Promise(() => undefined);
+    }
+    server = new TestServer(() => ({ body: half() }));
+    const api = new TunnelAPI(await server.start(), trans, 50);
     expect((await failure(api.tunnels())).code).toBe('server_unreachable');
   });
 });

@@ -1,6 +1,16 @@
 /** Statuses as the server sends them. */
 
-import { Application, ForwardStatus, TunnelStatus } from '../src/api';
+import {
+  Application,
+  Diagnosis,
+  FarLeg,
+  ForwardStatus,
+  Host,
+  Prompt,
+  Question,
+  Step,
+  TunnelStatus
+} from '../src/api';
 
 export function forward(change: Partial<ForwardStatus> = {}): ForwardStatus {
   return {
@@ -13,6 +23,8 @@ export function forward(change: Partial<ForwardStatus> = {}): ForwardStatus {
     bytes: { in: 1_234_567, out: 890 },
     error: null,
     error_at: null,
+    note: null,
+    far: null,
     ...change
   };
 }
@@ -33,6 +45,19 @@ export function tunnel(change: Partial<TunnelStatus> = {}): TunnelStatus {
     rtt_ms: 12.4,
     connection_file: null,
     next_try: null,
+    ends_server: false,
+    ...change
+  };
+}
+
+export function farLeg(change: Partial<FarLeg> = {}): FarLeg {
+  return {
+    at: '/home/me/.jupyter-remote-tunnel/5006.sock',
+    by: 'ann@workstation',
+    destination: 'localhost:5007',
+    state: 'up',
+    since: '2026-11-21T03:00:00Z',
+    error: null,
     ...change
   };
 }
@@ -46,6 +71,93 @@ export function application(change: Partial<Application> = {}): Application {
     tunnel: '0123456789ab',
     state: 'open',
     url: '/remote-tunnel/open/0123456789ab',
+    ...change
+  };
+}
+
+/** A question for a password, or the one that `change` makes of it. */
+export function prompt(
+  change: Partial<Question> = {},
+  id = 'aaaaaaaaaaaa'
+): Prompt {
+  return {
+    id,
+    hop: 'gw (hop 1 of 2)',
+    login: 'ada@gw:22',
+    tunnels: ['0123456789ab'],
+    expires: '2026-11-21T03:02:00Z',
+    question: {
+      kind: 'password',
+      says: '',
+      fields: [{ label: 'Password', echo: false }],
+      tries: 1,
+      host_key: null,
+      path: null,
+      ...change
+    }
+  };
+}
+
+/** An alias of the ssh configuration. */
+export function alias(name: string, change: Partial<Host> = {}): Host {
+  return {
+    host: name,
+    tunnels: [],
+    route: [],
+    alias: true,
+    host_name: null,
+    user: null,
+    port: null,
+    offers: [],
+    ...change
+  };
+}
+
+export function step(change: Partial<Step> = {}): Step {
+  return {
+    name: 'connect',
+    hop: 'gw (hop 1 of 2)',
+    verdict: 'ok',
+    says: '10.0.0.1 takes a connection to port 22.',
+    details: [],
+    advice: '',
+    code: '',
+    seconds: 0.012,
+    ...change
+  };
+}
+
+/** The answer that tells a diagnosis line by line. */
+export function walked(found: Diagnosis): string {
+  const none = { step: null, diagnosis: null, error: null };
+  return [
+    ...found.steps.map(step => ({ ...none, step })),
+    { ...none, diagnosis: found }
+  ]
+    .map(line => `${JSON.stringify(line)}\n`)
+    .join('');
+}
+
+/** A walk that failed at its second hop. */
+export function diagnosis(change: Partial<Diagnosis> = {}): Diagnosis {
+  return {
+    host: 'gpu01',
+    route: ['ann@gw:22', 'ann@gpu01:22'],
+    ok: false,
+    steps: [
+      step({ name: 'configuration', hop: 'gpu01', says: 'gpu01 is there.' }),
+      step(),
+      step({ verdict: 'note', name: 'login', seconds: 1.2 }),
+      step({
+        verdict: 'failed',
+        name: 'tcp_forward',
+        hop: 'gpu01 (hop 2 of 2)',
+        says: 'gpu01 does not connect.',
+        details: ['It says “open failed”.'],
+        advice: 'Ask who runs it.',
+        code: 'forward_refused'
+      })
+    ],
     ...change
   };
 }

@@ -4,32 +4,62 @@ import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { Widget } from '@lumino/widgets';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { TunnelStatus } from '../src/api';
+import { Host, HostList, TunnelStatus } from '../src/api';
 import { CommandIDs } from '../src/commands';
 import { clock, traffic } from '../src/format';
+import { HostBook } from '../src/hosts';
 import { TunnelError } from '../src/restapi';
 import { TunnelSidebar } from '../src/sidebar';
-import { application, forward, tunnel } from './samples';
+import { alias, application, farLeg, forward, prompt, tunnel } from './samples';
+import { ListedPublications, publication } from './publications';
 import { ListedTunnels } from './tunnels';
 
 const trans = nullTranslator.load('jupyter_remote_tunnel');
 
 let manager: ListedTunnels;
+let publications: ListedPublications;
+/** What the next looks at the configuration see. */
+let list: HostList;
+let looks: number;
+let hosts: HostBook;
 let executed: [string, ReadonlyPartialJSONObject][];
+/** What the next commands give back. */
+let answers: unknown[];
+/** Whether this Jupyter may be published. */
+let mayPublish: boolean;
 let sidebar: TunnelSidebar;
 
 beforeEach(() => {
   manager = new ListedTunnels();
+  publications = new ListedPublications();
+  list = { hosts: [], problem: null };
+  looks = 0;
+  hosts = new HostBook({
+    hosts: async () => {
+      looks += 1;
+      return list;
+    }
+  });
   executed = [];
+  mayPublish = false;
+  answers = [];
   const commands = new CommandRegistry();
   for (const id of Object.values(CommandIDs)) {
     commands.addCommand(id, {
+      isEnabled: () => id !== CommandIDs.publish || mayPublish,
       execute: args => {
         executed.push([id, args]);
+        return answers.shift();
       }
     });
   }
-  sidebar = new TunnelSidebar({ manager, commands, trans });
+  sidebar = new TunnelSidebar({
+    manager,
+    publications,
+    hosts,
+    commands,
+    trans
+  });
   Widget.attach(sidebar, document.body);
 });
 
@@ -62,6 +92,113 @@ function button(label: string): HTMLButtonElement {
   expect(found, label).not.toBeNull();
   return found!;
 }
+
+/** Type into a field. */
+function enter(input: HTMLInputElement, text: string): void {
+  // React listens to the prototype's setter.
+  Object.getOwnPropertyDescriptor(
+    HTMLInputElement.prototype,
+    'value'
+  )!.set!.call(input, text);
+  input.dispatchEvent(new Event('input', { bubbles: true }));
+}
+
+it('has counts kept current while it is in view, and looks for hosts as it comes', async () => {
+  expect([manager.watching, publications.watching]).toEqual([1, 1]);
+  expect(looks).toBe(1);
+  sidebar.hide();
+  expect([manager.watching, publications.watching]).toEqual([0, 0]);
+  await hosts.refresh();
+  const before = looks;
+  sidebar.show();
+  expect(manager.watching).toBe(1);
+  expect(looks).toBe(before + 1);
+  Widget.detach(sidebar);
+  expect([manager.watching, publications.watching]).toEqual([0, 0]);
+});
+
+describe('what is published', () => {
+  const args = { publication: publication().id };
+
+  /** Publish this, and wait until its sign is there. */
+  async function published(
+    change: Parameters<typeof publication>[0] = {}
+  ): Promise<void> {
+    publications.show(publication(change));
+    await vi.waitFor(() =>
+      expect(texts('.jp-RemoteTunnel-published strong')).toEqual([
+        'Published: jupyter.example.org'
+      ])
+    );
+  }
+
+  it('stands at the top, with who is connected and until when', async () => {
+    await show(tunnel());
+    const visitor = { address: '192.0.2.7', streams: 3, since: '' };
+    await published({ visitors: [visitor, { ...visitor, address: '' }] });
+    expect(texts('.jp-RemoteTunnel-published span')).toEqual([
+      expect.stringMatching(/^2 connected\u00a0· until /)
+    ]);
+    const [first] = sidebar.node.querySelectorAll('section, h3');
+    expect(first!.tagName).toBe('SECTION');
+    publications.show();
+    await vi.waitFor(() => expect(texts('section')).toEqual([]));
+  });
+
+  it('can be looked at, ended and prolonged', async () => {
+    await published();
+    for (const label of [
+      'Stop publishing jupyter.example.org',
+      'Extend jupyter.example.org'
+    ]) {
+      button(label).click();
+    }
+    sidebar.node
+      .querySelector<HTMLElement>('.jp-RemoteTunnel-published')!
+      .click();
+    expect(executed).toEqual([
+      [CommandIDs.stopPublishing, args],
+      [CommandIDs.extendPublishing, args],
+      [CommandIDs.showPublished, args]
+    ]);
+  });
+
+  it('can only be ended by who came in through it', async () => {
+    publications.isOutside = true;
+    await published();
+    const labels = texts('section .jp-RemoteTunnel-buttons button');
+    expect(labels).toEqual(['Stop']);
+    expect(texts('section p')).toEqual([
+      'You came in through it, from outside.'
+    ]);
+  });
+
+  it('says why it is not shown', async () => {
+    await published({ state: 'held_back', problem: 'No upload passes.' });
+    expect(texts('.jp-RemoteTunnel-published span')[0]).toContain(
+      'held back: a check failed'
+    );
+    expect(texts('section p')).toEqual(['No upload passes.']);
+    publications.problem = new TunnelError({ code: 'http', message: 'No.' });
+    publications.changed.emit();
+    await vi.waitFor(() =>
+      expect(texts('.jp-RemoteTunnel-published span')[0]).toContain(
+        'Jupyter does not tell'
+      )
+    );
+  });
+
+  it('begins with a quiet entry, where it may be', async () => {
+    const entry = '.jp-RemoteTunnel-publishEntry button';
+    await show(tunnel());
+    expect(texts(entry)).toEqual([]);
+    mayPublish = true;
+    publications.changed.emit();
+    await vi.waitFor(() => expect(texts(entry)).toHaveLength(1));
+    sidebar.node.querySelector<HTMLElement>(entry)!.click();
+    expect(executed).toEqual([[CommandIDs.publish, {}]]);
+  });
+});
 
 describe('rows', () => {
   it('tell state, addresses and traffic in words', async () => {
@@ -151,6 +288,20 @@ describe('a problem of a stream', () => {
     expect(texts('[role="alert"]')).toEqual([]);
   });
 
+  it('is looked into where the tunnel leads to the host', async () => {
+    const diagnose = '[aria-label="Diagnose the way of bokeh"]';
+    await show(tunnel({ name: 'bokeh', forwards: [past] }));
+    sidebar.node.querySelector<HTMLElement>(diagnose)!.click();
+    expect(executed.at(-1)).toEqual([
+      'remote-tunnel:diagnose',
+      { tunnel: tunnel().id }
+    ]);
+    await show(
+      tunnel({ name: 'bokeh', forwards: [{ ...past, kind: 'remote' }] })
+    );
+    expect(sidebar.node.querySelector(diagnose)).toBeNull();
+  });
+
   it('is trouble of now where the forward does not listen', async () => {
     await show(tunnel({ forwards: [forward({ error, error_at: null })] }));
     expect(texts('[role="alert"] p')).toEqual(['Refused.', 'Ask.']);
@@ -182,6 +333,37 @@ describe('a problem of a stream', () => {
     await show(tunnel({ forwards: [later] }));
     await vi.waitFor(() => button(dismiss));
   });
+});
+
+describe('the other leg of a forward', () => {
+  const error = { code: 'x', message: 'Away.', hint: 'Wait.', hop: 'gw' };
+
+  it('says who holds it and how it is', async () => {
+    await show(tunnel({ forwards: [forward({ far: farLeg() })] }));
+    expect(texts('[data-far="up"]')).toEqual([
+      'Offered by ann@workstation (localhost:5007 there): up'
+    ]);
+    expect(texts('[role="alert"]')).toEqual([]);
+  });
+
+  it('says why it is down', async () => {
+    const far = farLeg({ by: '', state: 'down', error });
+    await show(tunnel({ forwards: [forward({ far })] }));
+    expect(texts('[data-far="down"]')).toEqual([
+      'Offered there by another machine: down'
+    ]);
+    expect(texts('[role="alert"] p')).toEqual(['Away.', 'Wait.']);
+  });
+
+  it('is not spoken of where there is none', async () => {
+    await show(tunnel());
+    expect(texts('.jp-RemoteTunnel-note')).toEqual([]);
+  });
+});
+
+it('shows what is to be known of where a forward listens', async () => {
+  await show(tunnel({ forwards: [forward({ note: 'It is <b>public</b>.' })] }));
+  expect(texts('.jp-RemoteTunnel-note')).toEqual(['It is <b>public</b>.']);
 });
 
 describe('a lost connection', () => {
@@ -226,6 +408,31 @@ describe('a lost connection', () => {
   it('is nothing to wait for once it is back', async () => {
     await show(tunnel());
     expect(texts('.jp-RemoteTunnel-nextTry')).toEqual([]);
+  });
+});
+
+describe('a tunnel that waits for a person', () => {
+  const waiting = tunnel({ state: 'waiting_for_user' });
+  const tunnels = [waiting.id];
+
+  it('can be logged in to', async () => {
+    await show(waiting);
+    button('Log in to reconnect gpu01:5006').click();
+    expect(executed).toEqual([[CommandIDs.restart, { tunnel: waiting.id }]]);
+  });
+
+  it('waits for nothing more while this login is asked', async () => {
+    manager.prompts = [prompt()];
+    await show(waiting);
+    expect(texts('.jp-RemoteTunnel-state')).toEqual(['Waiting for you']);
+    expect(texts('.jp-RemoteTunnel-link')).toEqual([]);
+  });
+
+  it('names who is asked', async () => {
+    manager.others = [{ id: 'x', hop: 'gw', tunnels, waits_for: ['Ann'] }];
+    await show(waiting);
+    expect(texts('.jp-RemoteTunnel-state')).toEqual(['Waiting for Ann']);
+    expect(texts('.jp-RemoteTunnel-link')).toEqual([]);
   });
 });
 
@@ -318,6 +525,190 @@ describe('hosts', () => {
     await show(one);
     button('Add a tunnel to a').click();
     expect(executed).toEqual([[CommandIDs.add, { host: 'a' }]]);
+  });
+});
+
+describe('aliases', () => {
+  const NAMES = '.jp-RemoteTunnel-aliasName';
+
+  async function configure(...aliases: Host[]): Promise<void> {
+    // The look of the beginning is over then.
+    await hosts.refresh();
+    list = { ...list, hosts: aliases };
+    await hosts.refresh();
+    await vi.waitFor(() =>
+      expect(texts(NAMES)).toEqual(aliases.map(({ host }) => host))
+    );
+  }
+
+  function section(): HTMLButtonElement {
+    return sidebar.node.querySelector<HTMLButtonElement>('h3 button')!;
+  }
+
+  it('are not a section while there are none', async () => {
+    await show();
+    expect(texts('h3')).toEqual([]);
+  });
+
+  it('stand in a section of their own, which folds', async () => {
+    await configure(alias('a', { user: 'ann', port: 2222 }), alias('b'));
+    expect(section().textContent).toBe('SSH configuration 2 hosts');
+    expect(texts('.jp-RemoteTunnel-way')).toEqual(['ann@a:2222', '']);
+    section().click();
+    await vi.waitFor(() =>
+      expect(section().getAttribute('aria-expanded')).toBe('false')
+    );
+    const body = section().getAttribute('aria-controls')!;
+    expect(document.getElementById(body)!.hidden).toBe(true);
+  });
+
+  it('that have tunnels stand with these', async () => {
+    await configure(alias('a'), alias('b'));
+    await show(tunnel({ host: 'b' }));
+    expect(texts(NAMES)).toEqual(['a']);
+    await show();
+    expect(texts(NAMES)).toEqual(['a', 'b']);
+  });
+
+  it('have buttons for a tunnel and for a diagnosis', async () => {
+    await configure(alias('a'));
+    button('Add a tunnel to a').click();
+    button('Diagnose the way to a').click();
+    expect(executed).toEqual([
+      [CommandIDs.add, { host: 'a' }],
+      [CommandIDs.diagnose, { host: 'a' }]
+    ]);
+  });
+
+  it('are filtered where they are many', async () => {
+    const names = 'abcdefgh'.split('');
+    const filter = (): HTMLInputElement | null =>
+      sidebar.node.querySelector('input[type="search"]');
+    await configure(...names.map(name => alias(name)));
+    expect(filter()).toBeNull();
+    await configure(
+      ...names.map(name => alias(name)),
+      alias('gpu01', { user: 'ann' })
+    );
+    enter(filter()!, 'ANN gpu');
+    await vi.waitFor(() => expect(texts(NAMES)).toEqual(['gpu01']));
+    enter(filter()!, 'nobody');
+    await vi.waitFor(() => expect(texts(NAMES)).toEqual([]));
+    expect(texts('.jp-RemoteTunnel-none')).toEqual([
+      'None of them is called so.'
+    ]);
+  });
+
+  it('are missing for a reason', async () => {
+    await hosts.refresh();
+    const why = { code: 'x', message: 'No file.', hint: 'Look.', hop: null };
+    list = { hosts: [], problem: why };
+    await hosts.refresh();
+    await vi.waitFor(() =>
+      expect(texts('[role="alert"] p')).toEqual(['No file.', 'Look.'])
+    );
+    // That of the server is enough.
+    manager.problem = new TunnelError({ code: 'http', message: 'Gone.' });
+    manager.changed.emit();
+    await vi.waitFor(() =>
+      expect(texts('[role="alert"] p')).toEqual(['Gone.'])
+    );
+  });
+
+  it('are looked for again when the server tells again', async () => {
+    await hosts.refresh();
+    const gone = new TunnelError({ code: 'http', message: 'Gone.' });
+    [list, manager.problem] = [
+      { hosts: [], problem: { ...gone, hop: null } },
+      gone
+    ];
+    manager.changed.emit();
+    await hosts.refresh();
+    const before = looks;
+    list = { hosts: [alias('a')], problem: null };
+    manager.changed.emit();
+    expect(looks).toBe(before);
+    manager.problem = null;
+    manager.changed.emit();
+    await vi.waitFor(() => expect(texts(NAMES)).toEqual(['a']));
+    expect(looks).toBe(before + 1);
+  });
+
+  describe('offer forwards', () => {
+    const offers = ['-L 5006:localhost:5006', '-D 1080'];
+    const FORWARDS = '.jp-RemoteTunnel-offer';
+
+    it('that a click unfolds and another one opens', async () => {
+      await configure(alias('a', { offers }));
+      const toggle = sidebar.node.querySelector<HTMLElement>(
+        'li .jp-RemoteTunnel-toggle'
+      )!;
+      expect(toggle.textContent).toBe('a  2 forwards');
+      expect(toggle.getAttribute('aria-expanded')).toBe('false');
+      toggle.click();
+      await vi.waitFor(() =>
+        expect(toggle.getAttribute('aria-expanded')).toBe('true')
+      );
+      expect(texts(FORWARDS)).toEqual(offers.map(offer => `${offer}Open`));
+      const opened = tunnel({ host: 'a' });
+      answers.push(
+        show(opened).then(() => {
+          // The button has gone with its line.
+          expect(document.activeElement).toBe(sidebar.node);
+          return opened.id;
+        })
+      );
+      button('Open -L 5006:localhost:5006 of a').click();
+      expect(executed).toEqual([
+        [CommandIDs.openOffer, { host: 'a', forward: offers[0] }]
+      ]);
+      await vi.waitFor(() =>
+        expect(document.activeElement).toBe(
+          sidebar.node.querySelector(`[data-tunnel="${opened.id}"]`)
+        )
+      );
+    });
+
+    it('and say which are open', async () => {
+      await configure(alias('a', { offers }));
+      await show(tunnel({ host: 'a' }));
+      expect(texts(FORWARDS)).toEqual([`${offers[0]}Open`, '-D 1080Open']);
+      button('Open -D 1080 of a');
+      expect(sidebar.node.querySelectorAll(`${FORWARDS} button`)).toHaveLength(
+        1
+      );
+      await show(tunnel({ host: 'a', state: 'connecting' }));
+      expect(texts(FORWARDS)[0]).toBe(`${offers[0]}Connecting…`);
+      await show(tunnel({ host: 'a', state: 'failed' }));
+      button('Open -L 5006:localhost:5006 of a');
+    });
+
+    it('which other tunnels do not open', async () => {
+      await configure(alias('a', { offers }));
+      await show(
+        tunnel({ id: '1', host: 'b' }),
+        tunnel({ id: '2', host: 'a', forwards: [forward({ spec: '-D 0' })] })
+      );
+      button('Open -L 5006:localhost:5006 of a');
+    });
+  });
+});
+
+describe('the way to a host', () => {
+  it.each(['failed', 'reconnecting'])('can be looked at: %s', async state => {
+    await show(tunnel({ state }));
+    button('Diagnose the way of gpu01:5006').click();
+    expect(executed).toEqual([
+      [CommandIDs.diagnose, { tunnel: '0123456789ab' }]
+    ]);
+  });
+
+  it('is no matter while the tunnel is open', async () => {
+    await show(tunnel());
+    expect(
+      sidebar.node.querySelector('[aria-label^="Diagnose the way of"]')
+    ).toBeNull();
+    button('Diagnose the way to me@gpu01');
   });
 });
 

@@ -1,10 +1,14 @@
 /** A manager whose list the test sets, and whose answers it gives. */
 
+import { DisposableDelegate, IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
 import {
   Application,
   OpenedTunnel,
+  OthersPrompt,
+  Prompt,
+  PromptAnswer,
   TunnelRequest,
   TunnelStatus
 } from '../src/api';
@@ -15,6 +19,8 @@ export class ListedTunnels implements ITunnelManager {
   tunnels: TunnelStatus[] = [];
   applications: Application[] = [];
   offersOrigin = false;
+  prompts: Prompt[] = [];
+  others: OthersPrompt[] = [];
   problem: TunnelError | null = null;
   readonly ready = Promise.resolve();
   readonly changed = new Signal<this, void>(this);
@@ -31,6 +37,15 @@ export class ListedTunnels implements ITunnelManager {
 
   async refresh(): Promise<void> {}
 
+  watching = 0;
+
+  watch(): IDisposable {
+    this.watching += 1;
+    return new DisposableDelegate(() => {
+      this.watching -= 1;
+    });
+  }
+
   async open(request: TunnelRequest): Promise<OpenedTunnel> {
     return (await this._answer('open', request)) as OpenedTunnel;
   }
@@ -41,6 +56,26 @@ export class ListedTunnels implements ITunnelManager {
 
   async close(id: string): Promise<void> {
     await this._answer('close', id);
+  }
+
+  async answer(prompt: string, answer: PromptAnswer): Promise<void> {
+    await this._answer('answer', [prompt, answer]);
+    this._forget(prompt);
+  }
+
+  async giveUp(prompt: string): Promise<void> {
+    await this._answer('giveUp', prompt);
+    this._forget(prompt);
+  }
+
+  /** Ask this login something. */
+  ask(...prompts: Prompt[]): void {
+    this.prompts = prompts;
+    this.changed.emit();
+  }
+
+  private _forget(prompt: string): void {
+    this.ask(...this.prompts.filter(({ id }) => id !== prompt));
   }
 
   private async _answer(

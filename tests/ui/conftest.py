@@ -1,20 +1,24 @@
 """A headless Chromium for the tests of this folder, and a fresh profile for each of them.
 
-The package's own browser is never downloaded: Playwright drives Debian's. It ends with this folder,
-because its synchronous interface occupies the thread's event loop.
+It ends with this folder, because its synchronous interface occupies the thread's event loop.
 """
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
-from tests.support.process import program
+from tests.support.bokeh_app import BokehApp
+from tests.support.chromium import chromium
 from tests.ui.lab import Lab, Scene, scene
 
+PUBLISHED_NAME = "jupyter.example.test"
+"""A name that leads the browser to this machine."""
+
 _ARGUMENTS = [
-    "--no-sandbox",  # the tests may run as root
+    f"--host-resolver-rules=MAP {PUBLISHED_NAME} 127.0.0.1",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -31,29 +35,44 @@ expect.set_options(timeout=20_000)
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=program("chromium"), headless=True, args=_ARGUMENTS
-        )
-        yield chromium
-        chromium.close()
+    with chromium(*_ARGUMENTS) as running:
+        yield running
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A profile without cookies, which believes self-signed certificates and may use clipboards."""
-    with browser.new_context(
+    with profile(browser) as made:
+        yield made
+
+
+def profile(browser: Browser) -> BrowserContext:
+    """Such a profile."""
+    return browser.new_context(
         viewport={"width": 1280, "height": 800},
         ignore_https_errors=True,
         permissions=["clipboard-read", "clipboard-write"],
-    ) as profile:
-        yield profile
+    )
 
 
 @pytest.fixture
 def page(context: BrowserContext, pictures: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """An empty page; no script in it may fail. If the test fails, a picture of it is kept."""
-    opened = context.new_page()
+    with faultless(context) as opened, pictured(opened, pictures, request):
+        yield opened
+
+
+@contextlib.contextmanager
+def faultless(context: BrowserContext) -> Iterator[Page]:
+    """An empty page, in which no script may fail."""
+    page = context.new_page()
+    with no_faults(page):
+        yield page
+
+
+@contextlib.contextmanager
+def no_faults(page: Page) -> Iterator[None]:
+    """No script of the page may fail in the block."""
     errors: list[str] = []
 
     def keep(error: Error) -> None:
@@ -61,12 +80,19 @@ def page(context: BrowserContext, pictures: Path, request: pytest.FixtureRequest
         if "/static/notebook/notebook_core" not in (error.stack or ""):
             errors.append(f"{error.message}\n{error.stack}")
 
-    opened.on("pageerror", keep)
-    failures = request.session.testsfailed
-    yield opened
-    if request.session.testsfailed > failures:
-        opened.screenshot(path=pictures / f"failed-{request.node.name[:60]}.png")
+    page.on("pageerror", keep)
+    yield
+    page.remove_listener("pageerror", keep)
     assert not errors, errors
+
+
+@contextlib.contextmanager
+def pictured(page: Page, pictures: Path, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep a picture of the page if the test fails."""
+    failures = request.session.testsfailed
+    yield
+    if request.session.testsfailed > failures:
+        page.screenshot(path=pictures / f"failed-{request.node.name[:60]}.png")
 
 
 @pytest.fixture
@@ -76,15 +102,49 @@ def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return Path(folder) if folder else tmp_path
 
 
-@pytest.fixture(scope="module")
-def lab_scene() -> Iterator[Scene]:
+@pytest.fixture(scope="package")
+def lab_scene(shared_app: BokehApp) -> Iterator[Scene]:
     """JupyterLab with a token, on 127.0.0.1."""
-    with scene() as running:
+    with scene(shared_app) as running:
         yield running
 
 
+@pytest.fixture(scope="package")
+def kept_lab(browser: Browser, lab_scene: Scene) -> Iterator[Lab]:
+    """A page of `lab_scene` for all tests of the folder: to load it takes longer than most."""
+    with profile(browser) as context:
+        page = context.new_page()
+        with no_faults(page):
+            lab = Lab(page, lab_scene.server).open()
+        yield lab
+
+
 @pytest.fixture
-def lab(page: Page, lab_scene: Scene) -> Iterator[Lab]:
-    """`lab_scene` in the browser, logged in, the sidebar in front, no tunnels."""
+def lab(
+    kept_lab: Lab, lab_scene: Scene, pictures: Path, request: pytest.FixtureRequest
+) -> Iterator[Lab]:
+    """`lab_scene` in the browser, logged in, the sidebar in front, no tunnels.
+
+    Tests share the page, and leave it as they found it but for tunnels, applications, hosts of the
+    bed, and other pages.
+    """
+    failures = request.session.testsfailed
+    with lab_scene.bed.guests(), no_faults(kept_lab.page):
+        with pictured(kept_lab.page, pictures, request):
+            yield kept_lab
+        for page in kept_lab.page.context.pages:
+            if page != kept_lab.page:
+                page.close()
+        lab_scene.clear()
+        if request.session.testsfailed > failures:
+            kept_lab.reopen()
+        kept_lab.close_applications()
+        expect(kept_lab.dialog).to_be_hidden()
+        expect(kept_lab.sidebar.locator(".jp-RemoteTunnel-tunnel")).to_have_count(0)
+
+
+@pytest.fixture
+def fresh_lab(page: Page, lab_scene: Scene) -> Iterator[Lab]:
+    """The same in a page and a profile of the test's own."""
     yield Lab(page, lab_scene.server).open()
     lab_scene.clear()

@@ -6,17 +6,19 @@ and the Jupyter server. `Lab` is a page of that Jupyter in a browser.
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import FrameLocator, Locator, Page, expect
 
-from tests.support.bokeh_app import BokehApp, bokeh_app
+from tests.support.bokeh_app import BokehApp
 from tests.support.http import by_cookie, by_token
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.sshd import SshBed, Sshd
+
+_AXE = Path(__file__).parents[2] / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 
 SIDEBAR = "#jp-remote-tunnel-sidebar"
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
@@ -43,26 +45,27 @@ class Scene:
         login = by_cookie if self.server.password else by_token
         with login(self.server) as http:
             for tunnel in http.get("remote-tunnel/api/tunnels").json()["tunnels"]:
-                http.delete(f"remote-tunnel/api/tunnels/{tunnel['id']}").raise_for_status()
+                answer = http.delete(f"remote-tunnel/api/tunnels/{tunnel['id']}")
+                if answer.status_code != 404:  # else the page has just done so itself
+                    answer.raise_for_status()
 
 
 @contextlib.contextmanager
 def scene(
-    kind: str = "lab", *, tunnels: Sequence[str] = (), backoff: float = 0.2, **knobs: Any
+    bokeh: BokehApp, kind: str = "lab", *, settings: Mapping[str, Any] | None = None, **knobs: Any
 ) -> Iterator[Scene]:
-    """Start all of it.
+    """Start all of it but for the application, which the host of any scene can have.
 
-    :param tunnels: those that the server's configuration declares.
-    :param backoff: seconds before the first try to reconnect.
+    :param settings: traits of `TunnelManager`, beside or instead of those that are here.
     :param knobs: those of `tests.support.jupyter.jupyter`.
     """
-    with SshBed() as bed, bokeh_app() as bokeh:
+    with SshBed() as bed:
         sshd = bed.host("gpu01")
         traits = {
             "ssh_config": str(bed.config_file),
-            "backoff_first": backoff,
-            "backoff_max": max(backoff, 1.0),
-            "tunnels": list(tunnels),
+            "backoff_first": 0.2,
+            "backoff_max": 1.0,
+            **(settings or {}),
         }
         with jupyter(kind, traits={"TunnelManager": traits}, **knobs) as server:
             yield Scene(bed, sshd, bokeh, server)
@@ -79,6 +82,14 @@ class Lab:
     def open(self) -> "Lab":
         """Log in as the server wants it, and come to JupyterLab with the sidebar in front."""
         self.log_in("lab?reset")
+        return self._arrived()
+
+    def reopen(self) -> "Lab":
+        """Load JupyterLab again, as it was when it was opened."""
+        self.page.goto(f"{self.url}lab?reset")
+        return self._arrived()
+
+    def _arrived(self) -> "Lab":
         # It comes last and takes the focus, which closes a palette that is open by then.
         expect(self.page.locator(".jp-Launcher")).to_be_visible(timeout=60_000)
         self.page.get_by_role("tab", name="SSH Tunnels").click()
@@ -101,6 +112,11 @@ class Lab:
         """The dialog that is open."""
         return self.page.get_by_role("dialog")
 
+    def refresh(self) -> None:
+        """Have the sidebar look again, also at the hosts of the ssh configuration."""
+        with self.page.expect_response(re.compile(r"/api/hosts\b")):
+            self.sidebar.get_by_role("button", name="Refresh SSH Tunnels").click()
+
     def fill_in(self, **parts: str) -> None:
         """Choose to fill in the parts in the dialog, and fill them in: `host`, `far`, `near`,
         `jump`, `ssh_port`, and `what` to open.
@@ -120,7 +136,7 @@ class Lab:
             "jump": "Through the host (optional)",
             "ssh_port": "Port of ssh",
         }[part]
-        return self.dialog.get_by_role("textbox", name=label, exact=True)
+        return self.dialog.get_by_label(label, exact=True)
 
     @property
     def open_button(self) -> Locator:
@@ -183,6 +199,23 @@ class Lab:
         expect(self.page.locator(frame)).to_be_visible()
         return self.page.frame_locator(frame)
 
+    def close_applications(self) -> None:
+        """Close the tabs that show one."""
+        tabs = self.page.locator('.lm-TabBar-tab[data-id^="jp-remote-tunnel-app-"]')
+        for left in range(tabs.count(), 0, -1):
+            tabs.first.locator(".lm-TabBar-tabCloseIcon").click()
+            expect(tabs).to_have_count(left - 1)
+
+    def close_tab(self, name: str) -> None:
+        """Close a tab of the main area, also behind a dialog."""
+        tab = self.page.get_by_role("main").get_by_role("tab", name=name)
+        icon = tab.locator(".lm-TabBar-tabCloseIcon")
+        box = icon.bounding_box()
+        assert box is not None
+        place = {"button": 0, "clientX": box["x"] + 4, "clientY": box["y"] + 4}
+        icon.dispatch_event("pointerdown", place)
+        icon.dispatch_event("pointerup", place)
+
     def run_command(self, label: str) -> None:
         """Choose a command in the palette."""
         self.page.keyboard.press("Control+Shift+C")
@@ -197,6 +230,16 @@ class Lab:
         expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", name)
 
 
+def works(frame: FrameLocator | Page) -> None:
+    """The application's plot is drawn, the server's patches arrive, and a click reaches it."""
+    expect(frame.locator(".bk-Figure canvas").first).to_be_visible(timeout=30_000)
+    points = frame.get_by_text(re.compile(r"^\d+ points$"))
+    seen = points.inner_text()
+    expect(points).not_to_have_text(seen)
+    frame.get_by_role("button", name="press").click()
+    expect(frame.get_by_text("pressed 1 times")).to_be_visible()
+
+
 def picture(page: Page, folder: Path, name: str) -> Path:
     """A screenshot `name`.png in `folder`; fails if there is nothing in it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -204,3 +247,16 @@ def picture(page: Page, folder: Path, name: str) -> Path:
     page.screenshot(path=path, animations="disabled")
     assert path.stat().st_size > 5000
     return path
+
+
+def complaints(page: Page, selector: str) -> list[str]:
+    """What axe finds in that part of the page that keeps people from using it."""
+    page.evaluate(_AXE.read_text())
+    # Without the buttons of JupyterLab's own toolbars, which are not ours to mend.
+    scope = {"include": [[selector]], "exclude": [["jp-button"]]}
+    found = page.evaluate("scope => axe.run(scope)", scope)
+    return [
+        f"{violation['id']}: {node['html']} {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]

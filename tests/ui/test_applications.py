@@ -1,34 +1,21 @@
-"""A remote Bokeh application in JupyterLab: plot, websocket, its own cookie, in both views."""
+"""A remote Bokeh application in JupyterLab: plot, websocket, its own cookie."""
 
 import re
-from collections.abc import Iterator
 
-import pytest
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import expect
 
-from tests.support.bokeh_app import bokeh_app
-from tests.support.ports import ReservedPort, unused_port
-from tests.ui.lab import Lab, Scene, scene
+from tests.support.ports import unused_port
+from tests.ui.lab import Lab, Scene, works
 
 
 def _line(scene: Scene) -> str:
     return f"ssh -NL 0:localhost:{scene.bokeh.port} gpu01"
 
 
-def _works(frame: FrameLocator | Page) -> None:
-    """The plot is drawn, the server's patches arrive, and a click reaches the server."""
-    expect(frame.locator(".bk-Figure canvas").first).to_be_visible(timeout=30_000)
-    points = frame.get_by_text(re.compile(r"^\d+ points$"))
-    seen = points.inner_text()
-    expect(points).not_to_have_text(seen)
-    frame.get_by_role("button", name="press").click()
-    expect(frame.get_by_text("pressed 1 times")).to_be_visible()
-
-
 def test_in_a_tab_at_an_address_of_its_own(lab: Lab, lab_scene: Scene) -> None:
     lab.add(_line(lab_scene), "plot")
     frame = lab.show_application("plot")
-    _works(frame)
+    works(frame)
     address = frame.locator("html").evaluate("() => location.href")
     assert re.fullmatch(rf"http://a[a-z2-7]{{20}}\.localhost:{lab.server.port}/app", address)
 
@@ -47,7 +34,7 @@ def test_over_a_private_socket_in_a_tab_of_the_browser(lab: Lab, lab_scene: Scen
     lab.add(f"ssh -NL private:localhost:{lab_scene.bokeh.port} gpu01", "plot")
     with lab.page.context.expect_page() as opened:
         lab.row("plot").get_by_role("button", name="Open plot in the browser").click()
-    _works(opened.value)
+    works(opened.value)
     assert opened.value.evaluate("() => window.opener") is None
     opened.value.close()
 
@@ -55,9 +42,9 @@ def test_over_a_private_socket_in_a_tab_of_the_browser(lab: Lab, lab_scene: Scen
 def test_the_tab_comes_back_after_a_reload_of_the_page(lab: Lab, lab_scene: Scene) -> None:
     lab.add(_line(lab_scene), "another")
     lab.add(f"{_line(lab_scene)} -C", "plot")
-    _works(lab.show_application("plot"))
+    works(lab.show_application("plot"))
     lab.page.goto(f"{lab.url}lab")
-    _works(lab.page.frame_locator('iframe[title="plot"]'))
+    works(lab.page.frame_locator('iframe[title="plot"]'))
 
 
 def test_a_lost_connection_is_explained_and_the_page_comes_back(lab: Lab, lab_scene: Scene) -> None:
@@ -68,7 +55,7 @@ def test_a_lost_connection_is_explained_and_the_page_comes_back(lab: Lab, lab_sc
     expect(frame.get_by_role("heading")).to_contain_text("“plot” is not reachable now")
     expect(frame.locator("main")).to_contain_text("gpu01")
     lab_scene.sshd.start()
-    _works(frame)
+    works(frame)
 
 
 def test_a_refused_destination_is_explained_in_the_page(lab: Lab) -> None:
@@ -83,7 +70,7 @@ def test_a_refused_destination_is_explained_in_the_page(lab: Lab) -> None:
 def test_a_closed_tunnel_shows_nothing_any_more(lab: Lab, lab_scene: Scene) -> None:
     lab.add(_line(lab_scene), "plot")
     frame = lab.show_application("plot")
-    _works(frame)
+    works(frame)
     address = frame.locator("html").evaluate("() => location.href")
     lab.close("plot")
     later = lab.page.context.new_page()
@@ -95,7 +82,7 @@ def test_a_closed_tunnel_shows_nothing_any_more(lab: Lab, lab_scene: Scene) -> N
 
 def test_the_tab_of_a_closed_tunnel_says_so_and_leads_back(lab: Lab, lab_scene: Scene) -> None:
     lab.add(_line(lab_scene), "plot")
-    _works(lab.show_application("plot"))
+    works(lab.show_application("plot"))
     lab.close("plot")
     tab = lab.page.locator(".jp-RemoteTunnel-application")
     expect(tab.get_by_role("heading")).to_have_text("The tunnel to “plot” was closed")
@@ -105,35 +92,8 @@ def test_the_tab_of_a_closed_tunnel_says_so_and_leads_back(lab: Lab, lab_scene: 
     expect(lab.field("far")).to_have_value(f"localhost:{lab_scene.bokeh.port}")
     expect(lab.dialog.get_by_label("Name")).to_have_value("plot")
     lab.open_button.click()
-    _works(lab.page.frame_locator('iframe[title="plot"]'))
+    works(lab.page.frame_locator('iframe[title="plot"]'))
     expect(tab).to_have_count(1)
     lab.close("plot")
     tab.get_by_role("button", name="Close This Tab").click()
     expect(tab).to_have_count(0)
-
-
-@pytest.fixture(scope="module")
-def secure_scene() -> Iterator[Scene]:
-    """JupyterLab over self-signed HTTPS, where only the path view is possible."""
-    with scene(https=True) as running:
-        yield running
-
-
-def test_the_path_view_says_which_prefix_it_needs_and_works_with_it(
-    page: Page, secure_scene: Scene
-) -> None:
-    lab = Lab(page, secure_scene.server).open()
-    with ReservedPort() as port:
-        with bokeh_app(port=port.number):
-            lab.add(f"ssh -NL private:localhost:{port.number} gpu01", "plot")
-            frame = lab.show_application("plot")
-            expect(frame.get_by_role("heading")).to_contain_text("does not serve this path")
-            wanted = frame.locator("pre").inner_text()
-        prefix = wanted.rpartition(" ")[2]
-        assert wanted == f"bokeh serve app.py --prefix {prefix}"
-        with bokeh_app(port=port.number, prefix=prefix):
-            page.get_by_role("button", name="Reload this application").click()
-            _works(frame)
-            where = frame.locator("html").evaluate("() => [location.pathname, self.origin]")
-            assert where == [f"{prefix}/app", "null"]
-    secure_scene.clear()

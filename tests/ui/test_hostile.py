@@ -5,8 +5,10 @@ to its server, and at whether anything of Jupyter's has changed. (A port has no 
 a byte stream, whose page the browser would give Jupyter's cookies. So nothing leads there.)
 """
 
+import contextlib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
@@ -20,14 +22,30 @@ _SECRET = "a name that nobody else may learn.txt"
 
 @pytest.fixture
 def hostile(lab: Lab, lab_scene: Scene) -> Iterator[HostileApp]:
-    """A hostile application on the host, a tunnel that leads to it, and one that it may attack."""
-    lab.add(f"ssh -NL 0:localhost:{lab_scene.bokeh.port} gpu01", "victim")
-    with hostile_app() as app:
-        app.targets = [lab_scene.server.url_on(host) for host in ("127.0.0.1", "localhost")]
-        app.victim = str(lab.row("victim").get_attribute("data-tunnel"))
-        (lab_scene.server.root_dir / _SECRET).write_text("secret")
-        lab.add(f"ssh -NL private:localhost:{app.port} gpu01", "hostile")
+    """A hostile application that `lab` shows."""
+    with _hostile(lab_scene) as app:
+        _open(lab_scene, f"ssh -NL private:localhost:{app.port} gpu01", "hostile")
         yield app
+
+
+@contextlib.contextmanager
+def _hostile(scene: Scene) -> Iterator[HostileApp]:
+    """A hostile application on the host, and a tunnel that it may attack."""
+    victim = _open(scene, f"ssh -NL 0:localhost:{scene.bokeh.port} gpu01", "victim")
+    with hostile_app() as app:
+        app.targets = [scene.server.url_on(host) for host in ("127.0.0.1", "localhost")]
+        app.victim = str(victim["id"])
+        (scene.server.root_dir / _SECRET).write_text("secret")
+        yield app
+
+
+def _open(scene: Scene, command: str, name: str) -> dict[str, Any]:
+    """Open a tunnel; its status."""
+    with by_token(scene.server) as http:
+        wanted = {"command": command, "name": name}
+        answer = http.post("remote-tunnel/api/tunnels", json=wanted).raise_for_status()
+    opened: dict[str, Any] = answer.json()["tunnel"]
+    return opened
 
 
 def _state(scene: Scene) -> dict[str, object]:
@@ -122,25 +140,29 @@ def _has_seen_no_secret(hostile: HostileApp, scene: Scene, cookies: dict[str, st
     assert not [one for one in sent if "username-" in one and not one.endswith("=evil")]
 
 
-def test_a_port_would_give_it_jupyters_cookies(
-    lab: Lab, lab_scene: Scene, hostile: HostileApp
-) -> None:
+def test_a_port_would_give_it_jupyters_cookies(page: Page, lab_scene: Scene) -> None:
     """What the views are for, and that the attacks above are no empty ones.
 
     It is sent the login cookie and replaces it by its own. Even so it cannot act in Jupyter, which
     checks where a request comes from.
     """
-    lab.add(f"ssh -NL 0:localhost:{hostile.port} gpu01", "port")
-    before = _state(lab_scene)
-    cookies = _jupyters_cookies(lab.page.context, lab_scene)
-    unsafe = lab.page.context.new_page()
-    unsafe.goto(f"http://127.0.0.1:{lab.port('port')}/")
-    _attacked(unsafe)
-    unsafe.close()
-    login = next(value for name, value in cookies.items() if "username-" in name)
-    assert login in str(hostile.headers_seen("cookie"))
-    assert _jupyters_cookies(lab.page.context, lab_scene) != cookies
-    assert _state(lab_scene) == before
+    Lab(page, lab_scene.server).log_in("api/me")
+    page.wait_for_url("**/api/me")
+    try:
+        with _hostile(lab_scene) as hostile:
+            port = _open(lab_scene, f"ssh -NL 0:localhost:{hostile.port} gpu01", "port")
+            before = _state(lab_scene)
+            cookies = _jupyters_cookies(page.context, lab_scene)
+            unsafe = page.context.new_page()
+            unsafe.goto(f"http://{port['forwards'][0]['bound']}/")
+            _attacked(unsafe)
+            unsafe.close()
+            login = next(value for name, value in cookies.items() if "username-" in name)
+            assert login in str(hostile.headers_seen("cookie"))
+            assert _jupyters_cookies(page.context, lab_scene) != cookies
+            assert _state(lab_scene) == before
+    finally:
+        lab_scene.clear()
 
 
 def test_nothing_leads_to_a_port_with_jupyters_cookies(lab: Lab, lab_scene: Scene) -> None:

@@ -22,6 +22,7 @@ def test_the_demo_in_the_browser(page: Page, user: User, pictures: Path) -> None
         row = page.locator(SIDEBAR).locator(".jp-RemoteTunnel-tunnel", has_text="remote plot")
         expect(row.locator(".jp-RemoteTunnel-state")).to_have_text("Open", timeout=60_000)
         expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+        expect(page.locator(".lm-TabBar-tab.jp-mod-dirty")).to_have_count(0)
         page.get_by_role("textbox").filter(has_text="%tunnel list").click()
         page.keyboard.press("Shift+Enter")
         output = page.locator(".jp-OutputArea-output").first

@@ -3,18 +3,14 @@
 import re
 import socket
 import urllib.request
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.support.echo import serve
 from tests.support.http import by_token
-from tests.support.kernel import client, ipykernel
 from tests.support.ports import unused_port
-from tests.ui.lab import SIDEBAR, Lab, Scene, scene
-
-_AXE = Path(__file__).parents[2] / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
+from tests.ui.lab import SIDEBAR, Lab, Scene, complaints
 
 
 def _page_of(port: int) -> str:
@@ -43,14 +39,6 @@ def test_a_pasted_line_becomes_a_row_with_state_and_address(lab: Lab, lab_scene:
     expect(row.locator(".jp-RemoteTunnel-traffic")).to_contain_text(
         re.compile(r"of 1 stream.*↓\s[1-9].*↑\s[1-9]")
     )
-
-
-def test_the_address_is_copied(lab: Lab, lab_scene: Scene) -> None:
-    row = lab.add(lab_scene.line, "plot")
-    row.get_by_role("button", name="Copy the address").click()
-    expect(lab.page.get_by_text(f"Copied: 127.0.0.1:{lab.port('plot')}")).to_be_visible()
-    copied = lab.page.evaluate("navigator.clipboard.readText()")
-    assert copied == f"127.0.0.1:{lab.port('plot')}"
 
 
 def test_restart_keeps_the_port_and_close_gives_it_up(lab: Lab, lab_scene: Scene) -> None:
@@ -114,39 +102,6 @@ def test_a_host_is_folded_by_the_keyboard_and_stays_so(lab: Lab, lab_scene: Scen
     expect(row).to_be_hidden()
     lab.page.keyboard.press("Space")
     expect(row).to_be_visible()
-
-
-def test_a_kernel_is_one_row_that_hands_on_its_connection_file(lab: Lab, lab_scene: Scene) -> None:
-    with ipykernel() as kernel, by_token(lab_scene.server) as http:
-        wanted = {"host": "gpu01", "file": str(kernel.connection_file)}
-        answer = http.post("remote-tunnel/api/kernels", json=wanted).raise_for_status().json()
-        name = answer["tunnel"]["name"]
-        row = lab.row(name)
-        expect(row.locator(".jp-RemoteTunnel-forward")).to_have_count(1)
-        expect(row).to_contain_text("Kernel")
-        expect(row).not_to_contain_text("inside Jupyter")
-        expect(row.get_by_role("button")).to_have_count(3)
-        row.get_by_role("button", name=f"Copy the connection file of {name}").click()
-        expect(lab.page.get_by_text("Copied: ")).to_be_visible()
-        copied = lab.page.evaluate("navigator.clipboard.readText()")
-        assert copied == answer["connection_file"]
-        with client(Path(copied)) as remote:
-            remote.execute("6 * 7", reply=True, timeout=30)
-        lab.page.evaluate("navigator.clipboard.writeText('')")
-        lab.run_command("Copy the Connection File")
-        lab.page.wait_for_function(
-            "async path => await navigator.clipboard.readText() === path", arg=copied
-        )
-        lab.close(name)
-
-
-def test_a_declared_tunnel_is_marked(page: Page) -> None:
-    with scene(tunnels=["--name declared -L 0:localhost:80 gpu01"]) as running:
-        lab = Lab(page, running.server).open()
-        lab.expect_state("declared", "Open")
-        expect(lab.row("declared").get_by_text("configured", exact=True)).to_be_visible()
-        row = lab.add(running.line, "typed")
-        expect(row.get_by_text("configured", exact=True)).to_be_hidden()
 
 
 def test_a_row_with_open_streams_asks_before_it_closes(lab: Lab, lab_scene: Scene) -> None:
@@ -224,63 +179,6 @@ def test_one_reason_is_enough_while_a_tunnel_is_down(lab: Lab, lab_scene: Scene)
         expect(row.get_by_role("alert")).to_be_hidden()
 
 
-def test_a_reconnecting_row_says_when_it_tries_again_and_need_not_wait(page: Page) -> None:
-    with scene(backoff=600) as running:
-        lab = Lab(page, running.server).open()
-        row = lab.add(running.line, "plot")
-        running.sshd.kill()
-        lab.expect_state("plot", "Reconnecting…")
-        expect(row).to_contain_text(re.compile(r"Next try at \d.*:\d\d"))
-        assert _complaints(page, SIDEBAR) == []
-        now = row.get_by_role("button", name="Try now to reconnect plot")
-        with page.expect_response(re.compile(r"/restart\b")):
-            now.press("Enter")
-        # Still nobody there.
-        expect(row).to_contain_text("Next try at")
-        expect(lab.dialog).to_be_hidden()
-        running.sshd.start()
-        now.press("Enter")
-        lab.expect_state("plot", "Open")
-        expect(row).to_be_focused()
-        expect(row).not_to_contain_text("Next try at")
-
-
-def test_everything_works_with_the_keyboard(lab: Lab, lab_scene: Scene) -> None:
-    keyboard = lab.page.keyboard
-    _tab_to(lab.page, "Add SSH Tunnel")
-    keyboard.press("Enter")
-    expect(lab.dialog.get_by_label("A command of ssh")).to_be_focused()
-    keyboard.type(lab_scene.line)
-    keyboard.press("Tab")
-    keyboard.type("plot")
-    keyboard.press("Enter")
-    lab.expect_state("plot", "Open")
-    _tab_to(lab.page, "Restart plot")
-    with lab.page.expect_response(re.compile(r"/restart\b")):
-        keyboard.press("Enter")
-    lab.expect_state("plot", "Open")
-    _tab_to(lab.page, "Copy the address")
-    keyboard.press("Enter")
-    expect(lab.page.get_by_text("Copied: ")).to_be_visible()
-    _tab_to(lab.page, "Close plot")
-    keyboard.press("Enter")
-    expect(lab.row("plot")).to_be_hidden()
-
-
-def _tab_to(page: Page, name: str) -> None:
-    """Press Tab, from the sidebar's start, until a button of that name has the focus."""
-    page.locator(SIDEBAR).focus()
-    for _ in range(30):
-        page.keyboard.press("Tab")
-        focused = page.evaluate(
-            "() => { const at = document.activeElement;"
-            " return at.getAttribute('aria-label') ?? at.title ?? ''; }"
-        )
-        if name in focused:
-            return
-    raise AssertionError(f"Tab does not lead to {name}")
-
-
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing_to_complain_of(lab: Lab, lab_scene: Scene, dark: bool) -> None:
     lab.is_dark(dark)
@@ -289,31 +187,21 @@ def test_axe_finds_nothing_to_complain_of(lab: Lab, lab_scene: Scene, dark: bool
         row = lab.add(f"ssh -NL 0:localhost:{nowhere} gpu01", "nowhere")
         _is_reset(lab.port("nowhere"))
         expect(row.get_by_role("status")).to_contain_text("Last problem")
-    assert _complaints(lab.page, SIDEBAR) == []
+    assert complaints(lab.page, SIDEBAR) == []
     heading = lab.sidebar.get_by_role("heading", name="gpu01").get_by_role("button")
     heading.click()
     expect(heading).to_contain_text("2 SSH tunnels")
-    assert _complaints(lab.page, SIDEBAR) == []
+    assert complaints(lab.page, SIDEBAR) == []
     lab.fill("ssh -NL 0:localhost:99999 gpu01", "wrong")
-    assert _complaints(lab.page, ".jp-RemoteTunnel-form") == []
+    assert complaints(lab.page, ".jp-RemoteTunnel-form") == []
     lab.open_button.click()
     expect(lab.dialog.locator("mark")).to_have_text("99999")
-    assert _complaints(lab.page, ".jp-RemoteTunnel-form") == []
+    assert complaints(lab.page, ".jp-RemoteTunnel-form") == []
     lab.dialog.get_by_label("Fill in the parts").check()
-    assert _complaints(lab.page, ".jp-RemoteTunnel-form") == []
+    assert complaints(lab.page, ".jp-RemoteTunnel-form") == []
     lab.dialog.get_by_role("button", name="Cancel").click()
-
-
-def _complaints(page: Page, selector: str) -> list[str]:
-    page.evaluate(_AXE.read_text())
-    # Without the buttons of JupyterLab's own toolbars, which are not ours to mend.
-    scope = {"include": [[selector]], "exclude": [["jp-button"]]}
-    found = page.evaluate("scope => axe.run(scope)", scope)
-    return [
-        f"{violation['id']}: {node['html']} {node['failureSummary']}"
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ]
+    heading.click()
+    lab.is_dark(False)
 
 
 def test_status_bar_running_panel_and_palette(lab: Lab, lab_scene: Scene) -> None:
@@ -339,32 +227,16 @@ def test_status_bar_running_panel_and_palette(lab: Lab, lab_scene: Scene) -> Non
     expect(status).to_be_hidden()
 
 
-def test_who_asks_for_the_sidebar_in_a_notebook_goes_on_in_the_sidebar(lab: Lab) -> None:
-    lab.page.locator('.jp-LauncherCard[data-category="Notebook"]').first.click()
-    # A notebook moves the focus until its kernel is there.
-    idle = lab.page.get_by_role("button", name=re.compile("Idle$"))
-    expect(idle).to_be_visible(timeout=60_000)
-    cell = lab.page.locator(".jp-Notebook .jp-Cell .cm-content")
-    for is_hidden in (False, True):
-        if is_hidden:
-            lab.page.get_by_role("tab", name="SSH Tunnels").click()
-            expect(lab.sidebar).to_be_hidden()
-        cell.click()
-        expect(cell).to_be_focused()
-        lab.run_command("Show SSH Tunnels")
-        expect(lab.sidebar).to_be_focused()
-
-
-def test_events_arrive_within_a_second(lab: Lab, lab_scene: Scene) -> None:
-    other = lab.page.context.new_page()
-    try:
-        second = Lab(other, lab_scene.server)
-        other.goto(f"{second.url}lab/workspaces/second")
-        other.get_by_role("tab", name="SSH Tunnels").click()
-        lab.add(lab_scene.line, "plot")
-        expect(second.row("plot")).to_be_visible(timeout=1000)
-        lab.row("plot").get_by_role("button", name="Close plot").click()
-        expect(lab.row("plot")).to_be_hidden()
-        expect(second.row("plot")).to_be_hidden(timeout=1000)
-    finally:
-        other.close()
+def test_an_event_tells_at_once_what_others_do(lab: Lab, lab_scene: Scene) -> None:
+    """While nobody looks at the sidebar, the list is asked for every ten seconds only."""
+    lab.page.get_by_role("tab", name="SSH Tunnels").click()
+    expect(lab.sidebar).to_be_hidden()
+    status = lab.page.locator(".jp-RemoteTunnel-status")
+    with by_token(lab_scene.server) as http:
+        wanted = {"command": lab_scene.line, "name": "plot"}
+        opened = http.post("remote-tunnel/api/tunnels", json=wanted).raise_for_status().json()
+        expect(status).to_contain_text("1 SSH tunnel")  # the page may just begin to hear of events
+        http.delete(f"remote-tunnel/api/tunnels/{opened['tunnel']['id']}").raise_for_status()
+        expect(status).to_be_hidden(timeout=5000)
+    lab.page.get_by_role("tab", name="SSH Tunnels").click()
+    expect(lab.sidebar).to_be_visible()

@@ -13,7 +13,7 @@ from tests.support.ports import unused_port
 from tests.ui.lab import Lab, Scene, picture
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.long), "dark"])
 def test_everything_is_shown(lab: Lab, lab_scene: Scene, pictures: Path, theme: str) -> None:
     lab.is_dark(theme == "dark")
     lab.add(f"ssh -NL 0:localhost:{lab_scene.bokeh.port} gpu01", "plot")
@@ -29,7 +29,7 @@ def test_everything_is_shown(lab: Lab, lab_scene: Scene, pictures: Path, theme: 
     picture(lab.page, pictures, f"dialog-{theme}")
     lab.dialog.get_by_label("Fill in the parts").check()
     picture(lab.page, pictures, f"fields-{theme}")
-    lab.dialog.get_by_role("textbox", name="Remote host", exact=True).fill("nobody@gpu01")
+    lab.field("host").fill("nobody@gpu01")
     lab.dialog.get_by_role("textbox", name="Port on the remote host").fill("99999")
     lab.open_button.click()
     expect(lab.dialog.locator("mark")).to_have_text("99999")
@@ -38,8 +38,9 @@ def test_everything_is_shown(lab: Lab, lab_scene: Scene, pictures: Path, theme: 
     lab.open_button.click()
     expect(lab.dialog.get_by_role("alert")).to_contain_text("nobody")
     lab.dialog.get_by_role("button", name="Cancel").click()
-    lab.sidebar.get_by_role("heading").filter(has_text=re.compile("^gpu01")).get_by_role(
-        "button"
-    ).click()
+    heading = lab.sidebar.get_by_role("heading").filter(has_text=re.compile("^gpu01"))
+    heading.get_by_role("button").click()
     expect(lab.row("plot")).to_be_hidden()
     picture(lab.page, pictures, f"sidebar-{theme}")
+    heading.get_by_role("button").click()
+    lab.is_dark(False)

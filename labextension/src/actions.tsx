@@ -1,0 +1,76 @@
+/** The buttons of the sidebar that run a command. */
+
+import { TranslationBundle } from '@jupyterlab/translation';
+import { addIcon, LabIcon } from '@jupyterlab/ui-components';
+import { CommandRegistry } from '@lumino/commands';
+import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import * as React from 'react';
+
+import { CommandIDs } from './commands';
+import { HostBook } from './hosts';
+import { diagnoseIcon, jupyterIcon } from './icons';
+import { IPublicationManager, ITunnelManager } from './tokens';
+
+/** What every part of the sidebar needs. */
+export interface Context {
+  manager: ITunnelManager;
+  publications: IPublicationManager;
+  hosts: HostBook;
+  commands: CommandRegistry;
+  trans: TranslationBundle;
+}
+
+/** What can be done with a host. */
+export function HostActions(props: Context & { host: string }): JSX.Element {
+  const { host, trans } = props;
+  return (
+    <span className="jp-RemoteTunnel-actions">
+      <Action
+        {...props}
+        command={CommandIDs.openJupyter}
+        args={{ host }}
+        icon={jupyterIcon}
+        label={trans.__('Look for a Jupyter on %1', host)}
+      />
+      <Action
+        {...props}
+        command={CommandIDs.diagnose}
+        args={{ host }}
+        icon={diagnoseIcon}
+        label={trans.__('Diagnose the way to %1', host)}
+      />
+      <Action
+        {...props}
+        command={CommandIDs.add}
+        args={{ host }}
+        icon={addIcon}
+        label={trans.__('Add a tunnel to %1', host)}
+      />
+    </span>
+  );
+}
+
+/** A button that runs a command, where the command makes sense. */
+export function Action(
+  props: Context & {
+    command: string;
+    args: ReadonlyPartialJSONObject;
+    icon: LabIcon;
+    label: string;
+  }
+): JSX.Element | null {
+  const { args, command, commands, icon, label } = props;
+  if (!commands.isVisible(command, args)) {
+    return null;
+  }
+  return (
+    <button
+      className="jp-RemoteTunnel-action"
+      aria-label={label}
+      title={label}
+      onClick={() => void commands.execute(command, args)}
+    >
+      <icon.react tag="span" />
+    </button>
+  );
+}

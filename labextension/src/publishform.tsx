@@ -1,0 +1,313 @@
+/** The fields of the dialog that publishes this Jupyter, and what was found. */
+
+import { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import { Host, PublicationList } from './api';
+import { Checklist, verdictOfAll } from './checklist';
+import { Explanation } from './dialogs';
+import { HostOptions } from './hostdialog';
+import { connectingIcon } from './icons';
+import { PasswordForm } from './passwordform';
+import { PublishFields, Publishing } from './publishing';
+
+interface FormProps {
+  publishing: Publishing;
+  /** How it may be published here. */
+  ways: PublicationList['ways'];
+  /** The gateways that are offered. */
+  aliases: readonly Host[];
+  trans: TranslationBundle;
+  onShown: () => void;
+}
+
+export function PublishForm(props: FormProps): JSX.Element {
+  const { onShown, publishing, trans } = props;
+  const [fields, setFields] = React.useState(publishing.fields);
+  const root = React.useRef<HTMLDivElement>(null);
+  const progress = React.useRef<HTMLParagraphElement>(null);
+  React.useEffect(onShown, []);
+  React.useEffect(() => {
+    // The dialog looks whether all is filled in when something is typed; other fields count too.
+    root.current!.dispatchEvent(new Event('input', { bubbles: true }));
+  }, [fields.way]);
+  const set = (change: Partial<PublishFields>): void => {
+    const next = { ...fields, ...change };
+    setFields(next);
+    publishing.fields = next;
+  };
+  const setPassword = async (password: string): Promise<void> => {
+    await publishing.setPassword(password);
+    // The field that had the focus goes.
+    progress.current?.focus();
+  };
+  const { checks, error } = publishing;
+  return (
+    <div className="jp-RemoteTunnel-fields" ref={root}>
+      <Where {...props} fields={fields} set={set} />
+      <p className="jp-RemoteTunnel-hint">{whoReads(fields, trans)}</p>
+      <More fields={fields} set={set} trans={trans} />
+      <p
+        className="jp-RemoteTunnel-busy"
+        role="status"
+        tabIndex={-1}
+        ref={progress}
+      >
+        <Progress publishing={publishing} trans={trans} />
+      </p>
+      {error && <Explanation error={error} />}
+      {checks.length > 0 && (
+        <Checklist
+          checks={checks}
+          remedy={({ remedy }) =>
+            remedy === 'password' && (
+              <PasswordForm
+                file={publishing.passwordFile}
+                onSet={setPassword}
+                trans={trans}
+              />
+            )
+          }
+          trans={trans}
+        />
+      )}
+    </div>
+  );
+}
+
+interface PartProps {
+  fields: PublishFields;
+  set: (change: Partial<PublishFields>) => void;
+  trans: TranslationBundle;
+}
+
+/** From where browsers come in, and under which name. */
+function Where(props: FormProps & PartProps): JSX.Element {
+  const { aliases, fields, set, trans, ways } = props;
+  const hosts = React.useId();
+  const { way } = fields;
+  return (
+    <>
+      {ways.length > 1 && (
+        <label>
+          {trans.__('Where browsers come in')}
+          <select
+            className="jp-mod-styled"
+            value={way}
+            onChange={({ target: { value } }) =>
+              set({ way: value as PublishFields['way'] })
+            }
+          >
+            {ways.map(one => (
+              <option key={one} value={one}>
+                {wayLabel(one, trans)}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      {way !== 'direct' && (
+        <>
+          <Text
+            {...props}
+            field="gateway"
+            label={trans.__('Gateway')}
+            list={hosts}
+            placeholder="user@gateway"
+            required
+          />
+          <HostOptions id={hosts} aliases={aliases} />
+        </>
+      )}
+      <Text
+        {...props}
+        field="name"
+        label={trans.__('Name that browsers use')}
+        placeholder="jupyter.example.org"
+        required
+      />
+      {way !== 'proxy' && (
+        <>
+          <Text
+            {...props}
+            field="certificate"
+            label={trans.__('File of the certificate, on Jupyter’s machine')}
+            required
+          />
+          <Text
+            {...props}
+            field="key"
+            label={trans.__('File of its key, on Jupyter’s machine')}
+            required
+          />
+        </>
+      )}
+      <div className="jp-RemoteTunnel-columns">
+        {way === 'proxy' && (
+          <label>
+            {trans.__('Web server of the gateway')}
+            <select
+              className="jp-mod-styled"
+              value={fields.proxy}
+              onChange={({ target: { value } }) =>
+                set({ proxy: value as PublishFields['proxy'] })
+              }
+            >
+              <option value="nginx">nginx</option>
+              <option value="caddy">Caddy</option>
+            </select>
+          </label>
+        )}
+        <NumberField
+          {...props}
+          field="hours"
+          label={trans.__('Hours until it ends')}
+          max={744}
+          step="any"
+        />
+      </div>
+    </>
+  );
+}
+
+/** What most people need not know. */
+function More(props: PartProps): JSX.Element {
+  const { fields, set, trans } = props;
+  return (
+    <details className="jp-RemoteTunnel-more">
+      <summary>{trans.__('More')}</summary>
+      <div className="jp-RemoteTunnel-columns">
+        <NumberField
+          {...props}
+          field="port"
+          label={trans.__('Port in the URL')}
+          max={65535}
+          placeholder={fields.way === 'proxy' ? '443' : '8443'}
+        />
+        {fields.way === 'proxy' && (
+          <NumberField
+            {...props}
+            field="loopbackPort"
+            label={trans.__('Port on the gateway, in place of a socket')}
+            max={65535}
+          />
+        )}
+      </div>
+      <label className="jp-RemoteTunnel-check">
+        <input
+          type="checkbox"
+          checked={fields.selfSigned}
+          onChange={({ target: { checked } }) => set({ selfSigned: checked })}
+        />
+        {trans.__('A certificate that browsers do not trust will do')}
+      </label>
+    </details>
+  );
+}
+
+function Text(
+  props: PartProps & {
+    field: 'certificate' | 'gateway' | 'key' | 'name';
+    label: string;
+    list?: string;
+    placeholder?: string;
+    required?: boolean;
+  }
+): JSX.Element {
+  const { field, fields, label, list, placeholder, required, set } = props;
+  return (
+    <label>
+      {label}
+      <input
+        type="text"
+        className="jp-mod-styled"
+        list={list}
+        required={required}
+        // Blanks alone fill in nothing.
+        pattern=".*\S.*"
+        placeholder={placeholder}
+        value={fields[field]}
+        autoComplete="off"
+        spellCheck={false}
+        onChange={({ target: { value } }) => set({ [field]: value })}
+      />
+    </label>
+  );
+}
+
+function NumberField(
+  props: PartProps & {
+    field: 'hours' | 'loopbackPort' | 'port';
+    label: string;
+    max: number;
+    placeholder?: string;
+    step?: 'any';
+  }
+): JSX.Element {
+  const { field, fields, label, max, placeholder, set, step } = props;
+  return (
+    <label>
+      {label}
+      <input
+        type="number"
+        className="jp-mod-styled"
+        min={step ? 0.01 : 1}
+        max={max}
+        step={step}
+        placeholder={placeholder}
+        value={fields[field]}
+        onChange={({ target: { value } }) => set({ [field]: value })}
+      />
+    </label>
+  );
+}
+
+/** What is being done, or what it came to. */
+function Progress(props: {
+  publishing: Publishing;
+  trans: TranslationBundle;
+}): JSX.Element | null {
+  const { publishing, trans } = props;
+  const { isBusy, report } = publishing;
+  if (isBusy) {
+    return (
+      <>
+        <connectingIcon.react tag="span" />
+        {trans.__('Looking… Cancel gives up.')}
+      </>
+    );
+  }
+  if (!report) {
+    return (
+      <>{trans.__('All is checked before anything opens, line by line.')}</>
+    );
+  }
+  const verdict = verdictOfAll(report.checks, trans);
+  return (
+    <>
+      {report.ok
+        ? trans.__('%1 Publish opens it, and tries the way in.', verdict)
+        : trans.__('%1 Nothing is published.', verdict)}
+    </>
+  );
+}
+
+function wayLabel(way: PublishFields['way'], trans: TranslationBundle): string {
+  const labels = {
+    proxy: trans.__('The web server of a gateway'),
+    bind: trans.__('A public port of a gateway'),
+    direct: trans.__('A port of Jupyter’s machine')
+  };
+  return labels[way];
+}
+
+/** Who can read what passes. */
+function whoReads({ way }: PublishFields, trans: TranslationBundle): string {
+  return way === 'proxy'
+    ? trans.__(
+        'Whoever logs in works as you. TLS ends on the gateway: its root can read what passes.'
+      )
+    : trans.__(
+        'Whoever logs in works as you. TLS ends in this Jupyter, with no web server in front.'
+      );
+}

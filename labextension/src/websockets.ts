@@ -1,0 +1,72 @@
+/**
+ * Whether websockets come through between this page and its Jupyter. Kernels, terminals and news
+ * need them, and a proxy of the browser may carry pages and no websocket: then JupyterLab stands
+ * there, and nothing runs in it.
+ */
+
+import { Notification } from '@jupyterlab/apputils';
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+import { TranslationBundle } from '@jupyterlab/translation';
+
+/** Milliseconds that a websocket may take to open. */
+export const PATIENCE = 10_000;
+
+/** Try it, and tell the person if pages come through and websockets do not. */
+export async function checkWebsockets(
+  settings: ServerConnection.ISettings,
+  trans: TranslationBundle,
+  patience = PATIENCE
+): Promise<void> {
+  // Once is nothing: Jupyter may have ended in between, or have been started again.
+  for (let attempt = 0; attempt < 2; attempt++) {
+    if ((await opens(settings, patience)) || !(await answers(settings))) {
+      return;
+    }
+  }
+  const { hostname } = new URL(settings.baseUrl);
+  const message = trans.__(
+    'Websockets do not come through to %1, so kernels, terminals and the state of tunnels will not' +
+      ' work here. Mostly a proxy is in the way: add “%1” to “No proxy for” in the proxy settings of' +
+      ' the browser, or of the system, and reload this page. If there is none, the web server in' +
+      ' front of Jupyter does not hand on “Upgrade”.',
+    hostname
+  );
+  const copy = {
+    label: trans.__('Copy “%1”', hostname),
+    callback: (event: MouseEvent) => {
+      event.preventDefault(); // it stays to be read
+      void navigator.clipboard.writeText(hostname);
+    }
+  };
+  Notification.warning(message, { autoClose: false, actions: [copy] });
+}
+
+/** Whether a websocket opens, to where JupyterLab itself hears news. */
+function opens(
+  { WebSocket, wsUrl }: ServerConnection.ISettings,
+  patience: number
+): Promise<boolean> {
+  const socket = new WebSocket(URLExt.join(wsUrl, 'api/events/subscribe'));
+  return new Promise<boolean>(resolve => {
+    const timer = window.setTimeout(() => end(false), patience);
+    const end = (opened: boolean): void => {
+      window.clearTimeout(timer);
+      socket.onopen = socket.onerror = null;
+      socket.close();
+      resolve(opened);
+    };
+    socket.onopen = () => end(true);
+    socket.onerror = () => end(false);
+  });
+}
+
+/** Whether Jupyter answers requests of the other kind. */
+async function answers(settings: ServerConnection.ISettings): Promise<boolean> {
+  try {
+    const url = URLExt.join(settings.baseUrl, 'api/status');
+    return (await ServerConnection.makeRequest(url, {}, settings)).ok;
+  } catch {
+    return false;
+  }
+}

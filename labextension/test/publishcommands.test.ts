@@ -1,0 +1,374 @@
+import { JupyterFrontEnd } from '@jupyterlab/application';
+import { Dialog, Notification, WidgetTracker } from '@jupyterlab/apputils';
+import { nullTranslator } from '@jupyterlab/translation';
+import { CommandRegistry } from '@lumino/commands';
+import { Widget } from '@lumino/widgets';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { Check } from '../src/api';
+import { CommandIDs } from '../src/commands';
+import { HostBook } from '../src/hosts';
+import { PublishedStatusItem } from '../src/publishedbadge';
+import { addPublishCommands } from '../src/publishcommands';
+import { TunnelAPI, TunnelError } from '../src/restapi';
+import { ApplicationTab, ViewChooser } from '../src/view';
+import {
+  check,
+  ListedPublications,
+  publication,
+  reported
+} from './publications';
+import { alias, prompt } from './samples';
+import { TestServer } from './server';
+import { ListedTunnels } from './tunnels';
+
+const trans = nullTranslator.load('jupyter_remote_tunnel');
+
+/** What was copied. jsdom has no clipboard. */
+const copied: string[] = [];
+document.execCommand = () => {
+  const setData = (_: string, text: string): number => copied.push(text);
+  const event = Object.assign(new Event('copy'), {
+    clipboardData: { setData }
+  });
+  return document.body.dispatchEvent(event);
+};
+
+/** What is answered, by the path. */
+let answers: Record<string, unknown>;
+let server: TestServer;
+let manager: ListedTunnels;
+let publications: ListedPublications;
+let commands: CommandRegistry;
+
+beforeEach(async () => {
+  answers = {
+    hosts: { hosts: [alias('gw')], problem: null },
+    'publish/check': lines(check()),
+    publish: lines(check())
+  };
+  server = new TestServer(async ({ url }) => ({
+    body: await answers[url.pathname.split('/api/')[1]!]
+  }));
+  manager = new ListedTunnels();
+  publications = new ListedPublications();
+  commands = new CommandRegistry();
+  const api = new TunnelAPI(await server.start(), trans);
+  addPublishCommands({
+    app: { commands, shell: {} as JupyterFrontEnd.IShell },
+    api,
+    manager,
+    publications,
+    hosts: new HostBook(api),
+    views: new ViewChooser(),
+    tracker: new WidgetTracker<ApplicationTab>({ namespace: 'test' }),
+    hasTabs: true,
+    confirmClose: () => 'in-use',
+    show: () => undefined,
+    trans
+  });
+});
+
+afterEach(async () => {
+  Dialog.flush();
+  Notification.dismiss();
+  await server.stop();
+});
+
+/** The answer in lines that tells these, and that nothing was opened. */
+function lines(...checks: Check[]): string {
+  const ok = checks.every(({ verdict }) => verdict !== 'failed');
+  return reported({ ok, checks, publication: null });
+}
+
+function dialog(): HTMLElement {
+  const found = document.querySelector<HTMLElement>('.jp-Dialog');
+  expect(found).not.toBeNull();
+  return found!;
+}
+
+function button(label: string): HTMLButtonElement {
+  const found = [...dialog().querySelectorAll('button')].find(
+    ({ textContent, ariaLabel }) => [textContent, ariaLabel].includes(label)
+  );
+  expect(found, label).toBeDefined();
+  return found!;
+}
+
+/** Type into the field of that label. */
+function type(label: string, text: string): void {
+  const found = [...dialog().querySelectorAll('label')].find(
+    ({ textContent }) => textContent!.startsWith(label)
+  );
+  const input = found!.querySelector('input')!;
+  // React listens to the prototype's setter.
+  Object.getOwnPropertyDescriptor(
+    HTMLInputElement.prototype,
+    'value'
+  )!.set!.call(input, text);
+  input.dispatchEvent(new Event('input', { bubbles: true }));
+}
+
+function asked(): unknown[] {
+  return server.seen
+    .filter(({ method }) => method === 'POST')
+    .map(({ url, body }) => [url.pathname.split('/api/')[1], body]);
+}
+
+/** Open the dialog and fill it in; what comes of the command. */
+async function begun(): Promise<Promise<unknown>[]> {
+  const done = commands.execute(CommandIDs.publish);
+  await vi.waitFor(() => expect(button('Check')).not.toBeNull());
+  await vi.waitFor(() =>
+    expect(dialog().querySelector('label')).not.toBeNull()
+  );
+  type('Gateway', 'gw');
+  type('Name that browsers use', 'jupyter.example.org');
+  // In an array: a promise alone would be waited for.
+  return [done];
+}
+
+/** Wait until the dialog says so. */
+async function says(text: string): Promise<void> {
+  await vi.waitFor(() => expect(dialog().textContent).toContain(text));
+}
+
+describe('to publish', () => {
+  it('takes a check that does not fail, and then a click', async () => {
+    const [done] = await begun();
+    expect(button('Publish').getAttribute('aria-disabled')).toBe('true');
+    button('Publish').click();
+    button('Check').click();
+    await says('Nothing failed.');
+    answers.publish = reported({
+      ok: true,
+      checks: [check()],
+      publication: publication()
+    });
+    button('Publish').click();
+    await done;
+    const request = {
+      way: 'proxy',
+      gateway: 'gw',
+      name: 'jupyter.example.org',
+      proxy: 'nginx',
+      hours: 8,
+      port: null,
+      loopback_port: null,
+      self_signed: false
+    };
+    expect(asked()).toEqual([
+      ['publish/check', request],
+      ['publish', request]
+    ]);
+    expect(Notification.manager.notifications[0]!.message).toBe(
+      'Published: jupyter.example.org'
+    );
+  });
+
+  it('shows what fails: its advice, what to type, and its remedy', async () => {
+    answers['publish/check'] = lines(
+      check(),
+      check({
+        name: 'site',
+        verdict: 'failed',
+        says: '<b>It is not there.</b>',
+        details: ['sudo tee x', 'sudo nginx -t'],
+        advice: 'Type this.',
+        remedy: 'site'
+      })
+    );
+    const [done] = await begun();
+    button('Check').click();
+    await says('1 of 2 checks failed: site. Nothing is published.');
+    expect(button('Publish').getAttribute('aria-disabled')).toBe('true');
+    expect(dialog().querySelector('b')).toBeNull();
+    expect(dialog().querySelector('pre')!.textContent).toBe(
+      'sudo tee x\nsudo nginx -t'
+    );
+    button('Copy what “site” needs').click();
+    await says('Copied');
+    expect(copied).toEqual(['sudo tee x\nsudo nginx -t\n']);
+    await says('Type this.');
+    button('Cancel').click();
+    await done;
+    expect(asked()).toHaveLength(1);
+  });
+
+  it('sets a password, says where, and looks again', async () => {
+    const weak = check({ verdict: 'failed', remedy: 'password' });
+    answers['publish/check'] = lines(weak);
+    const [done] = await begun();
+    button('Check').click();
+    await vi.waitFor(() => button('Set a Password…').click());
+    await says(publications.passwordFile);
+    type('New password', 'a long one');
+    type('The same again', 'another');
+    button('Set the Password').click();
+    await says('The two differ.');
+    expect(asked()).toHaveLength(1);
+    answers['publish/password'] = { file: publications.passwordFile };
+    answers['publish/check'] = lines(check());
+    type('The same again', 'a long one');
+    button('Set the Password').click();
+    await says('Nothing failed.');
+    expect(document.activeElement!.textContent).toContain('Nothing failed.');
+    expect(asked()[1]).toEqual([
+      'publish/password',
+      { password: 'a long one' }
+    ]);
+    button('Cancel').click();
+    await done;
+  });
+
+  it('offers the ways that are allowed', async () => {
+    publications.ways = ['proxy', 'bind', 'direct'];
+    const [done] = await begun();
+    const select = dialog().querySelector('select')!;
+    expect([...select.options].map(({ value }) => value)).toEqual([
+      'proxy',
+      'bind',
+      'direct'
+    ]);
+    select.value = 'direct';
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+    await says('File of the certificate');
+    // They are not filled in.
+    await vi.waitFor(() => expect(button('Check').disabled).toBe(true));
+    type('File of the certificate', '/c');
+    type('File of its key', '/k');
+    await vi.waitFor(() => expect(button('Check').disabled).toBe(false));
+    button('Check').click();
+    await says('Nothing failed.');
+    expect(asked()[0]).toMatchObject([
+      'publish/check',
+      { way: 'direct', certificate: '/c', key: '/k' }
+    ]);
+    button('Cancel').click();
+    await done;
+  });
+
+  it('makes room for what the gateway asks, and comes back', async () => {
+    let give = (_: string): void => undefined;
+    answers['publish/check'] = new Promise<string>(resolve => (give = resolve));
+    const [done] = await begun();
+    button('Check').click();
+    await says('Looking…');
+    manager.ask(prompt());
+    await vi.waitFor(() =>
+      expect(document.querySelector('.jp-Dialog')).toBeNull()
+    );
+    manager.ask();
+    give(lines(check()));
+    await vi.waitFor(() => dialog());
+    await says('Nothing failed.');
+    button('Cancel').click();
+    await done;
+  });
+
+  it('makes sense where it is allowed, and not from outside', () => {
+    const isEnabled = (): boolean => commands.isEnabled(CommandIDs.publish);
+    expect(isEnabled()).toBe(true);
+    publications.isOutside = true;
+    expect(isEnabled()).toBe(false);
+    publications.isOutside = false;
+    publications.ways = [];
+    expect(isEnabled()).toBe(false);
+  });
+});
+
+describe('what is published', () => {
+  beforeEach(() => publications.show(publication()));
+
+  it('is ended without a question', async () => {
+    await commands.execute(CommandIDs.stopPublishing);
+    expect(publications.asked).toEqual([['stop', publication().id]]);
+    expect(commands.isEnabled(CommandIDs.stopPublishing)).toBe(false);
+  });
+
+  it('that cannot be ended says why', async () => {
+    publications.errors.push(new TunnelError({ code: 'x', message: 'No.' }));
+    const done = commands.execute(CommandIDs.stopPublishing);
+    await vi.waitFor(() => dialog());
+    await says('jupyter.example.org is published still');
+    await says('No.');
+    button('Dismiss').click();
+    await done;
+  });
+
+  it('is prolonged, and says until when', async () => {
+    await commands.execute(CommandIDs.extendPublishing);
+    expect(publications.asked).toEqual([['extend', publication().id]]);
+    expect(Notification.manager.notifications[0]!.message).toContain(
+      'jupyter.example.org is published until'
+    );
+    publications.isOutside = true;
+    expect(commands.isEnabled(CommandIDs.extendPublishing)).toBe(false);
+  });
+
+  it('is told in a dialog, as it changes', async () => {
+    const done = commands.execute(CommandIDs.showPublished);
+    await vi.waitFor(() => dialog());
+    await says('Nobody');
+    expect(publications.watching).toBe(1);
+    const since = '2026-11-21T03:00:00+00:00';
+    const visitors = [
+      { address: '192.0.2.7', streams: 1, since },
+      { address: '', streams: 3, since }
+    ];
+    publications.show(publication({ visitors }));
+    await says('192.0.2.7, 1 stream since');
+    await says('an unknown address, 3 streams since');
+    await says('The login page is shown.');
+    await says('gw lets us in.');
+    publications.show();
+    await says('It is not published any more.');
+    button('Close').click();
+    await done;
+    expect([publications.watching, publications.asked]).toEqual([0, []]);
+  });
+
+  it.each([
+    ['Stop', 'stop'],
+    ['Extend', 'extend']
+  ])('in it, %s is there', async (label, order) => {
+    const done = commands.execute(CommandIDs.showPublished);
+    await vi.waitFor(() => button(label).click());
+    await done;
+    expect(publications.asked).toEqual([[order, publication().id]]);
+  });
+
+  it('from outside can be ended there, and nothing else', async () => {
+    publications.isOutside = true;
+    const done = commands.execute(CommandIDs.showPublished);
+    await vi.waitFor(() => dialog());
+    await says('you can end it, and change nothing else of it');
+    const labels = [...dialog().querySelectorAll('.jp-Dialog-button')];
+    expect(labels.map(({ textContent }) => textContent)).toEqual([
+      'Close',
+      'Stop'
+    ]);
+    button('Close').click();
+    await done;
+  });
+
+  it('is a red sign in the status bar that shows it', async () => {
+    const item = new PublishedStatusItem({ publications, commands, trans });
+    Widget.attach(item, document.body);
+    await vi.waitFor(() =>
+      expect(item.node.textContent).toMatch(
+        /^Published: jupyter.example.org 0 connected/
+      )
+    );
+    publications.show(publication({ state: 'reconnecting' }));
+    await vi.waitFor(() =>
+      expect(item.node.textContent).toContain('connection lost')
+    );
+    item.node.querySelector('button')!.click();
+    await vi.waitFor(() => dialog());
+    button('Close').click();
+    publications.show();
+    await vi.waitFor(() => expect(item.node.textContent).toBe(''));
+    item.dispose();
+  });
+});

@@ -1,0 +1,66 @@
+import { Notification } from '@jupyterlab/apputils';
+import { nullTranslator } from '@jupyterlab/translation';
+import { afterEach, expect, it } from 'vitest';
+
+import { checkWebsockets } from '../src/websockets';
+import { TestServer } from './server';
+
+const trans = nullTranslator.load('jupyter_remote_tunnel');
+
+let server: TestServer;
+
+async function check(): Promise<string[]> {
+  const settings = await server.start();
+  await checkWebsockets(settings, trans);
+  return told();
+}
+
+function told(): string[] {
+  return Notification.manager.notifications.map(({ message }) => message);
+}
+
+afterEach(async () => {
+  Notification.dismiss();
+  await server.stop();
+});
+
+it('says nothing where websockets come through', async () => {
+  server = new TestServer(() => ({ body: {} }));
+  server.takeWebsockets();
+  expect(await check()).toEqual([]);
+  expect(server.seen).toEqual([]);
+});
+
+it('names what to enter where pages come through and websockets do not', async () => {
+  server = new TestServer(() => ({ body: {} }));
+  const [message, ...more] = await check();
+  expect(message).toContain('add “127.0.0.1” to “No proxy for”');
+  expect(more).toEqual([]);
+  const [{ options }] = Notification.manager.notifications as [
+    Notification.INotification
+  ];
+  expect(options.autoClose).toBe(false);
+  expect(options.actions!.map(({ label }) => label)).toEqual([
+    'Copy “127.0.0.1”'
+  ]);
+});
+
+it('says nothing of one that opens the second time', async () => {
+  server = new TestServer(() => {
+    server.takeWebsockets();
+    return { body: {} };
+  });
+  expect(await check()).toEqual([]);
+});
+
+it('says nothing where Jupyter does not answer at all', async () => {
+  server = new TestServer(() => ({ status: 503, body: {} }));
+  expect(await check()).toEqual([]);
+});
+
+it('gives up a websocket that neither opens nor fails', async () => {
+  server = new TestServer(() => ({ body: {} }));
+  server.ignoreWebsockets();
+  await checkWebsockets(await server.start(), trans, 10);
+  expect(told()).toHaveLength(1);
+});

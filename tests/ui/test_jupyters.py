@@ -1,0 +1,218 @@
+"""A remote Jupyter in JupyterLab: found, opened logged in, worked in; its token seen by nobody."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import FrameLocator, Page, Request, WebSocket, expect
+
+from tests.support.http import by_token
+from tests.support.jupyter import Jupyter, jupyter
+from tests.support.jupyter_there import jupyter_there
+from tests.support.process import wait_until
+from tests.support.sshd import SshBed
+from tests.support.user import User
+from tests.ui.lab import Lab, Scene, complaints, picture
+
+API = "remote-tunnel/api/"
+
+
+def host_of(bed: SshBed, folder: Path) -> Path:
+    """Start the host `gpu02`, on which Jupyters may run; the runtime directory there."""
+    runtime = folder / "runtime"
+    runtime.mkdir()
+    bed.host("gpu02", server=[f"SetEnv JUPYTER_RUNTIME_DIR={runtime} SHLVL=1"])
+    return runtime
+
+
+@pytest.fixture
+def runtime(lab: Lab, lab_scene: Scene, tmp_path: Path) -> Path:
+    """That of `gpu02`, which stands in the sidebar."""
+    folder = host_of(lab_scene.bed, tmp_path)
+    lab.refresh()
+    return folder
+
+
+@contextlib.contextmanager
+def remote(runtime: Path, **knobs: Any) -> Iterator[Jupyter]:
+    """A Jupyter of that host."""
+    env = {"JUPYTER_RUNTIME_DIR": str(runtime)}
+    with jupyter("lab", extension=False, env=env, **knobs) as server:
+        yield server
+
+
+def look_for_it(lab: Lab) -> FrameLocator:
+    """Open the only Jupyter of the host from the sidebar; what its tab shows."""
+    lab.sidebar.get_by_role("button", name="Look for a Jupyter on gpu02").click()
+    frame = lab.page.locator('iframe[title^="gpu02:"]')
+    expect(frame).to_be_visible()
+    return lab.page.frame_locator('iframe[title^="gpu02:"]')
+
+
+def runs_a_cell(page: Page, there: FrameLocator) -> None:
+    """A kernel of the host answers, over a websocket."""
+    cards = there.locator(".jp-LauncherCard")
+    cards.filter(has_text="ipykernel").first.click(timeout=60_000)
+    expect(there.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+    cell = there.locator(".jp-Notebook .cm-content").first
+    cell.click()
+    page.keyboard.type("print(6 * 7)")
+    expect(cell).to_have_text("print(6 * 7)")
+    page.keyboard.press("Shift+Enter")
+    output = there.locator(".jp-OutputArea-output").get_by_text("42", exact=True)
+    expect(output).to_be_visible(timeout=60_000)
+
+
+def uses_a_terminal(page: Page, there: FrameLocator, made: Path) -> None:
+    """A shell of the host does what is typed, over another websocket: it makes a file."""
+    for item in ("File", "New", "Terminal"):
+        menu = ".lm-MenuBar-itemLabel" if item == "File" else ".lm-Menu-itemLabel"
+        there.locator(menu).get_by_text(item, exact=True).click()
+    there.locator(".jp-Terminal .xterm").click()
+    page.keyboard.type(f"touch '{made}'\n")
+    wait_until(made.exists, "what the terminal was told")
+
+
+@contextlib.contextmanager
+def sent_by(page: Page) -> Iterator[list[str]]:
+    """All that a page sends in the block."""
+    said: list[str] = []
+
+    def request(sent: Request) -> None:
+        said.extend([sent.url, str(sent.headers), sent.post_data or ""])
+
+    def websocket(opened: WebSocket) -> None:
+        said.append(opened.url)
+
+    page.on("request", request)
+    page.on("websocket", websocket)
+    yield said
+    page.remove_listener("request", request)
+    page.remove_listener("websocket", websocket)
+
+
+def contents(folder: Path) -> Iterator[bytes]:
+    """Those of all files below a folder; of what a server writes, a draft may just be gone."""
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file():
+                yield path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        # By plain HTTP one works in the next test as well.
+        pytest.param({}, id="plain", marks=pytest.mark.long),
+        pytest.param({"https": True, "base_url": "/hub/x/"}, id="https and a base URL"),
+    ],
+)
+def test_a_person_works_in_it_and_the_token_is_nowhere(
+    lab: Lab, runtime: Path, knobs: dict[str, Any]
+) -> None:
+    here = lab.server
+    with remote(runtime, **knobs) as there, sent_by(lab.page) as sent:
+        frame = look_for_it(lab)
+        runs_a_cell(lab.page, frame)
+        address = frame.locator("html").evaluate("() => location.href")
+        assert re.match(rf"http://a[a-z2-7]{{20}}\.localhost:{here.port}{there.base_url}", address)
+        assert any("/channels" in url for url in sent), "the kernel's websocket"
+        config = frame.locator("#jupyter-config-data").text_content() or ""
+        assert '"token": ""' in config
+        with by_token(here) as api:
+            told = [api.get(f"{API}{route}").text for route in ("tunnels", "apps", "hosts")]
+        kept = list(contents(here.folder))
+        cookies = str(lab.page.context.cookies())
+        said = "".join([*sent, *told, cookies, config, here.process.output])
+        assert there.token not in said
+        assert not any(there.token.encode() in content for content in kept)
+
+
+def test_one_that_has_another_token_by_now(lab: Lab, runtime: Path) -> None:
+    reload = lab.page.get_by_role("button", name="Reload this application")
+    with remote(runtime) as there:
+        frame = look_for_it(lab)
+        expect(frame.locator(".jp-Launcher")).to_be_visible(timeout=60_000)
+        port = there.port
+    with remote(runtime, port=port):
+        reload.click()
+        runs_a_cell(lab.page, frame)
+    reload.click()
+    expect(frame.get_by_role("heading", name="does not let you in")).to_be_visible()
+    expect(frame.get_by_text(f"runs on gpu02 at 127.0.0.1:{port}")).to_be_visible()
+
+
+def test_one_with_a_password_asks_for_it(lab: Lab, runtime: Path) -> None:
+    with remote(runtime, password="of the remote host") as there:
+        frame = look_for_it(lab)
+        frame.locator("#password_input").fill("of the remote host")
+        frame.get_by_role("button", name="Log in").click()
+        runs_a_cell(lab.page, frame)
+        uses_a_terminal(lab.page, frame, there.root_dir / "made in a terminal")
+
+
+def test_there_is_none_and_one_is_started(
+    page: Page, ssh_bed: SshBed, short_dir: Path, pictures: Path
+) -> None:
+    traits = {"TunnelManager": {"ssh_config": str(ssh_bed.config_file)}}
+    with (
+        jupyter_there(ssh_bed, short_dir, lab=True) as there,
+        jupyter("lab", traits=traits) as here,
+    ):
+        (there.folder / "work").mkdir()
+        lab = Lab(page, here).open()
+        lab.sidebar.get_by_role("button", name="Look for a Jupyter on gpu01").click()
+        expect(lab.dialog.get_by_text("No Jupyter server of yours runs on gpu01")).to_be_visible()
+        lab.dialog.get_by_label("Its folder there").fill(str(there.folder / "work"))
+        assert complaints(page, ".jp-Dialog-content") == []
+        picture(page, pictures, "jupyter-start")
+        lab.dialog.get_by_role("button", name="Start").click()
+        expect(page.get_by_text("Starting a Jupyter on gpu01…")).to_be_visible()
+        frame = page.frame_locator('iframe[title^="gpu01:"]')
+        runs_a_cell(page, frame)
+        expect(page.get_by_text("Starting a Jupyter on gpu01…")).to_have_count(0)
+        assert list((there.folder / "work").glob("*.ipynb"))
+
+        lab.sidebar.get_by_role("button", name="Close gpu01:jupyter").click()
+        expect(lab.dialog.get_by_text("that was started there ends with it")).to_be_visible()
+        picture(page, pictures, "jupyter-close")
+        lab.dialog.get_by_role("button", name="Close").click()
+        wait_until(lambda: not there.is_left, "its end")
+
+
+def test_at_a_port_here_it_and_a_jupyter_on_the_same_port_are_two(
+    page: Page, ssh_bed: SshBed, tmp_path: Path, user: User
+) -> None:
+    runtime = host_of(ssh_bed, tmp_path)
+    program, shown = user.folder / "browser", user.folder / "shown.html"
+    copied = f'cp "${{1#file://}}" {shown}.new && mv {shown}.new {shown}'
+    program.write_text(f"#!/bin/sh\n{copied}\n")
+    program.chmod(0o700)
+    user.environment["BROWSER"] = f"{program} %s"
+    with jupyter() as here:
+        page.goto(f"{here.url}login?next=/api/me")
+        page.get_by_role("textbox").first.fill(here.token)
+        page.get_by_role("button", name="Log in", exact=True).click()
+        page.wait_for_url("**/api/me")
+        with remote(runtime, ip="127.0.0.2", port=here.port) as there:
+            # The command waits until the browser has come.
+            calling = user.start("jupyter", "-F", ssh_bed.config_file, "gpu02")
+            with calling as command, sent_by(page) as sent:
+                wait_until(shown.exists, "the page that the browser is sent to")
+                page.goto(shown.as_uri())
+                page.wait_for_url(re.compile(rf"http://127\.[\d.]+:{here.port}/lab"))
+                expect(page.locator(".jp-Launcher")).to_be_visible(timeout=60_000)
+                assert command.wait() == 0, command.output
+            assert there.token not in page.url
+            told = [text for text in sent if there.token in text]
+            assert len({text for text in told if text.startswith("http")}) == 1, "the login page"
+            logins = [c for c in page.context.cookies() if "username" in str(c.get("name"))]
+            assert len({cookie.get("domain") for cookie in logins}) == 2
+            urls = [f"http://{cookie.get('domain')}:{here.port}/" for cookie in logins]
+            jars = [{str(c.get("value")) for c in page.context.cookies(url)} for url in urls]
+            assert not jars[0] & jars[1], "neither is sent what is the other's"
+            page.goto(f"{here.url}api/me")
+            assert "identity" in page.content(), "still logged in here"

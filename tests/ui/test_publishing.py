@@ -1,0 +1,194 @@
+"""This Jupyter is published from JupyterLab, with a real sshd and a real nginx as the gateway."""
+
+import contextlib
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.support.jupyter import Jupyter, jupyter
+from tests.support.nginx import Nginx, nginx
+from tests.support.ports import ReservedPort
+from tests.support.sshd import SshBed
+from tests.ui.conftest import PUBLISHED_NAME as NAME
+from tests.ui.conftest import faultless, profile
+from tests.ui.lab import SIDEBAR, Lab, complaints, picture
+
+WEAK = "jupyter"
+PASSWORD = "a long one, with a blank"
+PATIENCE = 60_000
+
+
+class Scene:
+    """The gateway's nginx, the port of its loopback that this leads to, and the Jupyter."""
+
+    def __init__(self, web: Nginx, port: int, server: Jupyter) -> None:
+        self.web, self.port, self.server = web, port, server
+
+    @property
+    def url(self) -> str:
+        """Where people find it."""
+        return f"https://{NAME}:{self.web.port}/"
+
+
+@pytest.fixture
+def scene(ssh_bed: SshBed) -> Iterator[Scene]:
+    ssh_bed.host("gw")
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(ReservedPort()).number
+        web = stack.enter_context(nginx(NAME, f"127.0.0.1:{port}"))
+        server = stack.enter_context(
+            jupyter(
+                "lab",
+                password=WEAK,
+                traits={"TunnelManager": {"ssh_config": str(ssh_bed.config_file)}},
+                env={"SSL_CERT_FILE": str(web.certificate)},
+                hosts={NAME: "127.0.0.1"},
+            )
+        )
+        yield Scene(web, port, server)
+
+
+def fill_in(lab: Lab, scene: Scene) -> Locator:
+    """Open the dialog by its quiet entry and fill it in; it."""
+    lab.sidebar.get_by_role("button", name="Publish this Jupyter…").click()
+    gateway = lab.dialog.get_by_label("Gateway", exact=True)
+    expect(gateway).to_be_focused()
+    gateway.fill("gw")
+    lab.dialog.get_by_label("Name that browsers use").fill(NAME)
+    lab.dialog.get_by_text("More", exact=True).click()
+    lab.dialog.get_by_label("Port in the URL").fill(str(scene.web.port))
+    lab.dialog.get_by_label("Port on the gateway").fill(str(scene.port))
+    return lab.dialog
+
+
+def check(lab: Lab, name: str) -> Locator:
+    """The line of that check."""
+    named = lab.page.locator(".jp-RemoteTunnel-stepName", has_text=re.compile(f"^{name}$"))
+    return lab.dialog.get_by_role("listitem").filter(has=named)
+
+
+@contextlib.contextmanager
+def outsider(browser: Browser, scene: Scene) -> Iterator[Page]:
+    """JupyterLab of somebody who logs in from outside."""
+    with profile(browser) as context, faultless(context) as page:
+        page.goto(f"{scene.url}login?next=/lab%3Freset")
+        page.get_by_role("textbox").first.fill(PASSWORD)
+        page.get_by_role("button", name="Log in", exact=True).click()
+        expect(page.locator(".jp-Launcher")).to_be_visible(timeout=PATIENCE)
+        yield page
+
+
+def test_from_the_dialog_to_its_end(
+    page: Page, browser: Browser, scene: Scene, pictures: Path
+) -> None:
+    lab = Lab(page, scene.server).open()
+    dialog = fill_in(lab, scene)
+    publish = dialog.get_by_role("button", name="Publish")
+    expect(publish).to_have_attribute("aria-disabled", "true")
+    dialog.get_by_label("Name that browsers use").press("Enter")
+    failed = check(lab, "password")
+    expect(failed).to_contain_text("tried first", timeout=PATIENCE)
+    expect(dialog.get_by_role("status").first).to_contain_text("1 of", timeout=PATIENCE)
+    expect(publish).to_have_attribute("aria-disabled", "true")
+
+    failed.get_by_role("button", name="Set a Password…").click()
+    expect(failed).to_contain_text(str(scene.server.folder / "config"))
+    expect(failed.get_by_label("New password")).to_be_focused()
+    assert complaints(page, ".jp-Dialog-content") == []
+    picture(page, pictures, "publish-password")
+    failed.get_by_label("New password").fill(PASSWORD)
+    failed.get_by_label("The same again").fill("another")
+    failed.get_by_label("The same again").press("Enter")
+    expect(failed.get_by_role("alert")).to_contain_text("differ")
+    failed.get_by_label("The same again").fill(PASSWORD)
+    failed.get_by_label("The same again").press("Enter")
+    expect(dialog.get_by_role("status").first).to_contain_text("Nothing failed.", timeout=PATIENCE)
+    expect(publish).to_have_attribute("aria-disabled", "false")
+    picture(page, pictures, "publish-checked")
+    publish.click()
+    expect(dialog).to_be_hidden(timeout=PATIENCE)
+
+    statusbar = page.locator("#jp-main-statusbar")
+    for place in (lab.sidebar, statusbar):
+        badge = place.get_by_role("button", name=f"Published: {NAME}")
+        expect(badge).to_contain_text("0 connected")
+        expect(badge).to_contain_text("until")
+    with outsider(browser, scene) as other:
+        expect(lab.sidebar).to_contain_text("1 connected")
+        there = Lab(other, scene.server)
+        other.get_by_role("tab", name="SSH Tunnels").click()
+        expect(there.sidebar).to_contain_text("from outside")
+        stop = there.sidebar.get_by_role("button", name=f"Stop publishing {NAME}")
+        expect(stop).to_be_visible()
+        expect(there.sidebar.get_by_role("button", name="Extend")).to_have_count(0)
+        expect(there.sidebar.get_by_role("button", name="Publish this")).to_have_count(0)
+        picture(other, pictures, "published-outside")
+
+        statusbar.get_by_role("button", name=f"Published: {NAME}").click()
+        expect(dialog).to_contain_text("127.0.0.1")
+        expect(dialog).to_contain_text("its root")
+        assert complaints(page, ".jp-Dialog-content") == []
+        picture(page, pictures, "published-details")
+        dialog.get_by_role("button", name="Close").click()
+    lab.sidebar.get_by_role("button", name=f"Stop publishing {NAME}").click()
+    for place in (lab.sidebar, statusbar):
+        expect(place.get_by_role("button", name=f"Published: {NAME}")).to_have_count(0)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", scene.port)) != 0
+
+
+def test_without_a_mouse_in_light_and_dark(page: Page, scene: Scene, pictures: Path) -> None:
+    scene.web.use(without="client_max_body_size")
+    lab = Lab(page, scene.server).open()
+    dialog = fill_in(lab, scene)
+    dialog.get_by_label("Hours until it ends").fill("1")
+    keyboard = page.keyboard
+    keyboard.press("Enter")
+    remedy = dialog.get_by_role("button", name="Set a Password…")
+    expect(remedy).to_be_visible(timeout=PATIENCE)
+    remedy.focus()
+    keyboard.press("Enter")
+    keyboard.type(PASSWORD)
+    keyboard.press("Tab")
+    keyboard.type(PASSWORD)
+    keyboard.press("Enter")
+    publish = dialog.get_by_role("button", name="Publish")
+    expect(publish).to_have_attribute("aria-disabled", "false", timeout=PATIENCE)
+    publish.focus()
+    keyboard.press("Enter")
+    uploads = check(lab, "uploads")
+    expect(uploads).to_contain_text("client_max_body_size", timeout=PATIENCE)
+    expect(dialog.get_by_role("status").first).to_contain_text("uploads", timeout=PATIENCE)
+    expect(publish).to_have_attribute("aria-disabled", "true")
+    picture(page, pictures, "publish-failed")
+    scene.web.use()
+    dialog.get_by_role("button", name="Check").focus()
+    keyboard.press("Enter")
+    expect(publish).to_have_attribute("aria-disabled", "false", timeout=PATIENCE)
+    publish.focus()
+    keyboard.press("Enter")
+    expect(dialog).to_be_hidden(timeout=PATIENCE)
+    badge = lab.sidebar.get_by_role("button", name=f"Published: {NAME}")
+    for theme in ("dark", "light"):
+        lab.is_dark(theme == "dark")
+        expect(badge).to_be_visible()
+        for place in (SIDEBAR, "#jp-main-statusbar .jp-RemoteTunnel-publishedStatus"):
+            assert complaints(page, place) == []
+        badge.focus()
+        keyboard.press("Enter")
+        expect(dialog).to_contain_text("Exposed")
+        assert complaints(page, ".jp-Dialog-content") == []
+        picture(page, pictures, f"published-{theme}")
+        keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+    first = badge.inner_text()
+    lab.sidebar.get_by_role("button", name=f"Extend {NAME}").focus()
+    keyboard.press("Enter")
+    expect(page.get_by_text(f"{NAME} is published until")).to_be_visible()
+    expect(badge).not_to_have_text(first)
+    lab.run_command("Stop Publishing This Jupyter")
+    expect(badge).to_have_count(0)
