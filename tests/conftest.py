@@ -4,6 +4,7 @@ Nothing may be left at the end of the session: the last fixture to be torn down 
 """
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ from tests.support.kernel import Kernel, ipykernel
 from tests.support.leaks import no_new_processes
 from tests.support.sshd import SshBed, Sshd
 from tests.support.user import User
+
+# A shell has what it runs in the background ignore Ctrl-C, and all that is started from there too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no failure of the code under test.
 hypothesis.settings.register_profile("tests", deadline=None)

@@ -161,8 +161,7 @@ async def open_list_and_close(engine: Engine, count: int) -> None:
     assert len(tunnels) == len({port_of(tunnel) for tunnel in tunnels}) == 1 + count
     assert {tunnel.state for tunnel in tunnels} == {"open"}
     assert process.num_fds() == before + 2 * count
-    # Each change of one tells the holder of all, so the cost does grow.
-    assert costs[-1] < costs[0] * (2 + count / 200)
+    assert costs[-1] < costs[0] * 4
     for part in parts:
         await asyncio.gather(*(engine.client.close_tunnel(f"gpu01:{number}") for number in part))
     assert len(await engine.client.list_tunnels()) == 1

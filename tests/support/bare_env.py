@@ -36,7 +36,7 @@ def _closure(names: tuple[str, ...]) -> list[Distribution]:
     found: dict[str, Distribution] = {}
     waiting = list(names)
     while waiting:
-        name = waiting.pop()
+        name = re.sub("[-_.]+", "-", waiting.pop()).lower()  # some are required by several names
         if name in found:
             continue
         try:

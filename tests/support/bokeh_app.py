@@ -13,14 +13,14 @@ back. `python -m bokeh` runs from this environment::
 
 import contextlib
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.process import Child, child, wait_until
+from tests.support.netns import Namespace
+from tests.support.process import Child, answers, child, wait_until
 
 _APP = '''\
 """A plot that grows, a button, and the visitor's cookie."""
@@ -102,8 +102,12 @@ class BokehApp:
 
 
 @contextlib.contextmanager
-def bokeh_app(*, unix: bool = False, prefix: str = "", port: int = 0) -> Iterator[BokehApp]:
-    """Run the application on a free port (or `port`), or on a Unix socket."""
+def bokeh_app(
+    *, unix: bool = False, prefix: str = "", port: int = 0, namespace: Namespace | None = None
+) -> Iterator[BokehApp]:
+    """Run the application on a free port (or `port`), or on a Unix socket; on the loopback of
+    `namespace`, or on ours.
+    """
     folder = Path(tempfile.mkdtemp(prefix="jrt-bokeh-"))
     (folder / "app.py").write_text(_APP)
     (folder / "cookie.py").write_text(_COOKIE)
@@ -114,16 +118,12 @@ def bokeh_app(*, unix: bool = False, prefix: str = "", port: int = 0) -> Iterato
     argv += ["--prefix", prefix] if prefix else []
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
-        process = stack.enter_context(child(argv))
+        words = [str(word) for word in argv]
+        process = stack.enter_context(child(namespace.wrap(words) if namespace else words))
         if path:
             process.wait_for_line(r"Starting Bokeh server")
-            wait_until(lambda: _answers(path), "Bokeh's Unix socket")
+            wait_until(lambda: answers(path), "Bokeh's Unix socket")
         else:
             line = process.wait_for_line(r"app running at: http://[\d.]+:(\d+)/")
             port = int(line[1])
         yield BokehApp(process, None if path else port, path, prefix)
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        return probe.connect_ex(str(path)) == 0

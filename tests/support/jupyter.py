@@ -33,11 +33,14 @@ from cryptography.x509.oid import NameOID
 from jupyter_server.auth.security import passwd
 
 from tests.support.ports import ReservedPort
-from tests.support.process import Child, PeerError, child, environment, wait_until
+from tests.support.process import Child, PeerError, child, environment, program, wait_until
 
 #: What each kind is started as.
 _MODULES = {"server": "jupyter_server", "lab": "jupyterlab", "notebook": "notebook"}
 
+# A page of JupyterLab asks whether that should be built anew, and to answer it takes Node a second.
+# Where the server ends meanwhile, nothing in JupyterLab handles the failure.
+_NO_BUILD = {"buildAvailable": False, "buildCheck": False}
 _NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 
 
@@ -112,24 +115,31 @@ def jupyter(
     https: bool = False,
     base_url: str = "/",
     extension: bool = True,
+    ip: str = "127.0.0.1",
+    port: int | None = None,
     traits: Mapping[str, Mapping[str, Any]] | None = None,
     env: Mapping[str, str] | None = None,
+    hosts: Mapping[str, str] | None = None,
 ) -> Iterator[Jupyter]:
     """Start one; `traits` is {class: {trait: value}}, added to the configuration.
 
-    With `password` there is no token at all. `base_url` begins and ends with a slash.
+    `hosts` are names with their addresses, which it alone finds, as in /etc/hosts (needs root).
+
+    With `password` there is no token at all. `base_url` begins and ends with a slash. `port` None
+    is a free one.
     """
     folder = Path(tempfile.mkdtemp(prefix="jrt-jup-"))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
-        port = stack.enter_context(ReservedPort()).number
+        if port is None:
+            port = stack.enter_context(ReservedPort()).number
         token = "" if password else secrets.token_hex(24)
         for name in ("home", "config", "data", "runtime", "ipython", "run", "tmp", "notebooks"):
             (folder / name).mkdir(mode=0o700)
         certificate = self_signed(folder) if https else None
         settings: dict[str, dict[str, Any]] = {
             "ServerApp": {
-                "ip": "127.0.0.1",
+                "ip": ip,
                 "port": port,
                 "port_retries": 0,
                 "base_url": base_url,
@@ -138,9 +148,11 @@ def jupyter(
                 "allow_root": True,
                 "allow_unauthenticated_access": False,
                 "jpserver_extensions": {"jupyter_remote_tunnel": extension, **_without(kind)},
+                "tornado_settings": {"page_config_data": _NO_BUILD},
             },
             "IdentityProvider": {"token": token},
             "LabApp": {"news_url": None, "extension_manager": "readonly"},
+            "LanguageServerManager": {"autodetect": False},
         }
         if password:
             hashed: str = passwd(password)  # type: ignore[no-untyped-call]
@@ -151,12 +163,13 @@ def jupyter(
         for name, values in (traits or {}).items():
             settings.setdefault(name, {}).update(values)
         _write_config(folder, settings)
-        argv = [sys.executable, "-m", _MODULES[kind]]
+        argv = [*_knowing(hosts, folder), sys.executable, "-m", _MODULES[kind]]
         process = stack.enter_context(
             child(argv, env={**_environment(folder), **(env or {})}, cwd=folder / "notebooks")
         )
         process.wait_for_line(r"is running at:")
-        wait_until(lambda: _listens(process, port), "Jupyter's port")  # which it binds after that
+        at = (ip, port)
+        wait_until(lambda: _listens(process, at), "Jupyter's port")  # which it binds after that
         yield Jupyter(process, folder, port, base_url, token, password, certificate)
 
 
@@ -166,21 +179,33 @@ def started_again(server: Jupyter, kind: str = "lab") -> Iterator[Jupyter]:
     argv = [sys.executable, "-m", _MODULES[kind]]
     with child(argv, env=server.environment, cwd=server.root_dir) as process:
         process.wait_for_line(r"is running at:")
-        wait_until(lambda: _listens(process, server.port), "Jupyter's port")
+        at = ("127.0.0.1", server.port)
+        wait_until(lambda: _listens(process, at), "Jupyter's port")
         yield replace(server, process=process)
 
 
-def _listens(process: Child, port: int) -> bool:
+def _listens(process: Child, at: tuple[str, int]) -> bool:
     if process.returncode is not None:
         raise PeerError(f"Jupyter ended:\n{process.output}")
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex(at) == 0
 
 
 def _without(kind: str) -> dict[str, bool]:
     """A plain server starts a second sooner without the front ends, which it does not serve."""
     others = ("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp")
     return dict.fromkeys(others, False) if kind == "server" else {}
+
+
+def _knowing(hosts: Mapping[str, str] | None, folder: Path) -> list[str]:
+    """What stands before a command that is to find these hosts."""
+    if not hosts:
+        return []
+    ours = folder / "hosts"
+    own = "".join(f"{address} {name}\n" for name, address in hosts.items())
+    ours.write_text(own + Path("/etc/hosts").read_text())
+    script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+    return [program("unshare"), "--mount", "--", "sh", "-c", script, str(ours)]
 
 
 def _write_config(folder: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:

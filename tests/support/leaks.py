@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.process import MARK, MARK_VALUE, PATIENCE, descendants
+from tests.support.process import MARK, MARK_VALUE, PATIENCE, descendants, still_running
 
 
 def marked_processes(value: str = MARK_VALUE) -> list[psutil.Process]:
@@ -69,7 +69,7 @@ def files_below(folder: Path) -> list[str]:
 
 def assert_gone(processes: list[psutil.Process], patience: float = PATIENCE) -> None:
     """Wait until all `processes` have ended; fail with their command lines if one has not."""
-    _, alive = psutil.wait_procs(processes, timeout=patience)
+    alive = still_running(processes, patience)
     assert not alive, "still running: " + "; ".join(map(_describe, alive))
 
 

@@ -18,6 +18,8 @@ from typing import Self
 
 from tests.support.process import PeerError, program
 
+_MOVED_TO = "10.254.254.254"
+
 
 def _ip(*arguments: str, namespace: str | None = None) -> None:
     where = ["-n", namespace] if namespace else []
@@ -85,6 +87,15 @@ class Namespace:
     def our_link_up(self) -> None:
         """The near end is back."""
         _ip("link", "set", self._near, "up", namespace=self._near_namespace)
+
+    def move(self) -> None:
+        """The far end gets another address, as in another network; its old one is gone without a
+        word, and connections from there with it. `near_address` is reached as before.
+        """
+        _ip("address", "flush", "dev", self._far, namespace=self.name)
+        _ip("address", "add", _MOVED_TO, "dev", self._far, namespace=self.name)
+        _ip("route", "add", self.near_address, "dev", self._far, namespace=self.name)
+        _ip("route", "add", _MOVED_TO, "dev", self._near, namespace=self._near_namespace)
 
     def close(self) -> None:
         """Remove the cable and the namespace; processes in it keep it alive until they end."""

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -62,6 +63,12 @@ def wait_until(ask: Callable[[], _T], what: str, patience: float = PATIENCE) -> 
             raise PeerError(f"waited {patience:.0f} s in vain for {what}")
         time.sleep(0.01)
     return answer
+
+
+def answers(path: Path) -> bool:
+    """Whether somebody listens at a Unix socket: its file is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 class Child:
@@ -204,9 +211,29 @@ def kill_all(processes: Sequence[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    _, alive = psutil.wait_procs(processes, timeout=PATIENCE)
-    if alive:
+    if alive := still_running(processes, PATIENCE):
         raise PeerError(f"could not be killed: {alive}")
+
+
+def still_running(processes: Sequence[psutil.Process], patience: float) -> list[psutil.Process]:
+    """Wait until all `processes` have ended; those that have not within `patience` seconds.
+
+    An orphan has ended though it is still to be reaped: it holds nothing any more, and some
+    machines' init takes seconds to come for it.
+    """
+    end = time.monotonic() + patience
+    while (alive := [one for one in processes if not _has_ended(one)]) and time.monotonic() < end:
+        time.sleep(0.01)
+    return alive
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        # Of several threads the first may be gone before the last, which holds all that is open.
+        is_left_over = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() == 1
+        return is_left_over or not process.is_running()
+    except psutil.NoSuchProcess:
+        return True
 
 
 @contextlib.contextmanager

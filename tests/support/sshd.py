@@ -27,6 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import asyncssh
 import psutil
 
 from tests.support.netns import Namespace
@@ -34,6 +35,7 @@ from tests.support.ports import ReservedPort
 from tests.support.process import (
     Child,
     PeerError,
+    answers,
     child,
     descendants,
     environment,
@@ -75,8 +77,16 @@ Host *
 """
 
 
-def make_key(path: Path, *, passphrase: str = "", kind: str = "ed25519") -> Path:
-    """Make a key pair `path`, `path`.pub with OpenSSH's own tool and return the private one."""
+def make_key(
+    path: Path, *, passphrase: str = "", kind: str = "ed25519", old_format: bool = False
+) -> Path:
+    """Make a key pair `path`, `path`.pub and return the private one.
+
+    By OpenSSH's own tool, but for what is made thousands of times: a plain key of ed25519.
+    `old_format`: as PEM, which OpenSSH wrote before it had a format of its own (not for ed25519).
+    """
+    if kind == "ed25519" and not passphrase:
+        return _make_plain_key(path)
     keygen = [
         program("ssh-keygen"),
         "-q",
@@ -88,8 +98,21 @@ def make_key(path: Path, *, passphrase: str = "", kind: str = "ed25519") -> Path
         "test",
         "-f",
         str(path),
+        *(["-m", "PEM"] if old_format else []),
+        *(["-b", "2048"] if kind == "rsa" else []),  # a longer one takes seconds to find
+        *(["-a", "1"] if passphrase else []),  # each try at the passphrase costs so many rounds
     ]
     subprocess.run(keygen, check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
+def _make_plain_key(path: Path) -> Path:
+    # The comment is that of ssh-add's list, too.
+    key = asyncssh.generate_private_key("ssh-ed25519", comment="test")
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(key.export_private_key())
+    path.with_name(f"{path.name}.pub").write_bytes(key.export_public_key())
     return path
 
 
@@ -163,13 +186,17 @@ class Sshd:
         """Whether the listening process lives."""
         return self._child is not None and self._child.returncode is None
 
+    def command(self) -> list[str]:
+        """The command line that runs it in the foreground."""
+        return [program("sshd"), "-D", "-e", "-f", str(self.folder / "sshd_config")]
+
     def start(self) -> None:
         """Start it, and return when it shows its banner."""
         if self.running:
             raise PeerError(f"sshd {self.alias} is running already")
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd insists on it
-        argv = [program("sshd"), "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        argv = self.command()
         self._child = Child(self.namespace.wrap(argv) if self.namespace else argv)
         self._child.wait_for_line(r"Server listening on")
         if self.namespace is None or self.namespace.reachable:
@@ -251,18 +278,36 @@ class SshBed:
     ) -> Sshd:
         """Start one more sshd and write its alias; `known` puts its key into known_hosts."""
         sshd = Sshd(self, alias, server=server, client=client, namespace=namespace)
-        self.hosts[alias] = sshd
-        self.write_config()
-        if known:
-            self.know(sshd)
+        self.add(sshd, known=known)
         if start:
             sshd.start()
         return sshd
+
+    def add(self, sshd: Sshd, *, known: bool = True) -> None:
+        """Write the alias of an sshd made elsewhere, and close it with the bed."""
+        self.hosts[sshd.alias] = sshd
+        self.write_config()
+        if known:
+            self.know(sshd)
 
     def know(self, sshd: Sshd) -> None:
         """Put the host key of `sshd` into the bed's known_hosts."""
         with self.known_hosts.open("a") as file:
             file.write(sshd.known_hosts_line)
+
+    @contextlib.contextmanager
+    def guests(self) -> Iterator[None]:
+        """The hosts that are added in the block go at its end; known_hosts is as it was before."""
+        hosts, known = dict(self.hosts), self.known_hosts.read_text()
+        try:
+            yield
+        finally:
+            for alias in self.hosts.keys() - hosts.keys():
+                guest = self.hosts.pop(alias)
+                guest.close()
+                shutil.rmtree(guest.folder)
+            self.write_config()
+            self.known_hosts.write_text(known)
 
     def write_config(self, extra: str = "") -> None:
         """Write the client's configuration: `extra`, a block for each host, what all share."""
@@ -291,7 +336,7 @@ class SshBed:
         """A real ssh-agent that holds `keys` (without one: the user key); its socket's path."""
         agent_socket = self.folder / "agent.sock"
         with child([program("ssh-agent"), "-D", "-a", agent_socket]):
-            wait_until(agent_socket.exists, "the socket of ssh-agent")
+            wait_until(lambda: answers(agent_socket), "ssh-agent to listen")
             env = environment({"SSH_AUTH_SOCK": str(agent_socket)})
             for key in keys or (self.user_key,):
                 subprocess.run([program("ssh-add"), "-q", key], check=True, env=env)

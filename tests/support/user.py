@@ -24,10 +24,12 @@ from typing import Self
 
 import pytest
 
+from jupyter_remote_tunnel.engine.announce import Kind
 from jupyter_remote_tunnel.engine.discovery import list_engines
 from jupyter_remote_tunnel.engine.holder import Holder
 from jupyter_remote_tunnel.engine.sync import LoopThread, SyncEngine
 from jupyter_remote_tunnel.model.settings import EngineSettings
+from jupyter_remote_tunnel.model.status import TunnelStatus
 from tests.support.process import Child, PeerError, child, environment
 
 _PATIENCE = 60.0
@@ -61,8 +63,9 @@ class User:
 
     def tunnel(self, *words: str | Path, status: int = 0) -> "subprocess.CompletedProcess[str]":
         """Run `jupyter tunnel` with `words`; another exit status than `status` is an error."""
+        # As `jupyter` does, which is one more start of Python: `tests.test_cli` goes by way of it.
         done = subprocess.run(
-            [str(word) for word in ("jupyter", "tunnel", *words)],
+            [str(word) for word in ("jupyter-tunnel", *words)],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -83,12 +86,20 @@ class User:
             cwd=self.folder,
         )
 
+    def tunnels(self) -> list[TunnelStatus]:
+        """What `list` would show, for who waits for a change: a shell for each look costs more."""
+        found: list[TunnelStatus] = []
+        for engine in list_engines():
+            with contextlib.closing(SyncEngine(engine.socket, "shell")) as client:
+                found += client.list_tunnels()
+        return found
+
     @contextlib.contextmanager
-    def engine(self, settings: EngineSettings) -> Iterator[Holder]:
+    def engine(self, settings: EngineSettings, kind: Kind = "background") -> Iterator[Holder]:
         """An engine of theirs, as the background process or a Jupyter server would hold it."""
         thread = LoopThread("holder")
         try:
-            holder = Holder(settings, kind="background")
+            holder = Holder(settings, kind=kind)
             thread.run(holder.open())
             try:
                 yield holder

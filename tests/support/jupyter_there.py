@@ -1,0 +1,114 @@
+"""A host on which nothing runs yet and Jupyter Server can be started: `gpu01`, a real sshd.
+
+::
+
+    with jupyter_there(bed, short_dir) as there:
+        … jupyter tunnel jupyter gpu01 --start …
+        there.holding           # the processes that hold it for a tunnel
+        there.is_left           # whether anything of it is left
+"""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from tests.support.process import kill_all
+from tests.support.sshd import SshBed
+
+
+class There:
+    """The user on `gpu01`: their folders, and what runs for them."""
+
+    def __init__(self, bed: SshBed, folder: Path, *, lab: bool) -> None:
+        self.folder = folder
+        self.runtime = folder / "runtime"
+        self.config = folder / "config"
+        self.config.mkdir()
+        (folder / "tools").mkdir()
+        (folder / "tmp").mkdir()
+        for name in ("jupyter", "jupyter-server", *(["jupyter-lab"] if lab else [])):
+            (folder / "tools" / name).symlink_to(Path(sys.executable).with_name(name))
+        # Without what it does not serve here a server is there a second sooner.
+        off = ["notebook", "jupyter_lsp", "jupyter_remote_tunnel"]
+        off += [] if lab else ["jupyterlab", "notebook_shim"]
+        settings = {
+            "ServerApp": {"jpserver_extensions": dict.fromkeys(off, False)},
+            "LabApp": {"news_url": None, "extension_manager": "readonly"},
+        }
+        (self.config / "jupyter_server_config.json").write_text(json.dumps(settings))
+        self.host = bed.host("gpu01", server=[self._environment(f"{folder}/tools:/usr/bin:/bin")])
+
+    def _environment(self, path: str) -> str:
+        names = {
+            "JUPYTER_RUNTIME_DIR": self.runtime,
+            "JUPYTER_CONFIG_DIR": self.config,
+            "JUPYTER_DATA_DIR": self.folder / "data",
+            "TMPDIR": self.folder / "tmp",
+            "PATH": path,
+            "SHLVL": 1,
+            "SHELL": "/bin/bash",
+        }
+        return "SetEnv " + " ".join(f"{name}={value}" for name, value in names.items())
+
+    def lose_jupyter(self) -> None:
+        """From now on it is not on the PATH."""
+        self.host.kill()
+        self.host.configure([self._environment("/usr/bin:/bin")])
+        self.host.start()
+
+    @property
+    def keepers(self) -> list[Path]:
+        """The folders of what keeps a server alive."""
+        places = (self.runtime, self.folder / "tmp")
+        found = [path for place in places for path in place.glob("jupyter-kept-*")]
+        return [path for path in found if path.is_dir()]
+
+    @property
+    def is_left(self) -> bool:
+        """Whether anything of a server is there."""
+        files = [*self.runtime.glob("jpserver-*"), *self.runtime.glob("jupyter-kept-*")]
+        return bool(self.keepers or files)
+
+    @property
+    def holding(self) -> set[int]:
+        """The processes that hold it for a tunnel."""
+        (keeper,) = self.keepers
+        return {
+            process.pid
+            for process in psutil.process_iter(["name"])
+            if process.info["name"] == "cat" and _writes_to(process, keeper / "line")
+        }
+
+
+def _writes_to(process: psutil.Process, path: Path) -> bool:
+    try:
+        return Path(f"/proc/{process.pid}/fd/1").readlink() == path
+    except OSError:
+        return False  # it has ended
+
+
+@contextlib.contextmanager
+def jupyter_there(bed: SshBed, folder: Path, *, lab: bool = False) -> Iterator[There]:
+    """Such a host; what was started on it is ended.
+
+    :param folder: of the user there, with a short path.
+    :param lab: whether JupyterLab is there, too.
+    """
+    there = There(bed, folder, lab=lab)
+    try:
+        yield there
+    finally:
+        temporary = str(there.folder / "tmp")
+        kill_all([one for one in psutil.process_iter() if _has(one, temporary)])
+
+
+def _has(process: psutil.Process, temporary: str) -> bool:
+    """Whether that is its folder for temporary files."""
+    try:
+        return process.environ().get("TMPDIR") == temporary
+    except psutil.Error:
+        return False  # it has ended
