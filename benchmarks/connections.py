@@ -32,7 +32,8 @@ from tests.support.sshd import SshBed, Sshd
 
 _AT_ONCE = {1: (2000, 100), 10: (4000, 200), 100: (6000, 400)}
 
-_BY = ("directly", "by one jump host", "by two jump hosts")
+BY = ("directly", "by one jump host", "by two jump hosts")
+"""As `one_behind_another` has them."""
 
 
 def measure(bench: Bench) -> Iterator[Row]:
@@ -65,24 +66,29 @@ def _streams(bench: Bench, remote: Peer) -> Iterator[Row]:
 
 def _tunnels(bench: Bench, remote: Peer) -> Iterator[Row]:
     with SshBed() as bed, Engine(bed) as engine:
-        jumps = [["ProxyJump host0"], ["ProxyJump host1"]]
-        hosts = [bed.host(f"host{n}", client=jump) for n, jump in enumerate([[], *jumps])]
+        hosts = one_behind_another(bed)
         for hops, sshd in enumerate(hosts):
             contenders: dict[str, Callable[[], float]] = {
-                "ours": partial(_alone, hosts, partial(_by_engine, engine, sshd, remote)),
-                "ssh": partial(_alone, hosts, partial(_by_ssh, bed, sshd, remote)),
+                "ours": partial(alone, hosts, partial(_by_engine, engine, sshd, remote)),
+                "ssh": partial(alone, hosts, partial(_by_ssh, bed, sshd, remote)),
             }
             if not hops:
-                contenders["cold"] = partial(_alone, hosts, partial(_cold, bed, sshd, remote))
+                contenders["cold"] = partial(alone, hosts, partial(_cold, bed, sshd, remote))
             found = interleave(bench.rounds, contenders)
-            what = f"first byte of a new tunnel, {_BY[hops]}"
+            what = f"first byte of a new tunnel, {BY[hops]}"
             yield Row(what, "ms", found["ours"], found["ssh"], ratio("≤", 0.6))
             if not hops:
                 what = "the same, started in a shell with an engine of its own"
                 yield Row(what, "ms", found["cold"], found["ssh"])
 
 
-def _alone(hosts: Sequence[Sshd], action: Callable[[], float]) -> float:
+def one_behind_another(bed: SshBed) -> list[Sshd]:
+    """A host that is reached directly, one by a jump host, and one by two."""
+    jumps = [["ProxyJump host0"], ["ProxyJump host1"]]
+    return [bed.host(f"host{n}", client=jump) for n, jump in enumerate([[], *jumps])]
+
+
+def alone(hosts: Sequence[Sshd], action: Callable[[], float]) -> float:
     """Milliseconds; nobody is connected to any of `hosts` before."""
     wait_until(lambda: not any(sshd.connections for sshd in hosts), "the end of connections")
     return action() * 1e3

@@ -19,6 +19,7 @@ from tests.support.process import PeerError
 from tests.support.sshd import SshBed
 
 _ROOT = Path(__file__).parents[1]
+_TUNNELS = "/remote-tunnel/api/tunnels"
 
 
 class Server:
@@ -43,13 +44,15 @@ class Server:
         path: str,
         headers: Mapping[str, str],
         body: Any = None,
+        *,
+        method: str = "",
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        """GET, or POST `body` as JSON.
+        """GET, or POST `body` as JSON, or another method.
 
         :raises PeerError: the answer is an error.
         """
         text = None if body is None else json.dumps(body)
-        connection.request("GET" if body is None else "POST", path, text, dict(headers))
+        connection.request(method or ("GET" if body is None else "POST"), path, text, dict(headers))
         answer = connection.getresponse()
         content = answer.read()
         if answer.status >= 400:
@@ -58,14 +61,21 @@ class Server:
 
     def open(self, host: str, remote: Peer) -> tuple[str, Address]:
         """A tunnel to the peer's first port: its id, and where it listens."""
-        request = {"host": host, "forwards": [f"-L 0:{LOOPBACK}:{remote.work[1]}"]}
+        return self.open_to(host, remote.work[1])
+
+    def open_to(self, host: str, port: int) -> tuple[str, Address]:
+        """The same, to any port of the host."""
+        request = {"host": host, "forwards": [f"-L 0:{LOOPBACK}:{port}"]}
         with contextlib.closing(self.connect()) as connection:
-            _, content = self.ask(
-                connection, "/remote-tunnel/api/tunnels", self.login, body=request
-            )
+            _, content = self.ask(connection, _TUNNELS, self.login, body=request)
         tunnel = json.loads(content)["tunnel"]
-        _, _, port = tunnel["forwards"][0]["bound"].rpartition(":")
-        return tunnel["id"], (LOOPBACK, int(port))
+        _, _, bound = tunnel["forwards"][0]["bound"].rpartition(":")
+        return tunnel["id"], (LOOPBACK, int(bound))
+
+    def close(self, tunnel_id: str) -> None:
+        """Close a tunnel."""
+        with contextlib.closing(self.connect()) as connection:
+            self.ask(connection, f"{_TUNNELS}/{tunnel_id}", self.login, method="DELETE")
 
     def enter(self, app_id: str) -> list[str]:
         """The headers with which a page of the application asks in its origin view."""
