@@ -12,7 +12,7 @@ TARGET = Path(__file__).parents[1] / "docs" / "states.md"
 _MEANING = {
     State.CLOSED: "Nothing of it is open; it enters or leaves the list.",
     State.CONNECTING: "The host is resolved, listeners are bound, the connection is being made.",
-    State.WAITING_FOR_USER: "The host asks for something that only a person can give.",
+    State.WAITING_FOR_USER: "A person is asked, or has to restart it: until then it rests.",
     State.OPEN: "Connected; streams flow. A single forward may have an error of its own.",
     State.RECONNECTING: "The connection was lost and is tried again. Local ports stay.",
     State.CLOSING: "It is being closed; with a drain, its streams may end first.",
