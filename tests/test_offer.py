@@ -24,7 +24,7 @@ from tests.support.user import User
 @pytest.fixture
 def gateway(ssh_bed: SshBed, short_dir: Path) -> Sshd:
     """A host `gw` whose user has the home `short_dir`."""
-    return ssh_bed.host("gw", server=[f"SetEnv HOME={short_dir} SHLVL=1"])
+    return ssh_bed.host("gw", env={"HOME": short_dir})
 
 
 @pytest.fixture

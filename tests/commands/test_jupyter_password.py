@@ -21,7 +21,7 @@ def config(ssh_bed: SshBed, tmp_path: Path) -> Path:
     """The folder of Jupyter's configuration on `gpu01`, which has this environment's Jupyter."""
     folder = tmp_path / "config"
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-    ssh_bed.host("gpu01", server=[f"SetEnv JUPYTER_CONFIG_DIR={folder} PATH={path} SHLVL=1"])
+    ssh_bed.host("gpu01", env={"JUPYTER_CONFIG_DIR": folder, "PATH": path})
     return folder
 
 
@@ -67,7 +67,7 @@ def test_of_notebook_6_too(user: User, ssh_bed: SshBed, config: Path, tmp_path: 
     script.chmod(0o755)
     host = ssh_bed.hosts["gpu01"]
     host.kill()
-    host.configure([f"SetEnv PATH={tools}:/usr/bin:/bin SHLVL=1"])
+    host.configure(env={"PATH": f"{tools}:/usr/bin:/bin"})
     host.start()
     assert "by `jupyter notebook password`" in asked(user, ssh_bed, PASSWORD, PASSWORD).screen
     assert (tmp_path / "typed").read_text() == f"{PASSWORD}\n{PASSWORD}\n"

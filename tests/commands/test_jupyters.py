@@ -55,7 +55,7 @@ def runtime(ssh_bed: SshBed, tmp_path: Path) -> Path:
     """The runtime directory of `gpu01`."""
     folder = tmp_path / "runtime"
     folder.mkdir()
-    ssh_bed.host("gpu01", server=[f"SetEnv JUPYTER_RUNTIME_DIR={folder} SHLVL=1"])
+    ssh_bed.host("gpu01", env={"JUPYTER_RUNTIME_DIR": folder})
     return folder
 
 

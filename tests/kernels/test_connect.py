@@ -220,7 +220,7 @@ def runtime(ssh_bed: SshBed, engine: SyncEngine, tmp_path: Path) -> Path:
     folder.mkdir()
     host = ssh_bed.hosts["gpu01"]
     host.kill()
-    host.configure([f"SetEnv JUPYTER_RUNTIME_DIR={folder}"])
+    host.configure(env={"JUPYTER_RUNTIME_DIR": folder})
     host.start()
     return folder
 

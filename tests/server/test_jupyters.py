@@ -30,7 +30,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bed(runtime: Path) -> Iterator[SshBed]:
     with SshBed() as bed:
-        bed.host("gpu01", server=[f"SetEnv JUPYTER_RUNTIME_DIR={runtime} SHLVL=1"])
+        bed.host("gpu01", env={"JUPYTER_RUNTIME_DIR": runtime})
         yield bed
 
 

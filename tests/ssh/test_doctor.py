@@ -20,7 +20,7 @@ ESCAPES = b"\x1b]0;owned\x07\x1b[2J"
 
 
 async def test_a_host_that_is_well(ssh_bed: SshBed, tmp_path: Path) -> None:
-    sshd = ssh_bed.host("gpu01", known=False, server=[f"SetEnv TMPDIR={tmp_path}"])
+    sshd = ssh_bed.host("gpu01", known=False, env={"TMPDIR": tmp_path})
     ssh_bed.known_hosts.write_text(f"# mine\n{sshd.known_hosts_line}")
     found = await visit(ssh_bed)
     assert [step.name for step in found.steps] == ["configuration", *WAY_IN, *FORWARDS]

@@ -40,10 +40,9 @@ class Gateway:
         self.folder = home / ".jupyter-remote-tunnel"
         self.sshd: Sshd
 
-    def start(self, *server: str, environment: str = "") -> None:
-        """Start its sshd with these lines."""
-        environment = f"SetEnv HOME={self.home} SHLVL=1 {environment}"
-        self.sshd = self.bed.host("gw", server=[environment, *server])
+    def start(self, *server: str, **env: str | Path) -> None:
+        """Start its sshd with these lines, and these variables for its user."""
+        self.sshd = self.bed.host("gw", server=server, env={"HOME": self.home, **env})
 
     @property
     def left(self) -> list[str]:
@@ -95,7 +94,7 @@ async def test_what_another_user_offers_is_not_found(gateway: Gateway, where: st
         folder.chmod(mode)
     if where == "home":  # of an account that has none
         gateway.home = shared
-    gateway.start(environment=f"XDG_RUNTIME_DIR={shared}" if where == "run" else "")
+    gateway.start(**({"XDG_RUNTIME_DIR": shared} if where == "run" else {}))
     os.chown(shared, OTHER_UID, OTHER_UID)
     theirs = shared / gateway.folder.name
     assert python_as_other_user(_OFFER, str(theirs)).stderr == ""
@@ -134,7 +133,7 @@ async def test_a_folder_that_others_could_enter_is_closed(gateway: Gateway, echo
 async def test_the_folder_of_a_session_is_better(gateway: Gateway, echo: Server) -> None:
     runtime = gateway.home / "run"
     runtime.mkdir(mode=0o700)
-    gateway.start(environment=f"XDG_RUNTIME_DIR={runtime}")
+    gateway.start(XDG_RUNTIME_DIR=runtime)
     async with forwarding_to(gateway.bed, "gw") as forwarding:
         forward = await forwarding.open(f"-R offer/{PORT}:localhost:{echo.port}")
         assert forward.bound == f"{runtime}/.jupyter-remote-tunnel/{PORT}.sock"

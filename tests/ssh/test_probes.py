@@ -49,7 +49,7 @@ async def forwards(bed: SshBed) -> list[Step]:
 async def test_each_restriction_of_sshd(
     ssh_bed: SshBed, tmp_path: Path, line: str, verdicts: tuple[str, str, str]
 ) -> None:
-    ssh_bed.host("gpu01", server=[line, f"SetEnv TMPDIR={tmp_path}"])
+    ssh_bed.host("gpu01", server=[line], env={"TMPDIR": tmp_path})
     steps = await forwards(ssh_bed)
     assert tuple(step.verdict for step in steps) == verdicts
     keyword = line.split()[0]

@@ -19,7 +19,7 @@ StrictModes no
 UsePAM no
 PermitRootLogin prohibit-password
 PermitUserRC no
-SetEnv SHLVL=1
+SetEnv HOME={folder} SHLVL=1
 PrintMotd no
 LogLevel DEBUG2
 PidFile none

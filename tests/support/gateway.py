@@ -37,12 +37,8 @@ class Scene:
     ) -> None:
         self.bed, self.home = bed, home
         self.gateway, self.workstation = networks
-        lines = [
-            f"SetEnv HOME={home} SHLVL=1",
-            f"ListenAddress {self.workstation.near_address}",
-            *server,
-        ]
-        self.sshd: Sshd = bed.host("gw", namespace=self.gateway, server=lines)
+        lines = [f"ListenAddress {self.workstation.near_address}", *server]
+        self.sshd: Sshd = bed.host("gw", namespace=self.gateway, server=lines, env={"HOME": home})
         inside = {"address": self.workstation.near_address, "port": self.sshd.port}
         bed.write_config(INSIDE.format(**inside, user=self.sshd.user))
         with bed.known_hosts.open("a") as file:

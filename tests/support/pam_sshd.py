@@ -27,7 +27,7 @@ import re
 import secrets
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -151,8 +151,15 @@ class PamSshd(Sshd):
         self._push = factor / "push"
         os.mkfifo(self._push)
 
+    @property
     @override
-    def configure(self, server: Sequence[str]) -> None:
+    def user_home(self) -> Path:
+        return Path("/home", USER)
+
+    @override
+    def configure(
+        self, server: Sequence[str] = (), *, env: Mapping[str, str | Path] | None = None
+    ) -> None:
         words = re.split("[ ,]", self.methods)
         ours = [
             "UsePAM yes",
@@ -162,7 +169,7 @@ class PamSshd(Sshd):
             f"PubkeyAuthentication {_yes('publickey' in words)}",
             "AuthorizedKeysFile /etc/authorized_keys",
         ]
-        super().configure([*server, *ours])
+        super().configure([*server, *ours], env=env)
 
     @override
     def command(self) -> list[str]:

@@ -22,7 +22,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -44,8 +44,6 @@ from tests.support.process import (
     wait_until,
 )
 
-# SHLVL: with none, bash takes itself for a login's first shell and reads the ~/.bashrc of whoever
-# runs the tests, which may do anything, slowly.
 _SERVER = """\
 Port {port}
 ListenAddress {address}
@@ -58,7 +56,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 PermitUserRC no
-SetEnv SHLVL=1
+SetEnv {env}
 PrintMotd no
 LogLevel VERBOSE
 Subsystem sftp internal-sftp
@@ -131,7 +129,9 @@ class Sshd:
     """One sshd. Its port, host key and alias stay the same over `kill`/`stop` and `start`.
 
     `server` holds lines for sshd_config (the first mention of a word wins, so they come before
-    ours), `client` lines for the alias's block in the client's configuration.
+    ours), `env` what is set for all that its user runs, and `client` lines for the alias's block in
+    the client's configuration. Its user has an empty home: that of whoever runs the tests has shell
+    profiles that may do anything, slowly.
     """
 
     def __init__(
@@ -140,6 +140,7 @@ class Sshd:
         alias: str,
         *,
         server: Sequence[str] = (),
+        env: Mapping[str, str | Path] | None = None,
         client: Sequence[str] = (),
         namespace: Namespace | None = None,
     ) -> None:
@@ -155,15 +156,30 @@ class Sshd:
         self.host_key = make_key(self.folder / "host_key")
         self.authorized_keys = self.folder / "authorized_keys"
         shutil.copy(f"{bed.user_key}.pub", self.authorized_keys)
-        self.configure(server)
+        (self.folder / "user").mkdir()
+        self.configure(server, env=env)
         self._child: Child | None = None
         self._orphans: list[psutil.Process] = []
 
-    def configure(self, server: Sequence[str]) -> None:
+    def configure(
+        self, server: Sequence[str] = (), *, env: Mapping[str, str | Path] | None = None
+    ) -> None:
         """Write sshd_config anew with the lines `server`; takes effect at the next `start`."""
-        ours = _SERVER.format(port=self.port, address=self.address, folder=self.folder)
+        # SHLVL: with none, bash takes itself for a login's first shell and reads a ~/.bashrc.
+        variables = {"HOME": self.user_home, "SHLVL": "1", **(env or {})}
+        ours = _SERVER.format(
+            port=self.port,
+            address=self.address,
+            folder=self.folder,
+            env=" ".join(f"{name}={value}" for name, value in variables.items()),
+        )
         text = "".join(f"{line}\n" for line in server) + ours
         (self.folder / "sshd_config").write_text(text)
+
+    @property
+    def user_home(self) -> Path:
+        """The home of its user, as its processes see it."""
+        return self.folder / "user"
 
     @property
     def fingerprint(self) -> str:
@@ -271,13 +287,14 @@ class SshBed:
         alias: str,
         *,
         server: Sequence[str] = (),
+        env: Mapping[str, str | Path] | None = None,
         client: Sequence[str] = (),
         namespace: Namespace | None = None,
         known: bool = True,
         start: bool = True,
     ) -> Sshd:
         """Start one more sshd and write its alias; `known` puts its key into known_hosts."""
-        sshd = Sshd(self, alias, server=server, client=client, namespace=namespace)
+        sshd = Sshd(self, alias, server=server, env=env, client=client, namespace=namespace)
         self.add(sshd, known=known)
         if start:
             sshd.start()

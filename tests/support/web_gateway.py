@@ -78,6 +78,11 @@ class WebGateway(Sshd):
         sudo.write_text('#!/bin/sh\nexec "$@"\n')  # who types there is root already
         sudo.chmod(0o755)
 
+    @property
+    @override
+    def user_home(self) -> Path:
+        return Path("/home/ann")
+
     @override
     def command(self) -> list[str]:
         mounts = [

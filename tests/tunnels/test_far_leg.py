@@ -189,7 +189,7 @@ async def test_a_gateway_that_refuses_an_offer_is_asked_for_ever(
     ssh_bed: SshBed, short_dir: Path, rig: Rig
 ) -> None:
     """After a start its home folders may not be there yet, and nobody sits before who offers."""
-    sshd = ssh_bed.host("gw", server=[f"SetEnv HOME={short_dir} SHLVL=1"])
+    sshd = ssh_bed.host("gw", env={"HOME": short_dir})
     keys = sshd.authorized_keys.read_text()
     spec = replace(rig.spec("-R offer/5006:localhost:1 gw"), kind="offer")
     tunnel, _ = await rig.manager.open(spec, from_shell=True)
@@ -206,7 +206,7 @@ async def test_a_gateway_that_refuses_an_offer_is_asked_for_ever(
 
 async def test_what_is_offered_later_is_found(ssh_bed: SshBed, short_dir: Path, rig: Rig) -> None:
     """By the streams that fail, as nothing is there yet."""
-    ssh_bed.host("gw", server=[f"SetEnv HOME={short_dir} SHLVL=1"])
+    ssh_bed.host("gw", env={"HOME": short_dir})
     with unused_port() as port, serve("echo") as echo:
         near = await rig.open(f"-L 0:localhost:{port} gw")
         assert near.status().forwards[0].far is None
@@ -237,7 +237,7 @@ async def test_streams_and_not_who_opens_wait_for_a_slow_shell(ssh_bed: SshBed, 
 async def test_a_port_of_the_host_itself_is_no_offer(
     ssh_bed: SshBed, short_dir: Path, rig: Rig
 ) -> None:
-    ssh_bed.host("gw", server=[f"SetEnv HOME={short_dir} SHLVL=1"])
+    ssh_bed.host("gw", env={"HOME": short_dir})
     with serve("echo") as echo, serve("reply") as reply:
         await rig.open(f"-R offer/{reply.port}:localhost:{echo.port} gw")
         by_name = await rig.open(f"-L 0:localhost:{reply.port} gw")

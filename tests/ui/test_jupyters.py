@@ -24,7 +24,7 @@ def host_of(bed: SshBed, folder: Path) -> Path:
     """Start the host `gpu02`, on which Jupyters may run; the runtime directory there."""
     runtime = folder / "runtime"
     runtime.mkdir()
-    bed.host("gpu02", server=[f"SetEnv JUPYTER_RUNTIME_DIR={runtime} SHLVL=1"])
+    bed.host("gpu02", env={"JUPYTER_RUNTIME_DIR": runtime})
     return runtime
 
 
