@@ -40,24 +40,22 @@ class There:
             "LabApp": {"news_url": None, "extension_manager": "readonly"},
         }
         (self.config / "jupyter_server_config.json").write_text(json.dumps(settings))
-        self.host = bed.host("gpu01", server=[self._environment(f"{folder}/tools:/usr/bin:/bin")])
+        self.host = bed.host("gpu01", env=self._environment(f"{folder}/tools:/usr/bin:/bin"))
 
-    def _environment(self, path: str) -> str:
-        names = {
+    def _environment(self, path: str) -> dict[str, str | Path]:
+        return {
             "JUPYTER_RUNTIME_DIR": self.runtime,
             "JUPYTER_CONFIG_DIR": self.config,
             "JUPYTER_DATA_DIR": self.folder / "data",
             "TMPDIR": self.folder / "tmp",
             "PATH": path,
-            "SHLVL": 1,
             "SHELL": "/bin/bash",
         }
-        return "SetEnv " + " ".join(f"{name}={value}" for name, value in names.items())
 
     def lose_jupyter(self) -> None:
         """From now on it is not on the PATH."""
         self.host.kill()
-        self.host.configure([self._environment("/usr/bin:/bin")])
+        self.host.configure(env=self._environment("/usr/bin:/bin"))
         self.host.start()
 
     @property
@@ -75,19 +73,20 @@ class There:
 
     @property
     def holding(self) -> set[int]:
-        """The processes that hold it for a tunnel."""
+        """The processes that hold it for a tunnel, and have said so."""
         (keeper,) = self.keepers
         return {
             process.pid
             for process in psutil.process_iter(["name"])
-            if process.info["name"] == "cat" and _writes_to(process, keeper / "line")
+            if process.info["name"] == "cat" and _wrote_to(process, keeper / "line")
         }
 
 
-def _writes_to(process: psutil.Process, path: Path) -> bool:
+def _wrote_to(process: psutil.Process, path: Path) -> bool:
     try:
-        return Path(f"/proc/{process.pid}/fd/1").readlink() == path
-    except OSError:
+        is_there = Path(f"/proc/{process.pid}/fd/1").readlink() == path
+        return is_there and process.io_counters().write_chars > 0
+    except (OSError, psutil.Error):
         return False  # it has ended
 
 
