@@ -36,8 +36,9 @@ export interface FollowingOptions<T extends Fetched> {
 }
 
 export class Following<T extends Fetched> implements IDisposable {
-  constructor(private readonly _options: FollowingOptions<T>) {
-    const { events, first, name } = _options;
+  constructor(options: FollowingOptions<T>) {
+    const { events, first, name } = options;
+    this._options = options;
     this._value = first;
     events.connect(this._onEvent, this);
     document.addEventListener('visibilitychange', this._onVisible);
@@ -56,9 +57,9 @@ export class Following<T extends Fetched> implements IDisposable {
   /** Fulfilled when it was fetched once. */
   readonly ready: Promise<void>;
 
-  /** What was fetched last. */
-  get value(): T {
-    return this._value;
+  /** Why it is not up to date. */
+  get problem(): TunnelError | null {
+    return this._value.problem;
   }
 
   /** It is another one. */
@@ -115,8 +116,13 @@ export class Following<T extends Fetched> implements IDisposable {
     return this._start();
   }
 
+  /** What was fetched last. */
+  protected get value(): T {
+    return this._value;
+  }
+
   /** Do what changes it, and have that. */
-  async refreshed<R>(action: () => Promise<R>): Promise<R> {
+  protected async refreshed<R>(action: () => Promise<R>): Promise<R> {
     try {
       return await action();
     } finally {
@@ -169,6 +175,7 @@ export class Following<T extends Fetched> implements IDisposable {
     }
   };
 
+  private readonly _options: FollowingOptions<T>;
   private readonly _poll: Poll;
   private readonly _changed = new Signal<this, void>(this);
   private _interval = DEFAULT_INTERVAL;
