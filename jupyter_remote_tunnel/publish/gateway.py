@@ -40,8 +40,9 @@ record nginx; command -v nginx >/dev/null && nginx -v 2>&1 | head -c 200
 record caddy; command -v caddy >/dev/null && caddy version 2>&1 | head -c 200
 record running
 found=$(grep -lxE 'nginx|caddy' /proc/[0-9]*/comm 2>/dev/null | sed 's/comm$/status/')
-[ -z "$found" ] || awk '/^Name:/ {{ n = $2 }} /^Uid:/ {{ u = $2 }} /^Gid:/ {{ print n, u, $3 }}' \\
-  $found 2>/dev/null | sort -u | head -n {_MOST} | while read -r name uid gid; do
+[ -z "$found" ] || awk '/^Name:/ {{ n = $2 }} /^State:/ {{ s = $2 }} /^Uid:/ {{ u = $2 }}
+  /^Gid:/ && s != "Z" {{ print n, u, $3 }}' $found 2>/dev/null |
+  sort -u | head -n {_MOST} | while read -r name uid gid; do
   echo "$name $uid $(getent group "$gid" | cut -d: -f1)"
 done
 record user

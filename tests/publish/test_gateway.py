@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from jupyter_remote_tunnel.engine.sync import SyncEngine
@@ -22,7 +23,7 @@ from jupyter_remote_tunnel.publish.installing import copy_commands
 from jupyter_remote_tunnel.publish.names import reached_addresses
 from jupyter_remote_tunnel.publish.sites import Site, WebServer
 from tests.publish.conftest import GIVEN, NAME
-from tests.support.process import child
+from tests.support.process import child, still_running
 from tests.support.web_gateway import WebGateway
 
 GW = TunnelRequest(host="gw")
@@ -77,6 +78,20 @@ def test_a_gateway_whose_web_servers_do_not_run(engine: SyncEngine, gateway: Web
     check = check_gateway(found, SITE)[0]
     assert (check.verdict, check.details) == ("failed", ("sudo systemctl enable --now nginx",))
     assert check_port_80(found).says == "Nobody listens on port 80 of gw."
+
+
+def test_one_that_has_ended_and_nobody_has_asked_how(engine: SyncEngine, caddy: WebGateway) -> None:
+    [process] = caddy.processes("caddy", "caddy")
+    starter = process.parent()
+    assert starter is not None
+    starter.suspend()  # who asks
+    try:
+        process.kill()
+        assert still_running([process], 10) == []
+        assert process.status() == psutil.STATUS_ZOMBIE
+        assert not seen(engine).servers["caddy"].running
+    finally:
+        starter.resume()
 
 
 _CALLED = """
