@@ -290,7 +290,8 @@ async def test_an_engine_is_not_blamed_for_a_holder_that_stood_still(
         await held.holder.start()
         first = held.engine
         await answered.get()
-        # As in a busy server: nothing of this process runs, for longer than silence may be.
+        # Not awaited: the whole process stands still, as a busy server does, for longer than it may
+        # be silent. What is tried is time itself.
         time.sleep(1.5 * silent_after)  # noqa: ASYNC251
         for _ in range(4):
             await answered.get()

@@ -8,6 +8,7 @@ environment; `tests.support.leaks` finds by it what has left the process tree.
 import contextlib
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -61,7 +62,7 @@ def wait_until(ask: Callable[[], _T], what: str, patience: float = PATIENCE) -> 
     while not (answer := ask()):
         if time.monotonic() > end:
             raise PeerError(f"waited {patience:.0f} s in vain for {what}")
-        time.sleep(0.01)
+        time.sleep(0.01)  # nothing tells
     return answer
 
 
@@ -222,18 +223,23 @@ def still_running(processes: Sequence[psutil.Process], patience: float) -> list[
     machines' init takes seconds to come for it.
     """
     end = time.monotonic() + patience
-    while (alive := [one for one in processes if not _has_ended(one)]) and time.monotonic() < end:
-        time.sleep(0.01)
-    return alive
+    return [one for one in processes if not _ends(one, end - time.monotonic())]
 
 
-def _has_ended(process: psutil.Process) -> bool:
+def _ends(process: psutil.Process, patience: float) -> bool:
     try:
-        # Of several threads the first may be gone before the last, which holds all that is open.
-        is_left_over = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() == 1
-        return is_left_over or not process.is_running()
-    except psutil.NoSuchProcess:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
         return True
+    try:
+        if not process.is_running():
+            return True  # another one has its number by now
+        # The kernel tells when the last thread has let go of what was open.
+        end = select.poll()
+        end.register(handle, select.POLLIN)
+        return bool(end.poll(max(0, patience) * 1000))
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
