@@ -47,7 +47,8 @@ class Forward(ABC):
         self._on_change = on_change
         self._tally = Tally()
         self._relays: set[Relay] = set()
-        self._relay_ended = asyncio.Event()
+        # Only of a forward that ends: a thousand that are idle would have some MiB of them.
+        self._relay_ended: asyncio.Event | None = None
         self._connection: Connection | None = None
         self._look: asyncio.TimerHandle | None = None
         self._closed = False
@@ -124,6 +125,8 @@ class Forward(ABC):
         """Close the listener; streams go on. Idempotent."""
 
     async def _streams_gone(self, counts: Callable[[Relay], bool]) -> None:
+        if self._relay_ended is None:
+            self._relay_ended = asyncio.Event()
         while any(map(counts, self._relays)):
             self._relay_ended.clear()
             await self._relay_ended.wait()
@@ -141,7 +144,8 @@ class Forward(ABC):
         self._tally.streams_open -= 1
         if relay.error is not None:
             self._stream_failed(relay.error)
-        self._relay_ended.set()
+        if self._relay_ended is not None:
+            self._relay_ended.set()
         self._on_change()
 
     def _held(self) -> None:

@@ -40,20 +40,29 @@ sshd keeps each of them.
 """
 
 
+def legs_of(
+    forwards: Sequence[Forward], tasks: Tasks, changed: Callable[[], None]
+) -> "Legs | None":
+    """Those of these forwards, None where none of them leads to what could be offered."""
+    offered = [
+        forward
+        for forward in forwards
+        if isinstance(forward, LocalForward) and forward.offered_port is not None
+    ]
+    return Legs(offered, tasks, changed) if offered else None
+
+
 class Legs:
     """See the module. `follow` begins with each connection, and `lost` ends it.
 
+    :param forwards: each leads to what could be offered.
     :param changed: called when the `far` of a forward has changed.
     """
 
     def __init__(
-        self, forwards: Sequence[Forward], tasks: Tasks, changed: Callable[[], None]
+        self, forwards: Sequence[LocalForward], tasks: Tasks, changed: Callable[[], None]
     ) -> None:
-        self._forwards = [
-            forward
-            for forward in forwards
-            if isinstance(forward, LocalForward) and forward.offered_port is not None
-        ]
+        self._forwards = forwards
         self._tasks = tasks
         self._changed = changed
         self._following: asyncio.Task[None] | None = None
@@ -66,11 +75,8 @@ class Legs:
     def follow(self, link: Link, connection: Connection) -> None:
         """Find what is offered, and watch it until the connection is lost."""
         self.lost()
-        if not self._forwards:
-            self._known.set()
-        else:
-            name = f"far legs on {connection.hop}"
-            self._following = self._tasks.begin(self._follow(link, connection), name)
+        name = f"far legs on {connection.hop}"
+        self._following = self._tasks.begin(self._follow(link, connection), name)
 
     async def known(self, seconds: float) -> None:
         """Wait until it is known what is offered and how it is, but not for longer."""

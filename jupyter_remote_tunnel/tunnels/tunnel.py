@@ -27,7 +27,7 @@ from ..ssh.connection import Connection
 from ..ssh.forward import Forward, make_forward
 from .backoff import backoff
 from .holding import Hold
-from .legs import Legs
+from .legs import Legs, legs_of
 from .link import Lease, LinkPool
 from .policy import check_route
 from .prompts import Person, Prompts, needs_person
@@ -85,7 +85,7 @@ class Tunnel:
         self._given_up = False
         self._reached_out = False
         self._tasks = Tasks()
-        self._legs = Legs((), self._tasks, self._tell)
+        self._legs: Legs | None = None
         self._hold = Hold(tunnel_id, around.settings.jupyter_grace, self._tasks)
         self._told: object = None
 
@@ -149,7 +149,8 @@ class Tunnel:
 
     async def far_known(self, seconds: float) -> None:
         """Wait until it is known what is offered on its host, but not for longer."""
-        await self._legs.known(seconds)
+        if self._legs is not None:
+            await self._legs.known(seconds)
 
     def refuse(self, error: RemoteTunnelError) -> None:
         """Fail without a try: it is not allowed (any more)."""
@@ -254,7 +255,7 @@ class Tunnel:
             self._forwards.append(forward)
             await forward.listen()
         offered = () if self.spec.kind == "kernel" else self._forwards
-        self._legs = Legs(offered, self._tasks, self._tell)
+        self._legs = legs_of(offered, self._tasks, self._tell)
 
     def _decided(self, spec: ForwardSpec, number: int) -> tuple[ForwardSpec, OnConflict]:
         """The forward with what was left open decided: the port it had before, the name of its
@@ -290,7 +291,7 @@ class Tunnel:
                 failed.append(forward)
         if connection.lost.done():
             raise connection.lost.result()
-        if self._lease is not None:
+        if self._lease is not None and self._legs is not None:
             self._legs.follow(self._lease.link, connection)
         self._hold.begin(connection, self.spec.keeper)
         if failed:
@@ -374,7 +375,8 @@ class Tunnel:
 
     def _detach(self, error: RemoteTunnelError) -> None:
         self._connection = None
-        self._legs.lost()
+        if self._legs is not None:
+            self._legs.lost()
         for forward in self._forwards:
             forward.detach(error)
 
@@ -424,7 +426,8 @@ class Tunnel:
         self._tell()
 
     def _forward_changed(self) -> None:
-        self._legs.stir()
+        if self._legs is not None:
+            self._legs.stir()
         self._tell()
 
     def _tell(self) -> None:
