@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.support.netns import Namespace
+
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _FILTER = 22, 38, 2
 _SOCKET = {"x86_64": 41, "aarch64": 198}  # the number of the system call
 _LOAD, _IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
@@ -43,8 +45,8 @@ _LIGHT = [f"--disable-features={','.join(_WITHOUT)}", "--js-flags=--no-opt --no-
 
 
 @contextlib.contextmanager
-def chromium(*arguments: str) -> Iterator["Browser"]:
-    """Run it without a window. The tests may run as root: so it has no sandbox."""
+def chromium(*arguments: str, namespace: "Namespace | None" = None) -> Iterator["Browser"]:
+    """Run it without a window, in that network. The tests may run as root: so it has no sandbox."""
     # Not above: what forbids netlink needs nothing but Python.
     from playwright.sync_api import sync_playwright
 
@@ -52,9 +54,9 @@ def chromium(*arguments: str) -> Iterator["Browser"]:
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         start = Path(folder, "chromium")
-        start.write_text(
-            f'#!/bin/sh\nexec {shlex.join([sys.executable, __file__, program("chromium")])} "$@"\n'
-        )
+        argv = [sys.executable, __file__, program("chromium")]
+        command = shlex.join(namespace.wrap(argv) if namespace else argv)
+        start.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         start.chmod(0o700)
         browser = playwright.chromium.launch(
             executable_path=start, headless=True, args=["--no-sandbox", *_LIGHT, *arguments]

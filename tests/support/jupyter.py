@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from jupyter_server.auth.security import passwd
 
+from tests.support.netns import Namespace
 from tests.support.ports import ReservedPort
 from tests.support.process import Child, PeerError, child, environment, program, wait_until
 
@@ -120,10 +121,12 @@ def jupyter(
     traits: Mapping[str, Mapping[str, Any]] | None = None,
     env: Mapping[str, str] | None = None,
     hosts: Mapping[str, str] | None = None,
+    namespace: Namespace | None = None,
 ) -> Iterator[Jupyter]:
     """Start one; `traits` is {class: {trait: value}}, added to the configuration.
 
     `hosts` are names with their addresses, which it alone finds, as in /etc/hosts (needs root).
+    In `namespace` it is out of reach from here.
 
     With `password` there is no token at all. `base_url` begins and ends with a slash. `port` None
     is a free one.
@@ -164,12 +167,14 @@ def jupyter(
             settings.setdefault(name, {}).update(values)
         _write_config(folder, settings)
         argv = [*_knowing(hosts, folder), sys.executable, "-m", _MODULES[kind]]
+        argv = namespace.wrap(argv) if namespace else argv
         process = stack.enter_context(
             child(argv, env={**_environment(folder), **(env or {})}, cwd=folder / "notebooks")
         )
         process.wait_for_line(r"is running at:")
         at = (ip, port)
-        wait_until(lambda: _listens(process, at), "Jupyter's port")  # which it binds after that
+        # Which it binds after that.
+        wait_until(lambda: _listens(process, at, namespace), "Jupyter's port")
         yield Jupyter(process, folder, port, base_url, token, password, certificate)
 
 
@@ -184,9 +189,11 @@ def started_again(server: Jupyter, kind: str = "lab") -> Iterator[Jupyter]:
         yield replace(server, process=process)
 
 
-def _listens(process: Child, at: tuple[str, int]) -> bool:
+def _listens(process: Child, at: tuple[str, int], namespace: Namespace | None = None) -> bool:
     if process.returncode is not None:
         raise PeerError(f"Jupyter ended:\n{process.output}")
+    if namespace is not None:
+        return at[1] in namespace.listening()
     with socket.socket() as probe:
         return probe.connect_ex(at) == 0
 

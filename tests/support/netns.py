@@ -1,7 +1,8 @@
 """Hosts with addresses of their own: network namespaces joined to us, or to one another, by veth.
 
-Needs root and iproute2. `link_down` takes the *peer's* end of the cable away, which for us is a
-silent black hole, as when Wi-Fi dies; `our_link_down` takes ours, which gives an error at once::
+Needs root, iproute2, and nftables for a firewall. `link_down` takes the *peer's* end of the cable
+away, which for us is a silent black hole, as when Wi-Fi dies; `our_link_down` takes ours, which
+gives an error at once::
 
     with Namespace() as gateway, Namespace(behind=gateway) as inner:
         ...  # inner.address answers in gateway's namespace only
@@ -19,6 +20,13 @@ from typing import Self
 from tests.support.process import PeerError, program
 
 _MOVED_TO = "10.254.254.254"
+
+_FIREWALL = """
+add table inet firewall
+add chain inet firewall input { type filter hook input priority 0; policy drop; }
+add rule inet firewall input ct state established,related accept
+add rule inet firewall input iif lo accept
+"""
 
 
 def _ip(*arguments: str, namespace: str | None = None) -> None:
@@ -71,6 +79,30 @@ class Namespace:
     def wrap(self, argv: Sequence[str]) -> list[str]:
         """The command line that runs `argv` in this namespace."""
         return [program("ip"), "netns", "exec", self.name, *argv]
+
+    def listening(self) -> set[int]:
+        """The TCP ports on which anything listens there."""
+        argv = self.wrap(["cat", "/proc/net/tcp", "/proc/net/tcp6"])
+        table = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+        places = [line.split()[1] for line in table.splitlines() if " 0A " in line]
+        return {int(place.rpartition(":")[2], 16) for place in places}
+
+    def route_by_near(self) -> None:
+        """Whatever it has no other way to is sought by way of the near end."""
+        _ip("route", "add", "default", "via", self.near_address, namespace=self.name)
+
+    def forward(self) -> None:
+        """It passes on what is for others."""
+        self._run(["sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"])
+
+    def drop_inbound(self) -> None:
+        """Its firewall drops whatever is no answer to what was sent from here."""
+        self._run([program("nft"), _FIREWALL])
+
+    def _run(self, argv: Sequence[str]) -> None:
+        done = subprocess.run(self.wrap(argv), capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise PeerError(f"{argv}: {done.stderr.strip()}")
 
     def link_down(self) -> None:
         """The peer's end goes: packets vanish, nobody is told."""
