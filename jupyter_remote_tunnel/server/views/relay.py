@@ -1,7 +1,7 @@
 """A body on its way: streamed in both directions, kept in neither.
 
 tornado stands towards the browser, `client` towards the application. `Body` hands the request's
-chunks from one to the other, one at a time; `copy` does it for the response and waits for the
+chunks from one to the other, a few at a time; `copy` does it for the response and waits for the
 browser after each chunk. So whoever is slower sets the pace, and a gigabyte passes through memory
 that does not grow with it.
 """
@@ -12,6 +12,11 @@ from collections.abc import AsyncIterator
 from tornado.web import RequestHandler
 
 
+_HELD = 4
+"""Chunks (of 64 KiB at most) that wait to be sent: to go from the one who reads to the one who
+writes takes two turns of the loop, which they share."""
+
+
 class Unanswered(Exception):
     """The application gave no HTTP answer, or not the whole of it: nothing of our user
     listens there, or it hung up.
@@ -19,22 +24,23 @@ class Unanswered(Exception):
 
 
 class Body:
-    """The body of one request on its way from tornado to the client; holds one chunk at most."""
+    """The body of one request on its way from tornado to the client; holds a few chunks at most."""
 
     def __init__(self) -> None:
-        self._chunk = b""
+        self._chunks: list[bytes] = []
         self._ready = asyncio.Event()
         self._taken = asyncio.Event()
         self._ended = self._unwanted = False
 
     async def put(self, chunk: bytes) -> None:
-        """Hand on a chunk, and return when it has been sent (or nobody wants it any more)."""
+        """Hand on a chunk, and return when there is room for another (or nobody wants it)."""
         if self._unwanted:
             return
-        self._chunk = chunk
-        self._taken.clear()
+        self._chunks.append(chunk)
         self._ready.set()
-        await self._taken.wait()
+        if len(self._chunks) >= _HELD:
+            self._taken.clear()
+            await self._taken.wait()
 
     def end(self) -> None:
         """That was all."""
@@ -44,16 +50,19 @@ class Body:
     def refuse(self) -> None:
         """Nothing of it is wanted any more; what still comes is thrown away."""
         self._unwanted = True
+        self._chunks.clear()
         self._taken.set()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while True:
             await self._ready.wait()
             self._ready.clear()
-            if self._ended:
-                return
-            yield self._chunk
+            chunks, self._chunks = self._chunks, []
+            for chunk in chunks:
+                yield chunk
             self._taken.set()
+            if self._ended and not self._chunks:
+                return
 
 
 async def copy(chunks: AsyncIterator[bytes], handler: RequestHandler) -> None:
