@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 
 from tornado.web import RequestHandler
 
-
 _HELD = 4
 """Chunks (of 64 KiB at most) that wait to be sent: to go from the one who reads to the one who
 writes takes two turns of the loop, which they share."""
