@@ -37,8 +37,7 @@ def shown(host: Page, url: str, app_id: str, where: str) -> FrameLocator | Page:
     return tab
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("where", ["frame", "tab"])
+@pytest.mark.parametrize("where", ["frame", pytest.param("tab", marks=pytest.mark.long)])
 def test_a_person_works_in_a_remote_jupyter(
     lab: Lab, host: Page, remote: Jupyter, where: str
 ) -> None:
