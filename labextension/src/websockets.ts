@@ -4,7 +4,7 @@
  * there, and nothing runs in it.
  */
 
-import { Notification } from '@jupyterlab/apputils';
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
@@ -24,22 +24,45 @@ export async function checkWebsockets(
       return;
     }
   }
-  const { hostname } = new URL(settings.baseUrl);
+  tell(new URL(settings.baseUrl).hostname, trans);
+}
+
+function tell(host: string, trans: TranslationBundle): void {
+  // JupyterLab cuts what is longer than 140 characters: the name comes first, the rest on demand.
   const message = trans.__(
-    'Websockets do not come through to %1, so kernels, terminals and the state of tunnels will not' +
-      ' work here. Mostly a proxy is in the way: add “%1” to “No proxy for” in the proxy settings of' +
-      ' the browser, or of the system, and reload this page. If there is none, the web server in' +
-      ' front of Jupyter does not hand on “Upgrade”.',
-    hostname
+    'No websockets come through, so nothing runs here. Add “%1” to “No proxy for” in the proxy' +
+      ' settings, and reload.',
+    host
   );
-  const copy = {
-    label: trans.__('Copy “%1”', hostname),
+  const more = trans.__(
+    'Pages of Jupyter come through to this browser and websockets do not, so kernels, terminals and' +
+      ' the state of tunnels will not work here. Mostly a proxy is in the way: add “%1” to “No proxy' +
+      ' for” in the proxy settings of the browser, or of the system, and reload this page. If there' +
+      ' is none, the web server in front of Jupyter does not hand on “Upgrade”.',
+    host
+  );
+  const staying = (label: string, act: () => void) => ({
+    label,
     callback: (event: MouseEvent) => {
-      event.preventDefault(); // it stays to be read
-      void navigator.clipboard.writeText(hostname);
+      event.preventDefault(); // the notice stays to be read
+      act();
     }
-  };
-  Notification.warning(message, { autoClose: false, actions: [copy] });
+  });
+  Notification.warning(message, {
+    autoClose: false,
+    actions: [
+      staying(trans.__('Copy “%1”', host), () => {
+        void navigator.clipboard.writeText(host);
+      }),
+      staying(trans.__('More…'), () => {
+        void showDialog({
+          title: trans.__('Websockets do not come through'),
+          body: more,
+          buttons: [Dialog.okButton({ label: trans.__('Close') })]
+        });
+      })
+    ]
+  });
 }
 
 /** Whether a websocket opens, to where JupyterLab itself hears news. */

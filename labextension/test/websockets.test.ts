@@ -34,14 +34,16 @@ it('says nothing where websockets come through', async () => {
 it('names what to enter where pages come through and websockets do not', async () => {
   server = new TestServer(() => ({ body: {} }));
   const [message, ...more] = await check();
-  expect(message).toContain('add “127.0.0.1” to “No proxy for”');
+  expect(message).toContain('Add “127.0.0.1” to “No proxy for”');
+  expect(message!.length).toBeLessThanOrEqual(140);
   expect(more).toEqual([]);
   const [{ options }] = Notification.manager.notifications as [
     Notification.INotification
   ];
   expect(options.autoClose).toBe(false);
   expect(options.actions!.map(({ label }) => label)).toEqual([
-    'Copy “127.0.0.1”'
+    'Copy “127.0.0.1”',
+    'More…'
   ]);
 });
 
