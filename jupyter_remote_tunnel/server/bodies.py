@@ -227,7 +227,8 @@ class PublishLine:
 
 @dataclass(frozen=True)
 class PeriodRequest:
-    """Have a publication end so many hours from now; null is as the server is set."""
+    """Have a publication end so many hours from now; null is as the server is set, and never sooner
+    than it would."""
 
     hours: float | None = None
 

@@ -126,13 +126,15 @@ class Publishing:
         return one.status
 
     def extend(self, name: str, hours: float | None) -> Publication:
-        """Have it end so many hours from now; None is as the server is set.
+        """Have it end so many hours from now; None is as the server is set, and never sooner than
+        it would.
 
         :raises Fatal: `not_found`.
         :raises BadInput: that is too long.
         """
         one = self._get(name)
-        one.extend(self._until(hours))
+        until = self._until(hours)
+        one.extend(max(until, one.until) if hours is None else until)
         return one.status
 
     async def set_password(self, password: str) -> Path:

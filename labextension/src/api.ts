@@ -324,7 +324,8 @@ export interface PasswordRequest {
 }
 
 /**
- * Have a publication end so many hours from now; null is as the server is set.
+ * Have a publication end so many hours from now; null is as the server is set, and never sooner
+ * than it would.
  */
 export interface PeriodRequest {
   hours?: number | null;
