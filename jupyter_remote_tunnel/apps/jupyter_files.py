@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from ..model.address import Address, TcpAddress, UnixAddress, check_host, check_path
 from ..model.errors import BadInput, Fatal
-from ..model.spec import is_keeper
+from ..model.remote_shell import is_keeper
 from ..model.text import plain
 from .listeners import Listeners
 

@@ -113,6 +113,7 @@ def spec_of(request: TunnelRequest) -> TunnelSpec:
             on_conflict=request.on_conflict,
             connection_file=request.connection_file,
             keeper=request.keeper,
+            proxy_protocol=request.proxy_protocol,
         )
     if request.host or request.forwards:
         raise BadInput("Give either a command or a host with forwards, not both.")
@@ -130,6 +131,7 @@ def spec_of(request: TunnelRequest) -> TunnelSpec:
         on_conflict=found.on_conflict if request.on_conflict == "fail" else request.on_conflict,
         connection_file=request.connection_file,
         keeper=request.keeper,
+        proxy_protocol=request.proxy_protocol,
     )
 
 

@@ -167,6 +167,11 @@ class ForwardSpec:
             return f"{bind}:{_escape(self.destination.path)}"
         return f"{bind}:{self.destination}"
 
+    @property
+    def accepts_there(self) -> bool:
+        """Whether its streams are accepted on the remote host, and all lead to `destination`."""
+        return self.kind is ForwardKind.REMOTE and self.destination is not None
+
 
 def _escape(path: str) -> str:
     return path.replace("\\", "\\\\").replace(":", "\\:")

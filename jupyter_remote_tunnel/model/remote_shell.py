@@ -4,6 +4,8 @@ Login shells may print banners, so what counts stands between fences. All of it 
 for who reads it to check.
 """
 
+import re
+
 FENCE = "=jupyter-remote-tunnel="
 
 MARKER = "jupyter-kept-"
@@ -33,3 +35,14 @@ def between_fences(output: bytes) -> list[str]:
 def is_folder(text: str) -> bool:
     """Whether this can be the path of a folder there, in one line."""
     return text.startswith("/") and text.isprintable()
+
+
+def is_keeper(path: str) -> bool:
+    """Whether this can be the folder of what keeps a server alive on a remote host for as long as
+    tunnels hold it (`apps.jupyter_keeper`).
+    """
+    return (
+        len(path) < 200
+        and path.isprintable()
+        and re.fullmatch(rf"/(?:[^/\x00-\x1f]+/)*{MARKER}\w{{4,20}}", path) is not None
+    )

@@ -22,7 +22,7 @@ from .address import (
 )
 from .errors import BadInput
 from .forward import ForwardKind, ForwardSpec, OfferedPort, TcpBind
-from .remote_shell import MARKER
+from .remote_shell import is_keeper
 from .ssh_option import (
     EXECUTING,
     LENDING,
@@ -212,6 +212,7 @@ class TunnelRequest:
     connection_file: str | None = None
     keeper: str | None = None
     id: str | None = None
+    proxy_protocol: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON, without the fields that are at their default."""
@@ -230,7 +231,11 @@ def _without_defaults(ssh: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TunnelSpec:
-    """A tunnel that is wanted. `name` is "[user@]host:port" where none was given."""
+    """A tunnel that is wanted. `name` is "[user@]host:port" where none was given.
+
+    With `proxy_protocol` each stream of its remote forwards begins, at the destination here, with a
+    line that says who connected on the host (`model.proxy_protocol`).
+    """
 
     host: str
     forwards: tuple[ForwardSpec, ...]
@@ -240,6 +245,7 @@ class TunnelSpec:
     on_conflict: OnConflict = "fail"
     connection_file: str | None = None
     keeper: str | None = None
+    proxy_protocol: bool = False
 
     @classmethod
     def make(
@@ -253,12 +259,13 @@ class TunnelSpec:
         on_conflict: OnConflict = "fail",
         connection_file: str | None = None,
         keeper: str | None = None,
+        proxy_protocol: bool = False,
     ) -> Self:
         """A spec from its parts: `host` may be `user@host`, `ssh://user@host:22` or the short
         `user@host:5006`.
 
-        :raises BadInput: the host, the name or the keeper is not one, or there is nothing to
-            forward.
+        :raises BadInput: the host, the name or the keeper is not one, there is nothing to forward,
+            or nobody to tell of in the PROXY protocol.
         """
         ssh = ssh or SshOptions()
         login = HostArgument.parse(host)
@@ -279,6 +286,8 @@ class TunnelSpec:
             raise BadInput(f"A tunnel has at most {MAX_FORWARDS} forwards.", hint="Open several.")
         if keeper is not None and not is_keeper(keeper):
             raise BadInput("“keeper” is not the folder of one.")
+        if proxy_protocol and not all(forward.accepts_there for forward in forwards):
+            raise BadInput("“proxy_protocol” is for remote forwards with a destination alone.")
         return cls(
             host=login.host,
             forwards=forwards,
@@ -292,6 +301,7 @@ class TunnelSpec:
             on_conflict=on_conflict,
             connection_file=connection_file,
             keeper=keeper,
+            proxy_protocol=proxy_protocol,
         )
 
     @property
@@ -323,6 +333,7 @@ class TunnelSpec:
             ssh=self.ssh,
             connection_file=self.connection_file,
             keeper=self.keeper,
+            proxy_protocol=self.proxy_protocol,
         )
 
     @cached_property
@@ -458,17 +469,6 @@ def check_id(tunnel_id: str) -> str:
     if not re.fullmatch("[0-9a-f]{12}", tunnel_id):
         raise BadInput("A tunnel's id has 12 hexadecimal digits, in lower case.")
     return tunnel_id
-
-
-def is_keeper(path: str) -> bool:
-    """Whether this can be the folder of what keeps a server alive on a remote host for as long as
-    tunnels hold it (`apps.jupyter_keeper`).
-    """
-    return (
-        len(path) < 200
-        and path.isprintable()
-        and re.fullmatch(rf"/(?:[^/\x00-\x1f]+/)*{MARKER}\w{{4,20}}", path) is not None
-    )
 
 
 def default_name(host: str, user: str | None, forwards: tuple[ForwardSpec, ...]) -> str:

@@ -141,6 +141,13 @@ def _judged(way: Way, status: int, location: str, said: str) -> Check:
             advice="In nginx: proxy_set_header X-Forwarded-For $remote_addr;",
             remedy=way.remedy,
         )
+    if not seen.get("address_known"):
+        return Check(
+            "way in",
+            "note",
+            f"https://{way.host} leads here, but the gateway does not say who connects: the logins"
+            " of all are counted together.",
+        )
     return Check("way in", "ok", f"https://{way.host} leads here.")
 
 

@@ -61,6 +61,7 @@ class GatewayLeg:
             kind="publish",
             ssh=self._request.ssh,
             id=self._id,
+            proxy_protocol=True,
         )
         return (await client.open_tunnel(wanted, person=person))[0]
 

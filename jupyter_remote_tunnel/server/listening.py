@@ -1,5 +1,9 @@
 """Accepting what comes from outside, with or without TLS, and letting go of all of it at once.
 
+What comes through a tunnel comes from the engine, which says first who connected on the gateway, in
+a line of the PROXY protocol. That line is read once, before anything else: what looks like one
+behind it is the visitor's, and is neither TLS nor HTTP. Without it nobody is let in.
+
 Where TLS ends here, the first byte tells who speaks it; who does not is sent to the https URL. The
 certificate's files are looked at for each connection, so those that were renewed count at once.
 """
@@ -11,8 +15,10 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
+from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from tornado.iostream import IOStream, SSLIOStream
@@ -21,13 +27,14 @@ from tornado.routing import Router
 from tornado.web import Application
 from typing_extensions import override
 
-from .outside import Gate, Refused, moved
+from ..model.proxy_protocol import LONGEST_HEADER, read_proxy_header
+from .outside import UNKNOWN, Gate, Refused, moved
 
 MAX_STREAMS = 500
 """Connections at a time: descriptors are shared with who sits here."""
 
 _HANDSHAKE = b"\x16"
-# Seconds for the first byte, and for the head of a request.
+# Seconds for what is said first, and for the head of a request.
 _FIRST_BYTE = 10.0
 _HEAD = 75.0
 
@@ -63,15 +70,27 @@ class Listener:
     """Serves what a gate lets through, on sockets that listen.
 
     :param certificate: where TLS ends here.
+    :param introduced: whether each connection begins with a line that says whose it is.
     :param limits: `max_body_size` and `max_buffer_size` of Jupyter's own server.
     """
 
     def __init__(
-        self, gate: Gate, certificate: Certificate | None = None, **limits: int | None
+        self,
+        gate: Gate,
+        certificate: Certificate | None = None,
+        *,
+        introduced: bool = False,
+        **limits: int | None,
     ) -> None:
         self._certificate = certificate
+        self._introduced = introduced
+        self._visitors: WeakKeyDictionary[IOStream, str] = WeakKeyDictionary()
         self._server = HTTPServer(
-            gate, protocol="https", idle_connection_timeout=_HEAD, no_keep_alive=False, **limits
+            _Introduced(gate, self._visitors) if introduced else gate,
+            protocol="https",
+            idle_connection_timeout=_HEAD,
+            no_keep_alive=False,
+            **limits,
         )
         self._without_tls = HTTPServer(_Elsewhere(gate.door.url), idle_connection_timeout=_HEAD)
         self._sockets: list[socket.socket] = []
@@ -115,38 +134,68 @@ class Listener:
         connection.setblocking(False)
         if self.count >= MAX_STREAMS:
             connection.close()
-        elif self._certificate is None:
+        elif self._introduced:
+            self._when_heard(connection, self._meet)
+        else:
+            self._admit(connection, address)
+
+    def _admit(self, connection: socket.socket, address: Any) -> None:
+        """It is known whose this is, or need not be said."""
+        if self._certificate is None:
             self._serve(self._server, IOStream(connection), address)
         else:
-            loop = asyncio.get_running_loop()
-            self._unknown[connection] = loop.call_later(_FIRST_BYTE, self._drop, connection)
-            heard = functools.partial(self._hear, connection, address, self._certificate)
-            loop.add_reader(connection, heard)
+            self._when_heard(connection, functools.partial(self._hear, self._certificate, address))
 
-    def _hear(self, connection: socket.socket, address: Any, certificate: Certificate) -> None:
-        """The first byte is there."""
-        try:
-            first = connection.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return
-        except OSError:
-            first = b""
-        self._forget(connection)
-        try:
-            if not first:
+    def _when_heard(
+        self, connection: socket.socket, take: Callable[[socket.socket, bytes], None]
+    ) -> None:
+        """Have `take` called with what has come, which stays to be read; b"" is the end."""
+
+        def heard() -> None:
+            try:
+                first = connection.recv(LONGEST_HEADER, socket.MSG_PEEK)
+            except BlockingIOError:
+                return
+            except OSError:
+                first = b""
+            self._forget(connection)
+            try:
+                take(connection, first)
+            except OSError:  # it has gone
                 connection.close()
-            elif first == _HANDSHAKE:
-                wrapped = certificate.context().wrap_socket(
-                    connection, server_side=True, do_handshake_on_connect=False
-                )
-                self._serve(self._server, SSLIOStream(wrapped), address)
-            else:
-                self._serve(self._without_tls, IOStream(connection), address)
-        except OSError:  # it has gone
+
+        loop = asyncio.get_running_loop()
+        self._unknown[connection] = loop.call_later(_FIRST_BYTE, self._drop, connection)
+        loop.add_reader(connection, heard)
+
+    def _meet(self, connection: socket.socket, first: bytes) -> None:
+        """The line that says whose it is has come: the engine sends it at once."""
+        try:
+            length, found = read_proxy_header(first)
+        except ValueError:
             connection.close()
+            return
+        connection.recv(length)
+        self._admit(connection, found)
+
+    def _hear(
+        self, certificate: Certificate, address: Any, connection: socket.socket, first: bytes
+    ) -> None:
+        """The first byte is there."""
+        if not first:
+            connection.close()
+        elif first.startswith(_HANDSHAKE):
+            wrapped = certificate.context().wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+            self._serve(self._server, SSLIOStream(wrapped), address)
+        else:
+            self._serve(self._without_tls, IOStream(connection), address)
 
     def _serve(self, server: HTTPServer, stream: IOStream, address: Any) -> None:
         self._streams.add(stream)
+        if self._introduced:
+            self._visitors[stream] = address[0] if address else UNKNOWN
         server.handle_stream(stream, address)
 
     def _drop(self, connection: socket.socket) -> None:
@@ -156,6 +205,19 @@ class Listener:
     def _forget(self, connection: socket.socket) -> None:
         asyncio.get_running_loop().remove_reader(connection)
         self._unknown.pop(connection).cancel()
+
+
+class _Introduced(Router):
+    """A gate that is told whose each request is: by the socket it could not be known."""
+
+    def __init__(self, gate: Gate, visitors: WeakKeyDictionary[IOStream, str]) -> None:
+        self._gate = gate
+        self._visitors = visitors
+
+    @override
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
+        request.remote_ip = self._visitors[cast("HTTP1Connection", request.connection).stream]
+        return self._gate.find_handler(request, **kwargs)
 
 
 class _Elsewhere(Router):

@@ -181,9 +181,9 @@ def _schemas() -> dict[str, Any]:
     schemas = {**given, **asked}
     for name, examples in _EXAMPLES.items():
         schemas[name]["examples"] = examples
-    # The engine removes this file when the tunnel closes, and writes to what keeps a server alive:
-    # for the engine's other clients only.
-    for field in ("connection_file", "keeper"):
+    # The engine removes this file when the tunnel closes, writes to what keeps a server alive, and
+    # says to an outside server who its visitors are: for the engine's other clients only.
+    for field in ("connection_file", "keeper", "proxy_protocol"):
         del schemas["TunnelRequest"]["properties"][field]
     return dict(sorted(schemas.items()))
 

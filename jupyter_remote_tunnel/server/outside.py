@@ -11,6 +11,7 @@ that its request came from outside (`is_outside`).
 
 import contextlib
 import copy
+import ipaddress
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, MutableMapping
@@ -36,7 +37,10 @@ LOGINS = 10
 LOGINS_OF_ALL = 60
 _MINUTE = 60.0
 _ADDRESSES = 1000
-_UNKNOWN = "0.0.0.0"  # noqa: S104 (what tornado says of a Unix socket)
+UNKNOWN = "0.0.0.0"  # noqa: S104
+"""The address of who has none that is known: what tornado says of a Unix socket."""
+
+_NETWORK = 64  # bits of an address of IPv6 that one subscriber is given at least
 
 
 def is_outside(handler: RequestHandler) -> bool:
@@ -162,7 +166,7 @@ class Gate(Router):
                 (("Retry-After", "10"),),
             )
         is_login = request.path == f"{self.door.base_url}login" and request.method == "POST"
-        if is_login and not self._logins.admits(_address(request)):
+        if is_login and not self._logins.admits(_network(_address(request))):
             return Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "Too many logins were tried. Wait a minute.",
@@ -250,12 +254,23 @@ def _take_forwarded(request: HTTPServerRequest) -> None:
     and headers that it may pass on as it got them (X-Real-IP, X-Scheme) are not looked at.
     """
     address = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    request.remote_ip = address if is_valid_ip(address) else _UNKNOWN
+    request.remote_ip = address if is_valid_ip(address) else UNKNOWN
     scheme = request.headers.get("X-Forwarded-Proto", "https").rpartition(",")[2].strip()
     request.protocol = "http" if scheme == "http" else "https"
+
+
+def _network(address: str) -> str:
+    """Whose logins are counted together: who has an address of IPv6 has all of its network."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return address
+    return str(ipaddress.IPv6Network((int(found), _NETWORK), strict=False))
 
 
 def _address(request: HTTPServerRequest) -> str:
     """Whose request it is; "" where that is not known."""
     address = request.remote_ip
-    return "" if not address or address == _UNKNOWN else address
+    return "" if not address or address == UNKNOWN else address

@@ -141,6 +141,7 @@ class Published:
         self._listener = Listener(
             self._gate,
             self._looked.certificate,
+            introduced=request.way != "direct",
             max_body_size=server.max_body_size,
             max_buffer_size=server.max_buffer_size,
         )

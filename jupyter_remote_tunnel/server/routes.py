@@ -54,6 +54,8 @@ class Tunnels(Handler):
             )
         if request.keeper is not None:
             raise BadInput("The body: “keeper” cannot be chosen.", hint="Use POST jupyters.")
+        if request.proxy_protocol:
+            raise BadInput("The body: “proxy_protocol” cannot be chosen.", hint="Use POST publish.")
         client = await self.engine.client()
         params = {"request": request.as_dict(), "person": self.who()}
         opened = await client.call("tunnels.open", params)

@@ -25,17 +25,19 @@ def make_forward(
     *,
     private_dir: Path,
     on_conflict: OnConflict = "fail",
+    proxy_protocol: bool = False,
     on_change: Callable[[], None] = lambda: None,
 ) -> Forward:
     """The forward for a spec; nothing is opened yet.
 
     :param private_dir: an existing 0700 directory, for `-L private…`.
     :param on_conflict: "pick" takes another free port when the wanted one is busy.
+    :param proxy_protocol: tell the destination of a remote forward who connected there.
     :param on_change: called on the loop when streams, `bound` or `last_error` changed; bytes do not
         count.
     """
     if isinstance(spec.bind, OfferedPort):
-        return OfferingForward(spec, settings, on_change, on_conflict)
+        return OfferingForward(spec, settings, on_change, on_conflict, proxy_protocol)
     if spec.kind is ForwardKind.REMOTE:
-        return RemoteForward(spec, settings, on_change, on_conflict)
+        return RemoteForward(spec, settings, on_change, on_conflict, proxy_protocol)
     return LocalForward(spec, settings, on_change, private_dir, on_conflict)

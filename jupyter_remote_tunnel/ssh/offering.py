@@ -76,8 +76,9 @@ class OfferingForward(RemoteForward):
         settings: EngineSettings,
         on_change: Callable[[], None],
         on_conflict: OnConflict,
+        proxy_protocol: bool = False,
     ) -> None:
-        super().__init__(spec, settings, on_change, on_conflict)
+        super().__init__(spec, settings, on_change, on_conflict, proxy_protocol)
         assert isinstance(spec.bind, OfferedPort)
         self._offered = spec.bind.port
         self._name = secrets.token_hex(8)

@@ -1,5 +1,9 @@
 """-R: the remote host listens, and every connection that it accepts comes as a channel and is
-connected to a destination on this machine (or, without one, to where its SOCKS request says)."""
+connected to a destination on this machine (or, without one, to where its SOCKS request says).
+
+A destination that takes the PROXY protocol is told first who connected. That is the remote host's
+word: it may say what it likes, and what is no address is not passed on.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -11,6 +15,7 @@ from typing_extensions import override
 from ..model.address import Address, TcpAddress, UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError
 from ..model.forward import ForwardSpec, TcpBind
+from ..model.proxy_protocol import proxy_header
 from ..model.settings import EngineSettings
 from ..model.spec import OnConflict
 from .base_forward import Forward
@@ -36,9 +41,11 @@ class RemoteForward(Forward):
         settings: EngineSettings,
         on_change: Callable[[], None],
         on_conflict: OnConflict,
+        proxy_protocol: bool = False,
     ) -> None:
         super().__init__(spec, settings, on_change)
         self._pick = on_conflict == "pick"
+        self._proxy_protocol = proxy_protocol
         self._listener: asyncssh.SSHListener | None = None
         self._port: int | None = None
         self._probing = False
@@ -139,7 +146,8 @@ class RemoteForward(Forward):
         if destination is None:
             return RemoteSocks(relay, self._dial)
         refused: list[RemoteTunnelError] = []
-        await asyncio.wait([self._dial(destination, lambda: relay.local, refused.append)])
+        first = self._header(*originator) if self._proxy_protocol else b""
+        await asyncio.wait([self._dial(destination, lambda: relay.local, refused.append, first)])
         if refused:
             relay.fail(refused[0])
         if relay.over:
@@ -147,18 +155,29 @@ class RemoteForward(Forward):
         self._succeeded()
         return relay.remote
 
+    def _header(self, host: str = "", port: int = 0) -> bytes:
+        """What the destination is told of an originator; nothing is known of one that came by a
+        Unix socket.
+        """
+        return proxy_header(host, port, self._port or 0)
+
     def _dial(
         self,
         destination: Address,
         local_end: Callable[[], LocalEnd],
         refused: Callable[[RemoteTunnelError], None],
+        first: bytes = b"",
     ) -> "asyncio.Task[None]":
-        """Connect to a destination on this machine, in a task that ends with the forward."""
+        """Connect to a destination on this machine, in a task that ends with the forward.
+
+        :param first: is written to it before anything that comes through the channel.
+        """
 
         async def connect() -> None:
             try:
                 async with asyncio.timeout(self._settings.connect_timeout):
-                    await self._reach(destination, local_end)
+                    transport = await self._reach(destination, local_end)
+                    transport.write(first)
             except (OSError, UnicodeError) as error:  # a name may be none that DNS can hold
                 refused(destination_error(error, destination))
 
@@ -167,13 +186,17 @@ class RemoteForward(Forward):
         task.add_done_callback(self._dials.discard)
         return task
 
-    async def _reach(self, destination: Address, local_end: Callable[[], LocalEnd]) -> None:
+    async def _reach(
+        self, destination: Address, local_end: Callable[[], LocalEnd]
+    ) -> asyncio.Transport:
         loop = asyncio.get_running_loop()
         if isinstance(destination, UnixAddress):
             opened = await connected_unix(destination.path, self._settings.connect_timeout)
-            await loop.create_unix_connection(local_end, sock=opened)
+            transport, _ = await loop.create_unix_connection(local_end, sock=opened)
         else:
-            await loop.create_connection(local_end, destination.host, destination.port)
+            host, port = destination.host, destination.port
+            transport, _ = await loop.create_connection(local_end, host, port)
+        return transport
 
     @override
     async def close(self) -> None:

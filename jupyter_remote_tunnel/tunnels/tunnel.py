@@ -250,6 +250,7 @@ class Tunnel:
                 self._around.settings,
                 private_dir=self._around.private_dir,
                 on_conflict=on_conflict,
+                proxy_protocol=self.spec.proxy_protocol,
                 on_change=self._forward_changed,
             )
             self._forwards.append(forward)

@@ -592,6 +592,7 @@ export interface TunnelRequest {
   connection_file?: string | null;
   keeper?: string | null;
   id?: string | null;
+  proxy_protocol?: boolean;
 }
 
 /**

@@ -3,6 +3,7 @@
 import shutil
 import string
 import subprocess
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, note
@@ -312,12 +313,18 @@ def test_a_request_by_fields_or_by_command() -> None:
     assert by_fields == by_command
     named = spec_of(TunnelRequest(command="h:1", name="x", on_conflict="pick"))
     assert (named.name, named.on_conflict) == ("x", "pick")
+    telling = TunnelRequest(command="-R 1:a:2 h", proxy_protocol=True)
+    assert spec_of(telling).request().as_dict()["proxy_protocol"] is True
+    assert not spec_of(telling).same_as(spec_of(replace(telling, proxy_protocol=False)))
     for wrong in (
         TunnelRequest(),
         TunnelRequest(host="h", command="h:1"),
         TunnelRequest(command="h:1", ssh=SshOptions(port=22)),
         TunnelRequest(host="h", forwards=("-L 1:a:2",), ssh=SshOptions(options=("x\ny=1",))),
         TunnelRequest(host="h", forwards=("-L 1:a:2",), ssh=SshOptions(port=70000)),
+        TunnelRequest(host="h", forwards=("-L 1:a:2",), proxy_protocol=True),
+        TunnelRequest(host="h", forwards=("-R 1:a:2", "-R 1080"), proxy_protocol=True),
+        TunnelRequest(command="-D 1080 h", proxy_protocol=True),
     ):
         with pytest.raises(BadInput):
             spec_of(wrong)

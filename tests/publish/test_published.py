@@ -5,6 +5,7 @@ A certificate is asked for as printed, too; in the place of Let's Encrypt, which
 here, stands an authority of the test's.
 """
 
+import contextlib
 import json
 import re
 import ssl
@@ -19,6 +20,7 @@ import pytest
 import websockets
 
 from jupyter_remote_tunnel.publish.sites import Site
+from jupyter_remote_tunnel.server.outside import LOGINS
 from tests.publish.conftest import GIVEN, NAME
 from tests.server.conftest import PREFIX, manager
 from tests.support.certificates import Pair, WebAuthority
@@ -62,11 +64,20 @@ for port in range(1, 65536):
 print(json.dumps(found))
 """
 
+# Prints what a port answers to a text.
+SAY = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as there:
+    there.sendall(sys.argv[3].encode())
+    print(there.makefile(newline="").read(), end="")
+"""
+
 
 class Outsider:
-    """Somebody in a network beyond the gateway."""
+    """Somebody in a network beyond the gateway, at that `address`."""
 
     def __init__(self, network: Namespace, trusted: Path) -> None:
+        self.address = network.address
         self._network = network
         self._trusted = trusted
 
@@ -77,14 +88,41 @@ class Outsider:
         )
         return done.stdout
 
-    def status(self, path: str, *, port: int = 443) -> int:
+    def said(self, port: int, asked: str) -> str:
+        """What is answered to this, on a connection of its own."""
+        return self._run(sys.executable, "-c", SAY, self._network.near_address, str(port), asked)
+
+    def status(self, path: str, *more: str, port: int = 443) -> int:
         """The status of the answer to a request by the name; 0 where there is none, or none that
         is to be trusted.
+
+        :param more: options of curl.
         """
         url = f"{'http' if port == 80 else 'https'}://{NAME}:{port}{path}"
         place = f"{NAME}:{port}:{self._network.near_address}"
         argv = [program("curl"), "-s", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", place]
-        return int(self._run(*argv, "--cacert", str(self._trusted), url))
+        return int(self._run(*argv, "--cacert", str(self._trusted), *more, url))
+
+    @contextlib.contextmanager
+    def connected(self, path: str, port: int) -> Iterator[None]:
+        """While they ask for something, and are not done with it."""
+        place = f"{self._network.near_address}:{port}"
+        argv = [program("openssl"), "s_client", "-quiet", "-connect", place, "-servername", NAME]
+        asks = f"GET {path} HTTP/1.1\r\nHost: {NAME}:{port}\r\nContent-Length: 1\r\n\r\n"
+        with subprocess.Popen(
+            self._network.wrap(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+        ) as asking:
+            assert asking.stdin is not None
+            asking.stdin.write(asks.encode())
+            asking.stdin.flush()
+            try:
+                yield
+            finally:
+                asking.kill()
 
     def certificate(self, port: int) -> str:
         """What is shown there; "" where nothing is."""
@@ -107,6 +145,13 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> WebAuthority:
 
 @pytest.fixture
 def outsider(gateway: WebGateway, authority: WebAuthority) -> Iterator[Outsider]:
+    with Namespace(behind=gateway.namespace) as network:
+        yield Outsider(network, authority.root)
+
+
+@pytest.fixture
+def another(gateway: WebGateway, authority: WebAuthority) -> Iterator[Outsider]:
+    """Somebody else out there."""
     with Namespace(behind=gateway.namespace) as network:
         yield Outsider(network, authority.root)
 
@@ -253,6 +298,60 @@ def test_a_public_port_has_the_certificate_that_the_gateway_renews(
     assert outsider.status(SITE.prefix + "login", port=8443) == 200
     person.tunnel("publish", "--stop")
     assert outsider.open_ports() == []
+
+
+def visitors(person: User) -> list[str]:
+    """The addresses of who is connected."""
+    (one,) = json.loads(person.tunnel("publish", "--list", "--json").stdout)["publications"]
+    return [visitor["address"] for visitor in one["visitors"]]
+
+
+def test_visitors_of_a_public_port_have_addresses(
+    gateway: WebGateway,
+    authority: WebAuthority,
+    published_here: Jupyter,
+    person: User,
+    outsider: Outsider,
+    another: Outsider,
+) -> None:
+    gateway.kill()
+    gateway.configure(["AuthorizedKeysFile /etc/authorized_keys", "GatewayPorts clientspecified"])
+    gateway.start()
+    pair = authority.issue(NAME)
+    files = ["--certfile", str(pair.chain), "--keyfile", str(pair.key)]
+    said = person.tunnel(*PUBLISH, "--bind", *files, "gw").stdout
+    assert f"Published: https://{NAME}:8443{SITE.prefix}" in said
+    assert "does not say who" not in said
+
+    login = SITE.prefix + "login"
+    with outsider.connected(login, 8443):
+        wait_until(lambda: visitors(person) == [outsider.address], "them to be seen")
+        with another.connected(login, 8443):
+            both = sorted([outsider.address, another.address])
+            wait_until(lambda: visitors(person) == both, "both of them to be seen")
+            listed = person.tunnel("publish", "--list").stdout
+            assert all(address in listed for address in both)
+    wait_until(lambda: visitors(person) == [], "them to have gone")
+
+    guess = (login, "--data", "password=guess")
+    guesses = [outsider.status(*guess, port=8443) for _ in range(LOGINS + 1)]
+    assert guesses == [403] * LOGINS + [429]  # without a token of XSRF
+    assert another.status(*guess, port=8443) == 403
+    for one in (outsider, another):
+        assert re.search(rf"403 POST {login} .*\b{re.escape(one.address)}\b", log(published_here))
+
+    # To say so oneself is no way round.
+    forged = f"PROXY TCP4 192.0.2.1 0.0.0.0 1 1\r\nGET {login} HTTP/1.1\r\n\r\n"
+    assert outsider.said(8443, forged).startswith("HTTP/1.1 400 ")
+    said_by = ("--header", "X-Forwarded-For: 192.0.2.1", "--header", "X-Real-Ip: 192.0.2.1")
+    assert outsider.status(*guess, *said_by, port=8443) == 429
+    assert "192.0.2.1" not in log(published_here)
+    person.tunnel("publish", "--stop")
+
+
+def log(server: Jupyter) -> str:
+    """What Jupyter has logged."""
+    return server.process.output
 
 
 async def use(

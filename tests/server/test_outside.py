@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from jupyter_remote_tunnel.model.proxy_protocol import proxy_header
 from jupyter_remote_tunnel.model.publication import Check
 from jupyter_remote_tunnel.publish import certificates
 from jupyter_remote_tunnel.publish.probing import Way, checks
@@ -30,7 +32,7 @@ from jupyter_remote_tunnel.server.outside import (
     is_outside,
 )
 from jupyter_remote_tunnel.server.probes import WELL_KNOWN, Nonce
-from tests.support.process import wait_until
+from tests.support.process import PATIENCE, wait_until
 
 NAME = "localhost"
 
@@ -96,13 +98,17 @@ class Open:
 
 @contextlib.asynccontextmanager
 async def outside(
-    app: Application, files: certificates.Certificate | None, *, name: str = NAME
+    app: Application,
+    files: certificates.Certificate | None,
+    *,
+    name: str = NAME,
+    introduced: bool = False,
 ) -> AsyncIterator[Open]:
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     gate = Gate(app, Door(f"{name}:{port}", "/base/", proxied=files is None))
     certificate = None if files is None else Certificate(files.certificate, files.key)
-    listener = Listener(gate, certificate)
+    listener = Listener(gate, certificate, introduced=introduced)
     listener.open([listening])
     try:
         yield Open(gate, listener, port)
@@ -178,6 +184,132 @@ async def test_who_asks_is_what_the_web_server_in_front_says_last(app: Applicati
             async with session.get(url, headers=without, allow_redirects=False) as answer:
                 assert answer.status == 301
                 assert answer.headers["Location"] == it.url()
+
+
+def introduction(address: str) -> bytes:
+    """What the engine says of a visitor."""
+    return proxy_header(address, 51234, 8443)
+
+
+async def said_to(it: Open, first: bytes, then: bytes, *, tls: bool = True) -> bytes:
+    """What is answered to `then` on a connection that begins with `first`."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            writer.write(first)
+            if tls:
+                await writer.start_tls(_unverified(), server_hostname=NAME)
+            writer.write(then)
+            return await reader.read()
+    except OSError:
+        return b""
+    finally:
+        writer.transport.abort()
+        await asyncio.sleep(0)  # which closes it
+
+
+def request(it: Open, method: str = "GET", path: str = "") -> bytes:
+    head = f"{method} /base/{path} HTTP/1.1\r\nHost: {NAME}:{it.port}\r\nConnection: close\r\n"
+    return f"{head}Content-Length: 0\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", "2001:db8::7"])
+async def test_who_asks_is_who_the_engine_says(
+    app: Application, files: certificates.Certificate, address: str
+) -> None:
+    async with outside(app, files, introduced=True) as it:
+        it.gate.is_open = True
+        told = (await said_to(it, introduction(address), request(it))).splitlines()
+        assert (told[0], json.loads(told[-1])["address"]) == (b"HTTP/1.1 200 OK", address)
+        told = (await said_to(it, introduction("nobody"), request(it))).splitlines()
+        assert json.loads(told[-1])["address"] == "0.0.0.0"
+
+
+async def test_a_visitor_cannot_say_who_they_are(
+    app: Application, files: certificates.Certificate
+) -> None:
+    forged = introduction("192.0.2.1")
+    async with outside(app, files, introduced=True) as it:
+        it.gate.is_open = True
+        true = introduction("203.0.113.7")
+        for said in (
+            await said_to(it, true, forged + request(it)),  # in TLS
+            await said_to(it, true + forged, request(it), tls=False),
+        ):
+            assert said.startswith(b"HTTP/1.1 400 Bad Request")
+        headers = b"X-Forwarded-For: 192.0.2.1\r\nX-Real-Ip: 192.0.2.1\r\n"
+        with_headers = request(it).replace(b"Connection", headers + b"Connection")
+        told = (await said_to(it, true, with_headers)).splitlines()
+        assert json.loads(told[-1])["address"] == "203.0.113.7"
+    async with outside(app, files) as it:  # which nobody introduces
+        it.gate.is_open = True
+        said = await said_to(it, forged, request(it), tls=False)
+        assert said.startswith(b"HTTP/1.1 400 Bad Request")
+
+
+@pytest.mark.parametrize(
+    "first", [b"", b"PROXY TCP4 203.0.113.7\r\n", introduction("203.0.113.7")[:-2], b"GET / "]
+)
+async def test_who_is_not_introduced_is_not_let_in(
+    app: Application, files: certificates.Certificate, first: bytes
+) -> None:
+    async with outside(app, files, introduced=True) as it:
+        it.gate.is_open = True
+        assert await said_to(it, first, request(it)) == b""
+        await _until(lambda: it.listener.count == 0)
+        assert b" 200 OK" in await said_to(it, introduction("203.0.113.7"), request(it))
+
+
+@contextlib.asynccontextmanager
+async def introducing(it: Open, line: bytes) -> AsyncIterator[Open]:
+    """The same server, to which everybody comes by way of what says that line first."""
+
+    passing: set[asyncio.Task[Any] | None] = set()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passing.add(asyncio.current_task())
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", it.port)
+        there_writer.write(line)
+        await asyncio.gather(pass_on(reader, there_writer), pass_on(there_reader, writer))
+
+    relay = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with relay:
+        yield Open(it.gate, it.listener, relay.sockets[0].getsockname()[1])
+        it.listener.cut()
+        await asyncio.gather(*filter(None, passing))
+
+
+@pytest.mark.parametrize(("address", "verdict"), [("203.0.113.7", "ok"), ("nobody", "note")])
+async def test_a_gateway_that_does_not_say_who_connects_is_noted(
+    app: Application, files: certificates.Certificate, address: str, verdict: str
+) -> None:
+    async with (
+        outside(app, files, name="j.example.org", introduced=True) as it,
+        introducing(it, introduction(address)) as there,
+    ):
+        with it.gate.expecting() as nonce:
+            way = replace(there.way(nonce), host=f"{NAME}:{there.port}")
+            found = [check async for check in checks(way)]
+    assert [check.verdict for check in found] == [verdict, "ok", "ok", "ok"]
+    assert ("logins of all are counted together" in found[0].says) == (verdict == "note")
+
+
+async def test_behind_a_web_server_that_says_who_asks(app: Application) -> None:
+    async with outside(app, None, introduced=True) as it:
+        it.gate.is_open = True
+        headers = b"X-Forwarded-For: 203.0.113.7\r\nConnection"
+        asked = request(it).replace(b"Connection", headers)
+        told = await said_to(it, introduction("127.0.0.1"), asked, tls=False)
+        assert json.loads(told.splitlines()[-1])["address"] == "203.0.113.7"
 
 
 async def test_who_forgets_the_s_is_told_the_right_address(
@@ -280,6 +412,27 @@ async def test_passwords_cannot_be_guessed_fast(
                 given.append(answer.status)
         assert given == [200] * LOGINS + [429]
         assert (await it.ask())[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("guesser", "neighbour", "other"),
+    [
+        ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
+        ("2001:db8::7", "2001:db8::8:7", "2001:db8:0:1::7"),
+    ],
+)
+async def test_who_guesses_keeps_nobody_else_out(
+    app: Application, files: certificates.Certificate, guesser: str, neighbour: str, other: str
+) -> None:
+    async with outside(app, files, introduced=True) as it:
+        it.gate.is_open = True
+
+        async def status(address: str) -> int:
+            answer = await said_to(it, introduction(address), request(it, "POST", "login"))
+            return int(answer.split()[1])
+
+        assert [await status(guesser) for _ in range(LOGINS)] == [200] * LOGINS
+        assert [await status(one) for one in (guesser, neighbour, other)] == [429, 429, 200]
 
 
 def test_logins_are_counted_for_a_minute() -> None:

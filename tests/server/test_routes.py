@@ -135,6 +135,10 @@ def test_a_drain_that_is_none(api: httpx.Client, drain: str) -> None:
         ({"command": "ssh -L 1:h:1 gpu01; id"}, ";"),
         ({"command": "-D 0 gpu01", "host": "gpu01"}, "command"),
         ({"command": "-D 0 gpu01", "connection_file": "/etc/passwd"}, "connection_file"),
+        (
+            {"host": "gpu01", "forwards": ["-R 0:localhost:80"], "proxy_protocol": True},
+            "proxy_protocol",
+        ),
         ({"command": "-D 0 gpu01", "id": "../tunnels"}, "id"),
         ({"host": "gpu01", "forwards": ["-D 0"] * 101}, "100"),
         ([], "object"),

@@ -64,21 +64,26 @@ class Forwarding:
         self.changes = asyncio.Event()
         self._forwards: list[Forward] = []
 
-    def make(self, spec: str, *, on_conflict: OnConflict = "fail") -> Forward:
+    def make(
+        self, spec: str, *, on_conflict: OnConflict = "fail", proxy_protocol: bool = False
+    ) -> Forward:
         """A forward that is not open yet."""
         forward = make_forward(
             ForwardSpec.parse(spec),
             self.settings,
             private_dir=self.folder,
             on_conflict=on_conflict,
+            proxy_protocol=proxy_protocol,
             on_change=self.changes.set,
         )
         self._forwards.append(forward)
         return forward
 
-    async def open(self, spec: str, *, on_conflict: OnConflict = "fail") -> Forward:
+    async def open(
+        self, spec: str, *, on_conflict: OnConflict = "fail", proxy_protocol: bool = False
+    ) -> Forward:
         """A forward that listens, attached to the connection if there is one."""
-        forward = self.make(spec, on_conflict=on_conflict)
+        forward = self.make(spec, on_conflict=on_conflict, proxy_protocol=proxy_protocol)
         await forward.listen()
         if self.connection is not None:
             await forward.attach(self.connection)

@@ -175,6 +175,23 @@ async def test_another_port_than_was_asked_for_is_not_believed(ssh_bed: SshBed) 
 # What nobody asked for.
 
 
+@pytest.mark.parametrize(
+    "originator", ["203.0.113.7\r\nPROXY TCP4 192.0.2.1 0.0.0.0 1 1", HOSTILE, "", "::1%\r\n"]
+)
+async def test_a_host_that_lies_about_who_connected(ssh_bed: SshBed, originator: str) -> None:
+    liar = Liar()
+    async with tunnelled(ssh_bed, liar, PATIENCE) as forwarding:
+        with serve("echo") as echo:
+            forward = await forwarding.open(f"-R 0:localhost:{echo.port}", proxy_protocol=True)
+            port = int((forward.bound or "").rpartition(":")[2])
+            reader, writer = await liar.connection.open_connection(
+                "localhost", port, originator, 70000, encoding=None
+            )
+            writer.write(b"hello")
+            writer.write_eof()
+            assert await reader.read() == b"PROXY UNKNOWN\r\nhello"
+
+
 def forwarded_tcp(connection: asyncssh.SSHServerConnection) -> Any:
     return connection.create_connection(asyncssh.SSHTCPSession, "localhost", 8888)
 

@@ -10,6 +10,7 @@ from jupyter_remote_tunnel.model.errors import Fatal, Transient
 from jupyter_remote_tunnel.ssh.connection import Connection
 from tests.ssh.support import (
     MANY,
+    PATIENCE,
     Forwarding,
     ask,
     connect,
@@ -50,6 +51,34 @@ async def test_sockets_on_both_sides(forwarding: Forwarding, short_dir: Path) ->
         forward = await forwarding.open(f"-R {short_dir}/there:{echo.path}")
         assert forward.bound == f"{short_dir}/there"
         assert await ask(forward.bound, b"hello") == b"hello"
+
+
+@pytest.mark.parametrize("unix", [False, True])
+async def test_a_destination_is_told_first_who_connected(
+    forwarding: Forwarding, unix: bool
+) -> None:
+    with serve("echo", unix=unix) as echo:
+        to = echo.path if unix else f"localhost:{echo.port}"
+        forward = await forwarding.open(f"-R 0:{to}", proxy_protocol=True)
+        port = int((forward.bound or "").rpartition(":")[2])
+        async with asyncio.timeout(PATIENCE), dialled(forward.bound) as (reader, writer):
+            writer.write(b"PROXY TCP4 192.0.2.1 0.0.0.0 1 1\r\n")
+            writer.write_eof()
+            told, forged = (await reader.read()).splitlines(keepends=True)
+            ours = writer.get_extra_info("sockname")
+        address = ours[0]
+        kind, any_address = ("TCP6", "::") if ":" in address else ("TCP4", "0.0.0.0")
+        line = f"PROXY {kind} {address} {any_address} {ours[1]} {port}\r\n"
+        assert (told, forged) == (line.encode(), b"PROXY TCP4 192.0.2.1 0.0.0.0 1 1\r\n")
+
+
+async def test_who_came_by_a_socket_there_is_not_known(
+    forwarding: Forwarding, short_dir: Path
+) -> None:
+    with serve("echo", unix=True) as echo:
+        spec = f"-R {short_dir}/there:{echo.path}"
+        forward = await forwarding.open(spec, proxy_protocol=True)
+        assert await ask(forward.bound, b"hello") == b"PROXY UNKNOWN\r\nhello"
 
 
 async def test_uploads_and_downloads_arrive_whole(forwarding: Forwarding) -> None:
