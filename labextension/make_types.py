@@ -20,6 +20,7 @@ from jupyter_remote_tunnel.model.spec import TunnelRequest
 from jupyter_remote_tunnel.model.state import State
 from jupyter_remote_tunnel.server.bodies import (
     ApplicationList,
+    ChangeRequest,
     Diagnosis,
     DoctorLine,
     DoctorRequest,
@@ -29,6 +30,7 @@ from jupyter_remote_tunnel.server.bodies import (
     JupyterStart,
     JupyterStop,
     JupyterStopped,
+    OneChange,
     OnePublication,
     PasswordFile,
     PasswordRequest,
@@ -48,6 +50,7 @@ TARGET = Path(__file__).parent / "src" / "api.ts"
 REQUESTS = frozenset(
     {
         "TunnelRequest",
+        "ChangeRequest",
         "SshOptions",
         "PromptAnswer",
         "DoctorRequest",
@@ -112,7 +115,7 @@ def render() -> str:
         *(JupyterHost, JupyterList, JupyterRequest),
         *(JupyterStart, JupyterStop, JupyterStopped),
         *(PublishRequest, PublishLine, PublicationList, OnePublication),
-        *(PeriodRequest, PasswordRequest, PasswordFile),
+        *(PeriodRequest, PasswordRequest, PasswordFile, ChangeRequest, OneChange),
     )
     _, components = msgspec.json.schema_components(roots, ref_template="#/{name}")
     states = [*comment(State.__doc__), "export type State ="]

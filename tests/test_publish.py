@@ -20,6 +20,7 @@ from jupyter_remote_tunnel.model.errors import Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from tests.server.test_publishing import NAME, Scene, publications, scene
 from tests.support.http import by_token
+from tests.support.jupyter import Jupyter, jupyter
 from tests.support.process import PATIENCE
 from tests.support.terminal import AtTerminal, at_terminal
 from tests.support.user import User
@@ -100,6 +101,7 @@ def test_the_site_of_ones_own_is_not_shown(scene: Scene, person: User) -> None:
         (["--direct", "--name", "j"], "--certfile"),
         (["gw", "--list"], "Give one of"),
         (["--list", "--stop"], "Give one of"),
+        (["gw", "--name", "j", "--fix"], "Give one of"),
         (["gw", "--name", "j", "--for", "soon"], "no time"),
         (["gw:80", "--name", "j"], "port"),
         (["gw", "--name", "j", "--site", "apache"], "no web server"),
@@ -161,6 +163,74 @@ def test_a_password_is_typed_unseen(scene: Scene, person: User) -> None:
     text = json.loads(file.read_text())["IdentityProvider"]["hashed_password"]
     assert passwd_check(text, PASSWORD)  # type: ignore[no-untyped-call]
     assert PASSWORD not in scene.server.process.output
+
+
+@pytest.fixture
+def careless() -> Iterator[tuple[Jupyter, User]]:
+    """A Jupyter of which any web site may ask anything, and who sits at its machine."""
+    wrong = {"ServerApp": {"allow_origin": "*", "disable_check_xsrf": True}}
+    with jupyter(traits=wrong) as server, User() as user:
+        user.environment.update(server.environment)
+        yield server, user
+
+
+def fix(user: User, *more: str) -> contextlib.AbstractContextManager[AtTerminal]:
+    argv = [sys.executable, "-m", "jupyter_remote_tunnel.cli", "publish", "--fix", *more]
+    return at_terminal(argv, env=user.environment, cwd=user.folder)
+
+
+def server_config(server: Jupyter) -> dict[str, Any]:
+    file = server.folder / "config" / "jupyter_server_config.json"
+    found: dict[str, Any] = json.loads(file.read_text())["ServerApp"]
+    return found
+
+
+def test_a_setting_is_changed_after_a_yes(careless: tuple[Jupyter, User]) -> None:
+    server, user = careless
+    file = server.folder / "config" / "jupyter_server_config.json"
+    before = file.read_text()
+    with fix(user) as terminal:
+        terminal.read("FAILED  other sites")
+        terminal.read(str(file))
+        terminal.read("- ServerApp.disable_check_xsrf = true")
+        terminal.read("+ ServerApp.disable_check_xsrf = false")
+        terminal.read("Write that? [y/N] ")
+        assert file.read_text() == before
+        terminal.type("y")
+        terminal.read("Written. It counts from now on.")
+        terminal.read('- ServerApp.allow_origin = "*"')
+        terminal.read("Write that? [y/N] ")
+        terminal.type("")
+        terminal.read("FAILED  other sites")
+        assert terminal.wait() == 1
+    assert server_config(server)["disable_check_xsrf"] is False
+    assert server_config(server)["allow_origin"] == "*"
+    with fix(user) as terminal:
+        terminal.read("Write that? [y/N] ")
+        terminal.type("yes")
+        terminal.read("No setting of this Jupyter is wrong.")
+        assert terminal.wait() == 0
+    assert server_config(server)["allow_origin"] == ""
+    with fix(user, "--prefix", "/jupyter") as terminal:
+        terminal.read('+ ServerApp.base_url = "/jupyter/"')
+        terminal.read("Write that? [y/N] ")
+        terminal.type("y")
+        terminal.read("Written. It counts when Jupyter is started again.")
+        terminal.read("FAILED  address")
+        terminal.read("start Jupyter again")
+        assert terminal.wait() == 1
+
+
+def test_a_change_is_shown_where_nobody_can_be_asked(careless: tuple[Jupyter, User]) -> None:
+    server, user = careless
+    before = server_config(server)
+    said = user.tunnel("publish", "--fix", status=1).stdout
+    assert "+ ServerApp.disable_check_xsrf = false" in said
+    found = json.loads(user.tunnel("publish", "--fix", "--json", status=1).stdout)
+    assert found["changed"] == []
+    assert found["checks"][0]["change"]["setting"] == "ServerApp.disable_check_xsrf"
+    assert server_config(server) == before
+    assert "a path" in user.tunnel("publish", "--fix", "--prefix", "x", status=2).stderr
 
 
 def test_a_password_typed_in_a_cell_stays_nowhere(

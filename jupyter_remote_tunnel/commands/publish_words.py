@@ -76,6 +76,12 @@ _OTHERS = (
         action="store_true",
         help="set the password of this Jupyter, which counts at once",
     ),
+    argument(
+        "--fix",
+        action="store_true",
+        help="change the settings of this Jupyter that make a check fail: each change is shown, and"
+        " made after a yes (with --prefix, its base URL too)",
+    ),
 )
 
 PUBLISH = Command(

@@ -4,6 +4,7 @@ its engine; what a gateway wants to know is asked here, before.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,13 +12,13 @@ from ..engine.asking import ask_server
 from ..engine.client import EngineClient
 from ..model.diagnosis import Verdict
 from ..model.errors import BadInput, Fatal, NeedsUser
-from ..model.publication import Check, Proxy, Publication, PublishRequest
+from ..model.publication import Change, Check, Proxy, Publication, PublishRequest
 from ..model.spec import TunnelRequest
 from ..model.text import plain
 from .answers import Answer, Table
 from .engines import Engines
 from .grammar import Parsed, usage
-from .questions import GaveUp
+from .questions import Face, GaveUp
 from .typed import absolute, host_request
 
 _VERDICTS: dict[Verdict, str] = {"ok": "ok", "note": "note", "failed": "FAILED"}
@@ -29,7 +30,8 @@ _UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 async def publish(engines: Engines, parsed: Parsed) -> Answer:
     """`publish`: data is the report, as `POST …/api/publish` gives it; with --list
     {"publications": […]}, with --stop and --extend {"publication": …}, with --set-password
-    {"file": …}, with --site what `server.looking.Looking.installation` gives.
+    {"file": …}, with --fix {"changed": [the changes that were made], "checks": [what still fails]},
+    with --site what `server.looking.Looking.installation` gives.
     """
     options = parsed.options
     chosen = [name for name in _OTHERS if options[name] not in (None, False)]
@@ -153,6 +155,12 @@ def check_lines(check: Check) -> list[str]:
     if check.advice:
         lines.append(f"{_MARGIN}→ {plain(check.advice, _LONGEST)}")
     return lines
+
+
+def change_lines(change: Change) -> list[str]:
+    """A change in lines for a person: the file, and what stands there before and after."""
+    told = (change.file, *change.lines)
+    return [f"{_MARGIN}{plain(line, _LONGEST)}" for line in told]
 
 
 def _as_it_stands(line: str) -> str:
@@ -282,4 +290,57 @@ async def _set_password(engines: Engines, _: Parsed) -> Answer:
     return Answer(answer, lines)
 
 
-_OTHERS = {"list": _list, "stop": _stop, "extend": _extend, "set_password": _set_password}
+async def _fix(engines: Engines, parsed: Parsed) -> Answer:
+    """Each change that mends a check: shown, and made after a yes."""
+    client, face = await _client(engines), engines.face
+    asked = {"prefix": parsed.options["prefix"] or ""}
+    made: list[Change] = []
+    offered: set[str] = set()
+    while True:
+        answer = await ask_server(client, "publish.settings", asked)
+        checks = list(map(Check.from_dict, answer["checks"]))
+        # One that was made may uncover another.
+        new = [one for one in checks if one.change and one.change.setting not in offered]
+        if not new or new[0].change is None or face is None:
+            break
+        change = new[0].change
+        offered.add(change.setting)
+        await face.show(
+            [*check_lines(replace(new[0], details=(), advice="")), *change_lines(change)]
+        )
+        if await _agrees(face):
+            wanted = {"setting": change.setting, "seen": change.seen, **asked}
+            await ask_server(client, "publish.change", wanted)
+            made.append(change)
+            await face.show([f"{_MARGIN}{_written(change)}"])
+    lines = [line for check in checks for line in _left_lines(check, is_shown=face is None)]
+    data = {"changed": [change.as_dict() for change in made], "checks": answer["checks"]}
+    return Answer(data, tuple(lines or ["No setting of this Jupyter is wrong."]), ok=not checks)
+
+
+async def _agrees(face: Face) -> bool:
+    try:
+        word = await face.choose("Write that? [y/N] ")
+    except GaveUp:
+        return False
+    return word.strip().lower() in ("y", "yes")
+
+
+def _written(change: Change) -> str:
+    when = "from now on" if change.at_once else "when Jupyter is started again"
+    return f"Written. It counts {when}."
+
+
+def _left_lines(check: Check, *, is_shown: bool) -> list[str]:
+    """What still fails. Where nobody can be asked, with what would be."""
+    shown = change_lines(check.change) if is_shown and check.change is not None else []
+    return [*check_lines(check), *shown]
+
+
+_OTHERS = {
+    "list": _list,
+    "stop": _stop,
+    "extend": _extend,
+    "set_password": _set_password,
+    "fix": _fix,
+}

@@ -27,8 +27,37 @@ MARK = "jupyter_remote_tunnel"
 LONGEST_HOURS = 24.0 * 31
 _LONGEST_NAME = 253
 
-Remedy = Literal["", "password", "site", "certificate"]
-"""What can be done about it from here: "" is nothing, or nothing has to be."""
+Remedy = Literal["", "password", "setting", "site", "certificate"]
+"""What can be done about it from here: "" is nothing, or nothing has to be. "setting": what the
+check's `change` shows can be written."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change to the user's own file of Jupyter's configuration.
+
+    :param setting: which it is about: "ServerApp.allow_origin".
+    :param file: the path; it need not be there yet.
+    :param lines: what is changed, "- " in front of what stands there and "+ " of what will. A
+        secret is not in them.
+    :param at_once: whether it counts at once; else when Jupyter is started again.
+    :param seen: what has to be given back to have it written, as long as the file is as it is now.
+    """
+
+    setting: str
+    file: str
+    lines: tuple[str, ...]
+    at_once: bool
+    seen: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The change again that `as_dict` wrote."""
+        return cls(**{**data, "lines": tuple(data["lines"])})
 
 
 @dataclass(frozen=True)
@@ -40,6 +69,7 @@ class Check:
     :param details: more of it, a line each; what has to be typed, or a file as it has to be.
     :param advice: what to do next, or "".
     :param remedy: what the front door can offer to do.
+    :param change: to Jupyter's configuration, which would mend it.
     """
 
     name: str
@@ -48,6 +78,7 @@ class Check:
     details: tuple[str, ...] = ()
     advice: str = ""
     remedy: Remedy = ""
+    change: Change | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -56,7 +87,9 @@ class Check:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The check again that `as_dict` wrote."""
-        return cls(**{**data, "details": tuple(data["details"])})
+        change = data.get("change")
+        known = {"change": None if change is None else Change.from_dict(change)}
+        return cls(**{**data, "details": tuple(data["details"]), **known})
 
 
 @dataclass(frozen=True)
@@ -136,8 +169,7 @@ class PublishRequest:
             if port is not None and not 1 <= port <= 65535:
                 raise BadInput(f"{port} is no port.", hint="It lies between 1 and 65535.")
         self._check_ends()
-        if self.prefix and not (self.prefix.startswith("/") and self.prefix.isprintable()):
-            raise BadInput("A prefix is a path: /jupyter")
+        check_prefix(self.prefix)
         check_hours(self.hours)
 
     def _check_ends(self) -> None:
@@ -163,6 +195,12 @@ class PublishRequest:
                 )
             if self.socket is not None or self.loopback_port is not None:
                 raise BadInput("A socket or port behind a web server is for a gateway with one.")
+
+
+def check_prefix(prefix: str) -> None:
+    """:raises BadInput: that is not below which Jupyter can be found; "" is."""
+    if prefix and not (prefix.startswith("/") and prefix.isprintable()):
+        raise BadInput("A prefix is a path: /jupyter")
 
 
 def check_hours(hours: float | None) -> None:

@@ -44,6 +44,22 @@ class Password:
     password: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Below:
+    """The path below which it is to be found; "" is as it is."""
+
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Write:
+    """A change that was shown, to be written."""
+
+    setting: str
+    seen: str
+    prefix: str = ""
+
+
 class Asked:
     """Answers what the engine's other clients ask."""
 
@@ -152,6 +168,16 @@ async def _set_password(publishing: "Publishing", asked: Password, _: Line) -> d
     return {"file": str(await publishing.set_password(asked.password))}
 
 
+async def _settings(publishing: "Publishing", asked: Below, _: Line) -> dict[str, Any]:
+    wrong = await publishing.wrong_settings(asked.prefix)
+    return {"checks": [check.as_dict() for check in wrong]}
+
+
+async def _change(publishing: "Publishing", asked: Write, _: Line) -> dict[str, Any]:
+    change = await publishing.change_setting(asked.setting, asked.seen, asked.prefix)
+    return {"change": change.as_dict()}
+
+
 QUESTIONS: dict[str, tuple[type[Any], Callable[..., Awaitable[dict[str, Any]]]]] = {
     "publish": (PublishRequest, _publish),
     "publish.check": (PublishRequest, _check),
@@ -161,5 +187,7 @@ QUESTIONS: dict[str, tuple[type[Any], Callable[..., Awaitable[dict[str, Any]]]]]
     "publish.extend": (Named, _extend),
     "publish.password_file": (Nothing, _password_file),
     "publish.set_password": (Password, _set_password),
+    "publish.settings": (Below, _settings),
+    "publish.change": (Write, _change),
 }
 """What can be asked: what it takes, and who answers."""

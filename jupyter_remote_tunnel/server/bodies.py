@@ -17,7 +17,7 @@ from ..engine.messages import (
 from ..kernels.connect import ConnectedKernel
 from ..model.diagnosis import Diagnosis, Step
 from ..model.errors import Where
-from ..model.publication import Check, Publication, PublishReport, PublishRequest, Way
+from ..model.publication import Change, Check, Publication, PublishReport, PublishRequest, Way
 from ..model.spec import SshOptions, TunnelRequest
 from ..model.status import ErrorStatus, TunnelStatus
 
@@ -25,6 +25,7 @@ __all__ = [
     "Application",
     "ApplicationList",
     "ApplicationRequest",
+    "ChangeRequest",
     "ConnectedKernel",
     "Diagnosis",
     "DoctorLine",
@@ -41,6 +42,7 @@ __all__ = [
     "KernelList",
     "KernelRequest",
     "OfferedViews",
+    "OneChange",
     "OnePublication",
     "OneTunnel",
     "OpenedTunnel",
@@ -238,6 +240,24 @@ class PasswordRequest:
     """Set the password of this Jupyter server."""
 
     password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ChangeRequest:
+    """Write a change to Jupyter's configuration that a check has shown: its `setting` and `seen`,
+    and the `prefix` of the request that was checked.
+    """
+
+    setting: str
+    seen: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class OneChange:
+    """What was written."""
+
+    change: Change
 
 
 @dataclass(frozen=True)

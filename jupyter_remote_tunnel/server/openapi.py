@@ -59,6 +59,7 @@ _EXAMPLES = {
     "DoctorRequest": [{"host": "ann@gpu01"}],
     "PublishRequest": [{"gateway": "ann@gw", "name": "jupyter.example.org"}],
     "PasswordRequest": [{"password": "correct horse battery staple"}],
+    "ChangeRequest": [{"setting": "ServerApp.allow_origin", "seen": "9f86d081884c7d65"}],
     "PeriodRequest": [{"hours": 2}],
     "PromptAnswer": [{"remember": True}, {"answers": ["correct horse battery staple"]}],
 }

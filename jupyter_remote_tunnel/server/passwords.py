@@ -4,12 +4,11 @@ A new one is hashed and written as `jupyter server password` does it, and counts
 """
 
 import getpass
-import json
 import socket
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider
 from jupyter_server.auth.security import passwd, passwd_check
@@ -17,6 +16,7 @@ from jupyter_server.auth.security import passwd, passwd_check
 from ..engine.folders import make_folder, write_private
 from ..model.errors import BadInput, Fatal
 from ..model.text import plain
+from .config_files import config_file, dump, parse, section
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -39,11 +39,6 @@ _COMMON = (
     *("iloveyou", "welcome", "root", "passw0rd", "p@ssw0rd", "sunshine", "princess", "starwars"),
     *("python", "anaconda", "jupyterhub", "jupyternotebook", "qwertyuiop123", "1q2w3e4r5t"),
 )
-
-
-def config_file(server: "ServerApp") -> Path:
-    """Where a new password is written."""
-    return Path(server.config_dir) / "jupyter_server_config.json"
 
 
 def guesses(*names: str) -> tuple[str, ...]:
@@ -97,8 +92,8 @@ def set_password(server: "ServerApp", password: str) -> Path:
     path = config_file(server)
     try:
         _write(path, hashed)
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or "it is no JSON"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise Fatal(
             f"The password is not set: {plain(str(path), 300)} cannot be written ({reason}).",
             code="not_allowed",
@@ -110,23 +105,14 @@ def set_password(server: "ServerApp", password: str) -> Path:
 
 def _write(path: Path, hashed: str) -> None:
     """:raises ValueError: what stands there is no configuration."""
-    config = json.loads(path.read_bytes()) if path.exists() else {}
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} holds no configuration")  # noqa: TRY004
-    _section(config, "IdentityProvider")["hashed_password"] = hashed
+    config = parse(path.read_bytes()) if path.exists() else {}
+    section(config, "IdentityProvider")["hashed_password"] = hashed
     # Where the file has it under the name of the class, that one counts.
-    if "hashed_password" in config.get(_CLASS, {}):
-        _section(config, _CLASS)["hashed_password"] = hashed
+    if _CLASS in config and "hashed_password" in section(config, _CLASS):
+        section(config, _CLASS)["hashed_password"] = hashed
     make_folder(path.parent)
     # A link, as of people who keep such files elsewhere, stays one.
-    write_private(path.resolve(), json.dumps(config, indent=2).encode())
-
-
-def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
-    section = config.setdefault(name, {})
-    if not isinstance(section, dict):
-        raise ValueError(f"{name} is no section")  # noqa: TRY004
-    return section
+    write_private(path.resolve(), dump(config))
 
 
 def _decided_elsewhere(provider: IdentityProvider) -> Fatal:

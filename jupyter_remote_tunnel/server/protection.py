@@ -1,14 +1,18 @@
-"""What has to be true of this Jupyter before the outside may reach its login page."""
+"""What has to be true of this Jupyter before the outside may reach its login page, and what changes
+it where it is not.
+"""
 
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_server.auth.identity import PasswordIdentityProvider
 
 from ..model.publication import Check, PublishRequest
 from ..model.text import plain
+from . import changes
 from .passwords import guesses, is_guessed
 
 if TYPE_CHECKING:
@@ -21,6 +25,9 @@ _FEWEST_KINDS = 8
 _SET_ONE = "Set a password: jupyter tunnel publish --set-password"
 # No page of ours comes from there.
 _STRANGERS = ("https://stranger.invalid", "http://stranger.invalid:8080")
+# What was found, and the setting (of `changes`) that makes it fail, or "".
+_Found = tuple[Check, str]
+
 _EVERYWHERE = ("", "*", "0.0.0.0", "::")  # noqa: S104 (compared, not bound)
 
 
@@ -28,10 +35,23 @@ async def protection_checks(server: "ServerApp", request: PublishRequest) -> Asy
     """What is found, one after the other."""
     for check in await _who_enters(server, request):
         yield check
-    for look in (_browsers, _address, _own_listener):
+    for look in (_token, _browsers, _address, _own_listener):
         found = look(server, request)
         if found is not None:
-            yield found
+            check, setting = found
+            yield await _mendable(server, request, check, setting) if setting else check
+
+
+async def _mendable(
+    server: "ServerApp", request: PublishRequest, check: Check, setting: str
+) -> Check:
+    """A check that a setting makes fail, with the change that mends it or where to make that."""
+    found = await asyncio.to_thread(changes.look, server, setting, request.prefix)
+    if isinstance(found, str):
+        return replace(check, advice=f"{found} {check.advice}".strip())
+    prefix = f" --prefix {request.prefix}" if setting == changes.BASE_URL else ""
+    shows = f"jupyter tunnel publish --fix{prefix} shows what mends it, and writes it after a yes."
+    return replace(check, advice=f"{shows} {check.advice}".strip(), remedy="setting", change=found)
 
 
 async def _who_enters(server: "ServerApp", request: PublishRequest) -> list[Check]:
@@ -47,8 +67,6 @@ async def _who_enters(server: "ServerApp", request: PublishRequest) -> list[Chec
         words = guesses(request.name)
         hashed = str(provider.hashed_password)
         found.append(await _password(hashed, words))
-    if provider.token:
-        found.append(_token(str(provider.token)))
     return found
 
 
@@ -63,63 +81,61 @@ async def _password(hashed: str, words: tuple[str, ...]) -> Check:
     return Check("password", "ok", "A password is asked for, which is hashed by argon2.")
 
 
-def _token(token: str) -> Check:
+def _token(server: "ServerApp", _: PublishRequest) -> _Found | None:
+    provider = server.identity_provider
+    if not isinstance(provider, PasswordIdentityProvider) or not provider.token:
+        return None
+    token = str(provider.token)
     if len(token) < SHORTEST_TOKEN or len(set(token)) < _FEWEST_KINDS:
-        return Check(
-            "token",
-            "failed",
+        says = (
             f"The token can be guessed: it has {len(token)} characters, {len(set(token))} of them"
-            " different.",
-            advice=f"Leave it to Jupyter to make one, or have none. {_SET_ONE}",
-            remedy="password",
+            " different."
         )
-    return Check("token", "ok", f"The token lets in, and has {len(token)} characters.")
+        advice = "Without one Jupyter makes a good one, or asks for a password alone."
+        return Check("token", "failed", says, advice=advice), changes.TOKEN
+    return Check("token", "ok", f"The token lets in, and has {len(token)} characters."), ""
 
 
-def _browsers(server: "ServerApp", _: PublishRequest) -> Check | None:
+def _browsers(server: "ServerApp", _: PublishRequest) -> _Found:
     """Whether pages of other sites could act for who is logged in."""
     name, wrong = "other sites", ""
     if server.disable_check_xsrf:
-        wrong = "c.ServerApp.disable_check_xsrf"
+        wrong = changes.DISABLE_CHECK_XSRF
     elif server.allow_origin == "*":
-        wrong = "c.ServerApp.allow_origin = '*'"
+        wrong = changes.ALLOW_ORIGIN
     elif server.allow_origin_pat and any(
         re.match(server.allow_origin_pat, stranger) for stranger in _STRANGERS
     ):
-        wrong = "c.ServerApp.allow_origin_pat"
+        wrong = changes.ALLOW_ORIGIN_PAT
     if wrong:
-        says = f"Any web site could act for who is logged in: {wrong}."
-        return Check(name, "failed", says, advice="Take it out of Jupyter's configuration.")
+        value = " = '*'" if wrong == changes.ALLOW_ORIGIN else ""
+        says = f"Any web site could act for who is logged in: c.{wrong}{value}."
+        return Check(name, "failed", says), wrong
     allowed = server.allow_origin or server.allow_origin_pat
     if allowed:
         says = f"Pages of {plain(allowed, 200)} may act for who is logged in (allow_origin)."
-        return Check(name, "note", says)
-    return Check(name, "ok", "Pages of other sites cannot act for who is logged in.")
+        return Check(name, "note", says), ""
+    return Check(name, "ok", "Pages of other sites cannot act for who is logged in."), ""
 
 
-def _address(server: "ServerApp", request: PublishRequest) -> Check:
+def _address(server: "ServerApp", request: PublishRequest) -> _Found:
     base, prefix = server.base_url, f"{request.prefix.rstrip('/')}/"
     if request.prefix and prefix != base:
-        return Check(
-            "address",
-            "failed",
-            f"Jupyter's pages lie below {base}, not below {plain(prefix, 200)}.",
-            (f"c.ServerApp.base_url = {prefix!r}",),
-            advice="Put that line into jupyter_server_config.py and start Jupyter again, or leave"
-            " the prefix out.",
-        )
+        says = f"Jupyter's pages lie below {base}, not below {plain(prefix, 200)}."
+        details = (f"c.ServerApp.base_url = {prefix!r}",)
+        advice = "Or leave the prefix out."
+        return Check("address", "failed", says, details, advice), changes.BASE_URL
     says = f"It will be found at https://{request.authority}{base}"
-    return Check("address", "ok", says)
+    return Check("address", "ok", says), ""
 
 
-def _own_listener(server: "ServerApp", _: PublishRequest) -> Check | None:
+def _own_listener(server: "ServerApp", _: PublishRequest) -> _Found | None:
     is_everywhere = not server.sock and server.ip in _EVERYWHERE
     if is_everywhere and not (server.certfile or server.ssl_options):
-        return Check(
-            "own port",
-            "note",
+        says = (
             f"Published or not, this Jupyter listens on port {server.port} of every interface,"
-            " without TLS.",
-            advice="c.ServerApp.ip = 'localhost' is enough for what is published here.",
+            " without TLS."
         )
+        advice = "c.ServerApp.ip = 'localhost' is enough for what is published here."
+        return Check("own port", "note", says, advice=advice), ""
     return None

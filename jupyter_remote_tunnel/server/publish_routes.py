@@ -16,7 +16,7 @@ from .handlers import Handler, operation
 
 if TYPE_CHECKING:
     from ..model.publication import Check, PublishReport
-    from .bodies import PasswordRequest, PeriodRequest, PublishRequest
+    from .bodies import ChangeRequest, PasswordRequest, PeriodRequest, PublishRequest
     from .publishing import Publishing
 
 
@@ -167,6 +167,18 @@ class Password(PublishHandler):
         return {"file": str(await publishing.set_password(wanted.password))}
 
 
+class Settings(PublishHandler):
+    """`publish/settings`"""
+
+    @operation("execute", body="ChangeRequest", result="OneChange")
+    async def post(self, wanted: "ChangeRequest") -> dict[str, Any]:
+        """Write a change to Jupyter's configuration that a check has shown."""
+        self.refuse_outside()
+        publishing = await self.controller()
+        change = await publishing.change_setting(wanted.setting, wanted.seen, wanted.prefix)
+        return {"change": change.as_dict()}
+
+
 def _line(**known: dict[str, Any]) -> dict[str, Any]:
     """A `PublishLine`, as plain JSON."""
     return {"check": None, "report": None, "error": None, **known}
@@ -176,6 +188,7 @@ PUBLISH_ROUTES: dict[str, type[Handler]] = {
     "publish": Publications,
     "publish/check": PublishCheck,
     "publish/password": Password,
+    "publish/settings": Settings,
     "publish/{publication}": Publication,
     "publish/{publication}/period": Period,
 }

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.errors import BadInput, Fatal
-from ..model.publication import Check, Publication, PublishReport, PublishRequest, check_hours
+from ..model.publication import (
+    Change,
+    Check,
+    Publication,
+    PublishReport,
+    PublishRequest,
+    check_hours,
+    check_prefix,
+)
 from ..model.status import TunnelStatus
 from ..model.text import plain
 from ..publish.sites import published_name
@@ -68,7 +76,7 @@ class Publishing:
     @property
     def password_file(self) -> Path:
         """Where `set_password` writes."""
-        from .passwords import config_file
+        from .config_files import config_file
 
         return config_file(self._server)
 
@@ -147,6 +155,32 @@ class Publishing:
 
         return await asyncio.to_thread(set_password, self._server, password)
 
+    async def wrong_settings(self, prefix: str) -> tuple[Check, ...]:
+        """The checks that fail by what this server is set to, of which some have a change.
+
+        :param prefix: the path below which it is to be found; "" is as it is.
+        :raises BadInput: it is no path.
+        """
+        check_prefix(prefix)
+        request = PublishRequest(prefix=prefix)
+        found = [check async for check in protection_checks(self._server, request)]
+        return tuple(check for check in found if check.verdict == "failed")
+
+    async def change_setting(self, setting: str, seen: str, prefix: str) -> Change:
+        """Write a change that a check has shown; it counts at once where it can.
+
+        :param seen: that of the change.
+        :param prefix: as the check was asked for.
+        :raises BadInput: no such setting is changed from here.
+        :raises Fatal: `conflict`, it is not as it was shown; `not_allowed`, it cannot be written.
+        """
+        from . import changes
+
+        change = await asyncio.to_thread(changes.write, self._server, setting, seen, prefix)
+        changes.apply(self._server, change)
+        self._server.log.info("%s was changed in %s, to be published.", setting, change.file)
+        return change
+
     async def close(self) -> None:
         """End all that is published, in a few seconds."""
         ending = [one.end() for one in self._all.values()]
@@ -203,8 +237,9 @@ class Publishing:
             "failed",
             "A public port without a web server in front is not allowed here.",
             ("c.TunnelManager.allow_public_publish = True",),
-            advice="Put that line into jupyter_server_config.py, or have the gateway’s web server"
-            " in front.",
+            # What limits what is asked for here is not lifted by asking.
+            advice="Put that line into jupyter_server_config.py by hand, or have the gateway’s web"
+            " server in front.",
         )
 
     def _refuse_second(self, request: PublishRequest) -> None:

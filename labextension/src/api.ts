@@ -44,6 +44,34 @@ export interface ByteCount {
 }
 
 /**
+ * A change to the user's own file of Jupyter's configuration.
+ *
+ * :param setting: which it is about: "ServerApp.allow_origin".
+ * :param file: the path; it need not be there yet.
+ * :param lines: what is changed, "- " in front of what stands there and "+ " of what will. A
+ *     secret is not in them.
+ * :param at_once: whether it counts at once; else when Jupyter is started again.
+ * :param seen: what has to be given back to have it written, as long as the file is as it is now.
+ */
+export interface Change {
+  setting: string;
+  file: string;
+  lines: string[];
+  at_once: boolean;
+  seen: string;
+}
+
+/**
+ * Write a change to Jupyter's configuration that a check has shown: its `setting` and `seen`,
+ * and the `prefix` of the request that was checked.
+ */
+export interface ChangeRequest {
+  setting: string;
+  seen: string;
+  prefix?: string;
+}
+
+/**
  * One line of the list that is gone through before this Jupyter is shown.
  *
  * :param name: what was looked at, in a word or two: "password", "certificate".
@@ -51,6 +79,7 @@ export interface ByteCount {
  * :param details: more of it, a line each; what has to be typed, or a file as it has to be.
  * :param advice: what to do next, or "".
  * :param remedy: what the front door can offer to do.
+ * :param change: to Jupyter's configuration, which would mend it.
  */
 export interface Check {
   name: string;
@@ -58,7 +87,8 @@ export interface Check {
   says: string;
   details: string[];
   advice: string;
-  remedy: '' | 'certificate' | 'password' | 'site';
+  remedy: '' | 'certificate' | 'password' | 'setting' | 'site';
+  change: Change | null;
 }
 
 /**
@@ -273,6 +303,13 @@ export interface JupyterStopped {
 export interface OfferedViews {
   origin: boolean;
   path: string;
+}
+
+/**
+ * What was written.
+ */
+export interface OneChange {
+  change: Change;
 }
 
 /**

@@ -15,6 +15,7 @@ export function check(change: Partial<Check> = {}): Check {
     details: [],
     advice: '',
     remedy: '',
+    change: null,
     ...change
   };
 }

@@ -67,8 +67,7 @@ def test_what_fails(traits: Mapping[str, Any], name: str, says: str) -> None:
     assert [check["name"] for check in failed] == [name, *also]
     assert says in failed[0]["says"]
     assert failed[0]["advice"]
-    if name in ("password", "token"):
-        assert failed[0]["remedy"] == "password"
+    assert failed[0]["remedy"] == ("password" if name == "password" else "setting")
 
 
 def test_what_is_right() -> None:

@@ -302,6 +302,7 @@ def test_from_outside_nothing_is_widened(scene: Scene, api: httpx.Client) -> Non
             ("", scene.request),
             (f"/{one['id']}/period", {"hours": 9}),
             ("/password", {"password": "a new and long one"}),
+            ("/settings", {"setting": "ServerApp.allow_origin", "seen": "x"}),
         ]:
             answer = user.post(PUBLISH + path, json=body)
             assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed"), path

@@ -179,10 +179,15 @@ def jupyter(
 
 
 @contextlib.contextmanager
-def started_again(server: Jupyter, kind: str = "lab") -> Iterator[Jupyter]:
-    """A server whose process has ended, started again: same folders, port and secrets."""
-    argv = [sys.executable, "-m", _MODULES[kind]]
-    with child(argv, env=server.environment, cwd=server.root_dir) as process:
+def started_again(
+    server: Jupyter, kind: str = "lab", *more: str, env: Mapping[str, str] | None = None
+) -> Iterator[Jupyter]:
+    """A server whose process has ended, started again: same folders, port and secrets.
+
+    :param more: of its command line.
+    """
+    argv = [sys.executable, "-m", _MODULES[kind], *more]
+    with child(argv, env={**server.environment, **(env or {})}, cwd=server.root_dir) as process:
         process.wait_for_line(r"is running at:")
         at = ("127.0.0.1", server.port)
         wait_until(lambda: _listens(process, at), "Jupyter's port")
