@@ -46,7 +46,7 @@ export function PasswordForm(props: {
   }
   return (
     <form
-      className="jp-RemoteTunnel-password"
+      className="jp-RemoteTunnel-remedy"
       onSubmit={event => {
         event.preventDefault();
         void set();

@@ -3,7 +3,8 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import { Host, PublicationList } from './api';
+import { Change, Check, Host, PublicationList } from './api';
+import { ChangeForm } from './changeform';
 import { Checklist, verdictOfAll } from './checklist';
 import { Explanation } from './dialogs';
 import { HostOptions } from './hostdialog';
@@ -41,6 +42,20 @@ export function PublishForm(props: FormProps): JSX.Element {
     // The field that had the focus goes.
     progress.current?.focus();
   };
+  const write = async (change: Change): Promise<void> => {
+    await publishing.changeSetting(change);
+    progress.current?.focus();
+  };
+  const remedyOf = ({ change, remedy }: Check): React.ReactNode =>
+    remedy === 'password' ? (
+      <PasswordForm
+        file={publishing.passwordFile}
+        onSet={setPassword}
+        trans={trans}
+      />
+    ) : (
+      change && <ChangeForm change={change} onWrite={write} trans={trans} />
+    );
   const { checks, error } = publishing;
   return (
     <div className="jp-RemoteTunnel-fields" ref={root}>
@@ -57,19 +72,7 @@ export function PublishForm(props: FormProps): JSX.Element {
       </p>
       {error && <Explanation error={error} />}
       {checks.length > 0 && (
-        <Checklist
-          checks={checks}
-          remedy={({ remedy }) =>
-            remedy === 'password' && (
-              <PasswordForm
-                file={publishing.passwordFile}
-                onSet={setPassword}
-                trans={trans}
-              />
-            )
-          }
-          trans={trans}
-        />
+        <Checklist checks={checks} remedy={remedyOf} trans={trans} />
       )}
     </div>
   );

@@ -2,7 +2,13 @@
 
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Check, Publication, PublishReport, PublishRequest } from './api';
+import {
+  Change,
+  Check,
+  Publication,
+  PublishReport,
+  PublishRequest
+} from './api';
 import { TunnelAPI, TunnelError } from './restapi';
 import { IPublicationManager, ITunnelManager } from './tokens';
 
@@ -48,7 +54,10 @@ type Look = 'checkPublish' | 'publish';
 
 export class Publishing {
   constructor(
-    private readonly _api: Pick<TunnelAPI, Look | 'setPassword'>,
+    private readonly _api: Pick<
+      TunnelAPI,
+      Look | 'changeSetting' | 'setPassword'
+    >,
     private readonly _tunnels: ITunnelManager,
     private readonly _publications: IPublicationManager,
     private _fields: PublishFields
@@ -125,6 +134,13 @@ export class Publishing {
   /** Set the password of this Jupyter, and look again; fails with a `TunnelError`. */
   async setPassword(password: string): Promise<void> {
     await this._api.setPassword(password);
+    this.cancel();
+    void this.check();
+  }
+
+  /** Write a change that a check showed, and look again; fails with a `TunnelError`. */
+  async changeSetting({ seen, setting }: Change): Promise<void> {
+    await this._api.changeSetting({ seen, setting });
     this.cancel();
     void this.check();
   }

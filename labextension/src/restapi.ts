@@ -12,6 +12,8 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import {
   Application,
   ApplicationList,
+  Change,
+  ChangeRequest,
   Check,
   Diagnosis,
   DoctorLine,
@@ -23,6 +25,7 @@ import {
   JupyterStart,
   JupyterStop,
   JupyterStopped,
+  OneChange,
   OnePublication,
   OneTunnel,
   OpenedTunnel,
@@ -167,6 +170,13 @@ export class TunnelAPI {
     return (
       await this._request<PasswordFile>('POST', 'publish/password', options)
     ).file;
+  }
+
+  /** Write a change to Jupyter's configuration that a check has shown. */
+  async changeSetting(body: ChangeRequest): Promise<Change> {
+    return (
+      await this._request<OneChange>('POST', 'publish/settings', { body })
+    ).change;
   }
 
   /** Which Jupyter servers run on a host. */

@@ -198,6 +198,40 @@ describe('after them', () => {
     expect(JSON.stringify(publishing.fields)).not.toContain('a long one');
   });
 
+  it('a change that was shown is written, and all is looked at again', async () => {
+    const change = {
+      setting: 'ServerApp.allow_origin',
+      file: '/config',
+      lines: ['- ServerApp.allow_origin = "*"'],
+      at_once: true,
+      seen: '9f86d0'
+    };
+    answer = { body: { change } };
+    await publishing.changeSetting(change);
+    await publishing.over;
+    expect(asked().slice(1)).toEqual([
+      [
+        'publish/settings',
+        { setting: 'ServerApp.allow_origin', seen: '9f86d0' }
+      ],
+      ['publish/check', PROXY]
+    ]);
+  });
+
+  it('a change that is refused leaves it as it is', async () => {
+    const body = { code: 'conflict', message: 'Another file.', hint: '' };
+    answer = { status: 409, body };
+    const change = {
+      setting: 'x',
+      file: '/config',
+      lines: [],
+      at_once: true,
+      seen: ''
+    };
+    await expect(publishing.changeSetting(change)).rejects.toThrow('Another');
+    expect(publishing.isReady).toBe(true);
+  });
+
   it('a password that is refused leaves it as it is', async () => {
     const body = { code: 'bad_input', message: 'Too short.', hint: '' };
     answer = { status: 400, body };

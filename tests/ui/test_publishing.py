@@ -1,10 +1,12 @@
 """This Jupyter is published from JupyterLab, with a real sshd and a real nginx as the gateway."""
 
 import contextlib
+import json
 import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -139,6 +141,68 @@ def test_from_the_dialog_to_its_end(
         expect(place.get_by_role("button", name=f"Published: {NAME}")).to_have_count(0)
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", scene.port)) != 0
+
+
+@pytest.fixture
+def careless(ssh_bed: SshBed) -> Iterator[Jupyter]:
+    """A Jupyter of which any web site may ask anything."""
+    wrong: dict[str, dict[str, Any]] = {
+        "ServerApp": {"allow_origin": "*", "disable_check_xsrf": True},
+        "TunnelManager": {"ssh_config": str(ssh_bed.config_file)},
+    }
+    ssh_bed.host("gw")
+    with jupyter("lab", traits=wrong) as server:
+        yield server
+
+
+def test_a_setting_is_changed_when_it_was_shown(
+    page: Page, careless: Jupyter, pictures: Path
+) -> None:
+    file = careless.folder / "config" / "jupyter_server_config.json"
+    before = file.read_text()
+    lab = Lab(page, careless).open()
+    dialog, keyboard = lab.dialog, page.keyboard
+    failed = check(lab, "other sites")
+    change = failed.get_by_label("Change of ServerApp.disable_check_xsrf")
+    for theme in ("dark", "light"):
+        lab.is_dark(theme == "dark")
+        lab.sidebar.get_by_role("button", name="Publish this Jupyter…").click()
+        dialog.get_by_label("Name that browsers use").fill("jupyter.invalid")
+        dialog.get_by_label("Gateway", exact=True).fill("gw")
+        keyboard.press("Enter")
+        expect(failed).to_contain_text("disable_check_xsrf", timeout=PATIENCE)
+        expect(dialog.get_by_role("status").first).to_contain_text("failed", timeout=PATIENCE)
+        failed.get_by_role("button", name="Change…").focus()
+        keyboard.press("Enter")
+        expect(change).to_be_focused()
+        expect(change).to_contain_text("- ServerApp.disable_check_xsrf = true")
+        expect(change).to_contain_text("+ ServerApp.disable_check_xsrf = false")
+        expect(failed).to_contain_text(str(file))
+        expect(failed).to_contain_text("It counts as soon as it is written.")
+        keyboard.press("Enter")  # writes nothing
+        expect(change).to_be_focused()
+        assert complaints(page, ".jp-Dialog-content") == []
+        failed.scroll_into_view_if_needed()
+        picture(page, pictures, f"publish-change-{theme}")
+        if theme == "dark":
+            keyboard.press("Escape")
+            expect(dialog).to_be_hidden()
+    assert file.read_text() == before
+
+    file.write_text(before.replace('"port_retries": 0', '"port_retries": 1'))
+    failed.get_by_role("button", name="Write").click()
+    expect(failed.get_by_role("alert")).to_contain_text("is not as it was shown")
+    dialog.get_by_role("button", name="Check").click()
+    failed.get_by_role("button", name="Change…").click(timeout=PATIENCE)
+    failed.get_by_role("button", name="Write").click()
+    expect(failed).to_contain_text("allow_origin = '*'", timeout=PATIENCE)
+    written = json.loads(file.read_text())["ServerApp"]
+    assert (written["disable_check_xsrf"], written["port_retries"]) == (False, 1)
+    failed.get_by_role("button", name="Change…").click(timeout=PATIENCE)
+    failed.get_by_role("button", name="Write").click()
+    passed = "Pages of other sites cannot act for who is logged in."
+    expect(failed).to_contain_text(passed, timeout=PATIENCE)
+    expect(failed.get_by_role("button")).to_have_count(0)
 
 
 def test_without_a_mouse_in_light_and_dark(page: Page, scene: Scene, pictures: Path) -> None:
