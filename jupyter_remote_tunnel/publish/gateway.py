@@ -13,11 +13,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import TYPE_CHECKING
 
 from ..model.errors import BadInput, Fatal
+from ..model.host_name import published_name
 from ..model.remote_shell import FENCE, between_fences
 from ..model.spec import TunnelRequest
 from ..model.text import plain
 from .installing import CADDYFILE, Places
-from .sites import FOLDER, Site, WebServer, is_plain_path, published_name
+from .sites import FOLDER, Site, WebServer, is_plain_path
 
 if TYPE_CHECKING:
     from ..engine.client import EngineClient

@@ -9,15 +9,13 @@ X-Forwarded-Proto, so those are taken out.
 What stands in these texts, and in the commands of `installing`, was checked by `Site`.
 """
 
-import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Literal
 
-from ..model.address import check_host, is_ipv6
 from ..model.errors import BadInput
+from ..model.host_name import published_name
 from ..model.text import plain
 
 WebServer = Literal["nginx", "caddy"]
@@ -33,7 +31,6 @@ _LONGEST_FILE = 100
 # nginx keeps names in buckets of 64 bytes unless told otherwise, and takes no longer ones there.
 _LONGEST_HASHED = 46
 
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9_~@+.-]+/)*")
 _PATH = re.compile(r"(?:/[A-Za-z0-9_@+.-]+)+")
@@ -122,38 +119,6 @@ class Site:
     def text(self, server: WebServer) -> str:
         """The site's file."""
         return nginx_site(self) if server == "nginx" else caddy_site(self)
-
-
-def published_name(typed: str) -> str:
-    """A host name as DNS and certificates have it: ASCII, lower case, no dot at its end.
-
-    :raises BadInput: it is none. (IPv4 addresses are taken; IPv6 ones are not.)
-    """
-    bare = typed[1:-1] if typed.startswith("[") and typed.endswith("]") else typed
-    if is_ipv6(bare):
-        raise BadInput(
-            "A published Jupyter has a name, or an IPv4 address.",
-            hint="Give its address a name in DNS.",
-        )
-    check_host(typed, typed, 0)
-    try:
-        name = typed.encode("idna").decode().lower().removesuffix(".")
-    except UnicodeError:
-        raise _no_name(typed) from None
-    labels = name.split(".")
-    if len(name) > 253 or not all(map(_LABEL.fullmatch, labels)):
-        raise _no_name(typed)
-    if labels[-1].isdigit():  # what looks like an address is one
-        with contextlib.suppress(ValueError):
-            return str(ip_address(name))
-        raise _no_name(typed)
-    return name
-
-
-def _no_name(typed: str) -> BadInput:
-    return BadInput(
-        f"“{plain(typed, 100)}” is no name of a host.", hint="For example: jupyter.example.org"
-    )
 
 
 def is_plain_path(path: str) -> bool:

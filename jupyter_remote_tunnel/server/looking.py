@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..engine.folders import data_dir
 from ..model.address import is_ipv6
 from ..model.errors import BadInput, Fatal, RemoteTunnelError
+from ..model.host_name import published_name
 from ..model.publication import Check, PublishRequest
 from ..model.spec import TunnelRequest
 from ..model.text import plain
@@ -25,7 +26,7 @@ from ..publish.gateway_checks import (
     installation_commands,
 )
 from ..publish.names import check_name, reached_addresses
-from ..publish.sites import CertificateFiles, Site, published_name
+from ..publish.sites import CertificateFiles, Site
 from .listening import Certificate
 from .probes import WELL_KNOWN
 

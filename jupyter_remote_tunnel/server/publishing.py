@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.errors import BadInput, Fatal
+from ..model.host_name import published_name
 from ..model.publication import (
     Change,
     Check,
@@ -23,7 +24,6 @@ from ..model.publication import (
 )
 from ..model.status import TunnelStatus
 from ..model.text import plain
-from ..publish.sites import published_name
 from .looking import Looking, understood
 from .protection import protection_checks
 from .published import Published, Tell

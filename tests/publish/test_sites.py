@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_remote_tunnel.model.errors import BadInput
+from jupyter_remote_tunnel.model.host_name import published_name
 from jupyter_remote_tunnel.publish.certificates import make
 from jupyter_remote_tunnel.publish.installing import (
     Places,
@@ -25,7 +26,7 @@ from jupyter_remote_tunnel.publish.installing import (
     folder_commands,
     site_commands,
 )
-from jupyter_remote_tunnel.publish.sites import CertificateFiles, Site, WebServer, published_name
+from jupyter_remote_tunnel.publish.sites import CertificateFiles, Site, WebServer
 from tests.publish.backend import Backend, backend
 from tests.publish.conftest import GIVEN, NAME
 from tests.support.fuzzing import texts
@@ -420,32 +421,6 @@ def changed(part: str, typed: str) -> Site:
         case "chain":
             return replace(REFERENCE, certificate=CertificateFiles(f"/{typed}", "/k"))
     return replace(REFERENCE, certificate=CertificateFiles("/c", f"/{typed}"))
-
-
-@pytest.mark.parametrize(
-    ("typed", "name"),
-    [
-        ("Jupyter.Example.ORG.", "jupyter.example.org"),
-        ("Bücher.example", "xn--bcher-kva.example"),
-        ("203.0.113.7", "203.0.113.7"),
-        ("jupyter", "jupyter"),
-    ],
-)
-def test_names_as_dns_has_them(typed: str, name: str) -> None:
-    assert published_name(typed) == name
-
-
-@pytest.mark.parametrize(
-    "typed",
-    [
-        *("", "-a", "a..b", "*.example.org", "a b", "https://a", "a/b", "a:443", "[::1]", "::1"),
-        *("1.2.3", "a.1", f"{'a' * 64}.b", ".".join(130 * ["a"]), "a-.b", "x;y", "x\ny"),
-    ],
-)
-def test_what_is_no_name(typed: str) -> None:
-    with pytest.raises(BadInput) as caught:
-        published_name(typed)
-    assert caught.value.message
 
 
 def test_a_socket_fits_whatever_the_name_is() -> None:
