@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode, Union, validate
 from traitlets.config import LoggingConfigurable
 
+from ..model.app_domain import AppDomain
+from ..model.errors import BadInput
 from ..model.publication import LONGEST_HOURS
 from ..model.settings import EngineSettings
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
 _DEFAULTS = EngineSettings()
+_ANY_DOMAIN = "{id}.example.org"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -83,6 +86,22 @@ class TunnelManager(LoggingConfigurable):
         min=0.01,
         max=LONGEST_HOURS,
         help="After how many hours a publication ends by itself, where nobody says another time.",
+    ).tag(config=True)
+    app_domain = Unicode(
+        None,
+        allow_none=True,
+        help="""Where applications have host names of their own for browsers that come by https, on
+        another machine: "{id}.apps.example.net", where all names below apps.example.net lead to
+        this Jupyter, and {id} may be a part of the first label.
+
+        Everything below that domain is taken for an application. It is used only where their pages
+        cannot give Jupyter's name cookies: a domain of another owner, as browsers see it.""",
+    ).tag(config=True)
+    public_suffixes = List(
+        Unicode(),
+        help='Suffixes of several labels below which names have different owners ("co.uk", or yours'
+        " if it is on the Public Suffix List that browsers have), so far as app_domain and"
+        " Jupyter's own name lie below one.",
     ).tag(config=True)
     max_tunnels = _limit(_DEFAULTS.max_tunnels, "The most tunnels at a time.")
     max_streams = _limit(_DEFAULTS.max_streams, "The most open streams of a forward.")
@@ -161,6 +180,26 @@ class TunnelManager(LoggingConfigurable):
                 f" backoff_first ({self.backoff_first:g} s)."
             )
         return value
+
+    @validate("app_domain", "public_suffixes")
+    def _are_names(self, proposal: dict[str, Any]) -> Any:
+        name, value = proposal["trait"].name, proposal["value"]
+        try:
+            if name == "public_suffixes":
+                AppDomain.parse(_ANY_DOMAIN, value)
+            elif value is not None:
+                AppDomain.parse(value)
+        except BadInput as error:
+            text = f"TunnelManager.{name}: {error.message} {error.hint}"
+            raise TraitError(text.rstrip()) from None
+        return value
+
+    @property
+    def names_of_apps(self) -> AppDomain | None:
+        """`app_domain`, read; None where there is none."""
+        if self.app_domain is None:
+            return None
+        return AppDomain.parse(self.app_domain, self.public_suffixes)
 
     def settings(self, server: "ServerApp") -> EngineSettings:
         """The traits as the engine gets them, with what it has to know about the Jupyter server:

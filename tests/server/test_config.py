@@ -76,11 +76,23 @@ def test_what_the_engine_knows_of_its_server(facts: dict[str, Any], own: tuple[A
         ("tunnels", [5006]),
         ("log_level", "LOUD"),
         ("backoff_max", 0.5),
+        ("app_domain", ""),
+        ("app_domain", "apps.example.net"),
+        ("public_suffixes", ["co.uk", "https://example.net"]),
     ],
 )
 def test_a_wrong_value_is_named(trait: str, value: Any) -> None:
     with pytest.raises(TraitError, match=trait):
         _manager(**{trait: value})
+
+
+def test_the_domain_of_applications() -> None:
+    assert _manager().names_of_apps is None
+    given = {"app_domain": "ann-{id}.Apps.co.uk", "public_suffixes": ["CO.UK"]}
+    domain = _manager(**given).names_of_apps
+    assert str(domain) == "ann-{id}.apps.co.uk"
+    assert domain is not None
+    assert domain.is_apart("jupyter.co.uk")
 
 
 def test_a_server_with_a_wrong_value_says_so_and_opens_nothing() -> None:
