@@ -107,6 +107,8 @@ class RemoteTunnelApp(ExtensionApp):
                 code="engine_unavailable",
                 hint="Correct it in Jupyter's configuration, and start Jupyter again.",
             ) from None
+        assert self._views is not None
+        self._views.names.domain = self.tunnel_manager.names_of_apps
         return Holder(
             self.tunnel_manager.settings(self._server),
             kind="server",

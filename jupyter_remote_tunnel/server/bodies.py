@@ -72,9 +72,12 @@ class Problem(ErrorStatus):
 
 @dataclass(frozen=True)
 class OfferedViews:
-    """How this browser can see applications: on an origin of their own, and below which path."""
+    """How this browser can see applications: whether on an origin of their own, under which host
+    names ("{id}.localhost", or ""), and below which path.
+    """
 
     origin: bool
+    names: str
     path: str
 
 

@@ -121,7 +121,7 @@ class Apps(Handler):
 
         tunnels = map(TunnelStatus.from_dict, await self.all_tunnels())
         found = [app for tunnel in tunnels for app in applications(tunnel, self.base_url)]
-        offer = self.views.offer(self.request)
+        offer = self.views.offer(self)
         return asdict(ApplicationList(tuple(found), OfferedViews(**offer)))
 
     @operation("execute", body="ApplicationRequest", result="Application", creates=True)

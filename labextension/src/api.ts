@@ -298,10 +298,12 @@ export interface JupyterStopped {
 }
 
 /**
- * How this browser can see applications: on an origin of their own, and below which path.
+ * How this browser can see applications: whether on an origin of their own, under which host
+ * names ("{id}.localhost", or ""), and below which path.
  */
 export interface OfferedViews {
   origin: boolean;
+  names: string;
   path: string;
 }
 

@@ -72,7 +72,7 @@ def scene() -> Iterator[Scene]:
         socket = folder / f"{NAME}.sock"
         bed = stack.enter_context(SshBed())
         bed.host("gw")
-        web = stack.enter_context(nginx(NAME, f"unix:{socket}"))
+        web = stack.enter_context(nginx(NAME, upstream=f"unix:{socket}"))
         server = stack.enter_context(
             jupyter(
                 traits={"TunnelManager": manager(bed)},
@@ -332,7 +332,7 @@ def test_a_tunnel_that_is_closed_ends_it(scene: Scene, api: httpx.Client) -> Non
 def test_a_port_of_the_gateways_loopback(scene: Scene, api: httpx.Client) -> None:
     with ReservedPort() as port:
         request = {**scene.request, "socket": None, "loopback_port": port.number}
-        with nginx(NAME, f"127.0.0.1:{port.number}") as web:
+        with nginx(NAME, upstream=f"127.0.0.1:{port.number}") as web:
             # Which this Jupyter does not trust.
             failed = refused(api, **{**request, "port": web.port})
             assert [(check["name"], check["remedy"]) for check in failed] == [

@@ -239,7 +239,11 @@ def test_an_application_is_found_again(api: httpx.Client, server: Jupyter) -> No
 
     listed = api.get(PREFIX + "apps").json()
     assert listed["apps"] == [app]
-    assert listed["views"] == {"origin": True, "path": "/remote-tunnel/app/"}
+    assert listed["views"] == {
+        "origin": True,
+        "names": "{id}.localhost",
+        "path": "/remote-tunnel/app/",
+    }
     (status,) = tunnels(api)
     assert (status["kind"], status["id"]) == ("application", app["tunnel"])
     assert status["forwards"][0]["bound"].startswith(str(server.folder / "run"))

@@ -2,7 +2,7 @@
 
 ::
 
-    with nginx(name, upstream="unix:/run/j.sock") as web:
+    with nginx(name, "*.apps.example.net", upstream="unix:/run/j.sock") as web:
         web.port, web.certificate               # on 127.0.0.1
         web.use(without="proxy_buffering off")  # the site without one of its lines, at once
 """
@@ -12,7 +12,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jupyter_remote_tunnel.publish import certificates
@@ -60,11 +60,11 @@ LINES = (
 class Nginx:
     """A running one."""
 
-    def __init__(self, folder: Path, name: str, upstream: str, port: int) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], upstream: str, port: int) -> None:
         self.port = port
         self.upstream = upstream
         self._folder = folder
-        made = certificates.make([name], folder)
+        made = certificates.make(names, folder)
         self.certificate, self._key = made.certificate, made.key
         self._process: Child | None = None
         self._write("")
@@ -107,12 +107,12 @@ class Nginx:
 
 
 @contextlib.contextmanager
-def nginx(name: str, upstream: str) -> Iterator[Nginx]:
-    """Start one whose certificate is for `name`."""
+def nginx(*names: str, upstream: str) -> Iterator[Nginx]:
+    """Start one whose certificate is for `names`."""
     folder = Path(tempfile.mkdtemp(prefix="jrt-nginx-"))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
         port = stack.enter_context(ReservedPort()).number
-        web = Nginx(folder, name, upstream, port)
+        web = Nginx(folder, names, upstream, port)
         stack.enter_context(web.running())
         yield web

@@ -41,7 +41,7 @@ def scene(ssh_bed: SshBed) -> Iterator[Scene]:
     ssh_bed.host("gw")
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(ReservedPort()).number
-        web = stack.enter_context(nginx(NAME, f"127.0.0.1:{port}"))
+        web = stack.enter_context(nginx(NAME, upstream=f"127.0.0.1:{port}"))
         server = stack.enter_context(
             jupyter(
                 "lab",

@@ -1,7 +1,8 @@
 """A Jupyter Server extension that holds nothing but the views, over upstreams named in a file.
 
 The file (path in ``UPSTREAMS``) is JSON: {application id: fields of `Upstream`}, with addresses as
-text. Tests write it anew whenever something is to change; it is read for each question.
+text. Tests write it anew whenever something is to change; it is read for each question. The domain
+of applications, if there is one, stands in ``APP_DOMAIN``.
 """
 
 import json
@@ -15,10 +16,12 @@ from typing_extensions import override
 
 from jupyter_remote_tunnel.engine.messages import Who
 from jupyter_remote_tunnel.model.address import parse_address
+from jupyter_remote_tunnel.model.app_domain import AppDomain
 from jupyter_remote_tunnel.model.status import ErrorStatus
 from jupyter_remote_tunnel.server.views import Upstream, setup
 
 UPSTREAMS = "JRT_TEST_UPSTREAMS"
+APP_DOMAIN = "JRT_TEST_APP_DOMAIN"
 
 
 class FileUpstreams:
@@ -60,6 +63,8 @@ class ViewsApp(ExtensionApp):
         assert self.serverapp is not None
         upstreams = FileUpstreams(Path(os.environ[UPSTREAMS]))
         self.views = setup(self.serverapp.web_app, upstreams)
+        if template := os.environ.get(APP_DOMAIN):
+            self.views.names.domain = AppDomain.parse(template)
 
     @override
     async def stop_extension(self) -> None:

@@ -10,9 +10,11 @@ one: a cookie jar, a login, names under ``.localhost`` that lead to the loopback
             await browser.get(view + "page")
 """
 
+import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -20,13 +22,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 from yarl import URL
 
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.process import wait_until
-from tests.views.extension import UPSTREAMS
+from tests.views.extension import APP_DOMAIN, UPSTREAMS
 
 _ROOT = Path(__file__).parents[2]
 
@@ -82,7 +85,12 @@ class Lab:
 
 @contextlib.contextmanager
 def lab(
-    *, password: str = "", base_url: str = "/", https: bool = False, **server_app: Any
+    *,
+    password: str = "",
+    base_url: str = "/",
+    https: bool = False,
+    app_domain: str = "",
+    **server_app: Any,
 ) -> Iterator[Lab]:
     """Run one; `server_app` are traits of `ServerApp`."""
     with tempfile.TemporaryDirectory(prefix="jrt-views-") as folder:
@@ -90,7 +98,7 @@ def lab(
         file.write_text("{}")
         extensions = {"tests.views.extension": True, "jupyter_remote_tunnel": False}
         traits = {"ServerApp": {"jpserver_extensions": extensions, **server_app}}
-        env = {"PYTHONPATH": str(_ROOT), UPSTREAMS: str(file)}
+        env = {"PYTHONPATH": str(_ROOT), UPSTREAMS: str(file), APP_DOMAIN: app_domain}
         with jupyter(
             password=password, base_url=base_url, https=https, traits=traits, env=env
         ) as server:
@@ -103,14 +111,13 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-class _Localhost(AbstractResolver):
-    """What browsers do: every name under localhost is the loopback."""
+class _Here(AbstractResolver):
+    """Every name is the loopback, as browsers have it for those under localhost."""
 
     @override
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        assert host == "localhost" or host.endswith(".localhost")
         return [
             ResolveResult(
                 hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
@@ -123,12 +130,24 @@ class _Localhost(AbstractResolver):
 
 
 class Browser:
-    """One browser profile."""
+    """One browser profile.
 
-    def __init__(self, lab: Lab) -> None:
+    :param url: where it finds Jupyter, in place of localhost.
+    :param trusted: a certificate.
+    """
+
+    def __init__(self, lab: Lab, url: str = "", trusted: Path | None = None) -> None:
         self.lab = lab
+        self.url = url or lab.url
+        self._sockets: list[socket.socket] = []
         self.http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(resolver=_Localhost(), force_close=True, limit=0),
+            connector=aiohttp.TCPConnector(
+                resolver=_Here(),
+                force_close=True,
+                limit=0,
+                ssl=ssl.create_default_context(cafile=trusted) if trusted else True,
+                socket_factory=self._socket,
+            ),
             cookie_jar=aiohttp.CookieJar(unsafe=True),
             timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=False,
@@ -140,21 +159,31 @@ class Browser:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.http.close()
+        # The end of TLS takes some turns, for which aiohttp does not wait.
+        await asyncio.to_thread(wait_until, self._is_gone, "the end of connections")
+
+    def _is_gone(self) -> bool:
+        return all(one.fileno() == -1 for one in self._sockets)
+
+    def _socket(self, address: AddrInfoType) -> socket.socket:
+        made = socket.socket(*address[:3])
+        self._sockets.append(made)
+        return made
 
     async def login(self) -> None:
         """By the form, as a person does."""
-        url = self.lab.url + "login"
+        url = self.url + "login"
         async with self.http.get(url):
             pass
         form = {
             "password": self.lab.server.password or self.lab.server.token,
-            "_xsrf": self.cookies(self.lab.url)["_xsrf"],
+            "_xsrf": self.cookies(self.url)["_xsrf"],
         }
         async with self.http.post(url, data=form, allow_redirects=False) as answer:
             assert answer.status == 302, await answer.text()
 
     async def logout(self) -> None:
-        async with self.http.get(self.lab.url + "logout") as answer:
+        async with self.http.get(self.url + "logout") as answer:
             assert answer.status == 200
 
     def cookies(self, url: str) -> dict[str, str]:
@@ -164,13 +193,13 @@ class Browser:
 
     async def open(self, app_id: str, view: str = "origin", *, framed: bool = False) -> str:
         """Go through `open/<id>`; the URL of the view, ends with a slash."""
-        url = f"{self.lab.url}remote-tunnel/open/{app_id}?view={view}"
+        url = f"{self.url}remote-tunnel/open/{app_id}?view={view}"
         dest = {"Sec-Fetch-Dest": "iframe" if framed else "document"}
         async with self.http.get(url, headers=dest, allow_redirects=False) as answer:
             assert answer.status == 303, await answer.text()
             there = answer.headers["Location"]
         if view == "path":
-            return self.lab.url.removesuffix(self.lab.server.base_url) + there
+            return self.url.removesuffix(self.lab.server.base_url) + there
         async with self.http.get(there, headers=dest, allow_redirects=False) as answer:
             assert answer.status == 303
             assert answer.headers["Location"] == "/"

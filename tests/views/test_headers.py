@@ -130,7 +130,7 @@ def test_location(sent: str, browser_gets: str) -> None:
     assert headers.location(sent, APP) == browser_gets
 
 
-@pytest.mark.parametrize("name", [cookies.of_view(8888), cookies.of_view(80)])
+@pytest.mark.parametrize("name", [cookies.of_view(8888, "http"), cookies.of_view(443, "https")])
 def test_cookies_that_let_in_pass_neither_way(name: str) -> None:
     """Also those of another Jupyter of the user, which shows the application at the same name."""
     assert cookies.for_remote(f"a=1; {name}=2;b=3") == "a=1; b=3"

@@ -29,21 +29,25 @@ from .ports import Loopback
 from .upstream import Upstream, Upstreams
 
 if TYPE_CHECKING:
-    from jupyter_server.auth.identity import IdentityProvider
-    from tornado.httputil import HTTPServerRequest
-    from tornado.web import Application
+    from collections.abc import Callable
 
+    from jupyter_server.auth.identity import IdentityProvider
+    from tornado.routing import Matcher
+    from tornado.web import Application, RequestHandler
+
+    from ...model.app_domain import AppDomain
     from .client import Client
 
-__all__ = ["Offer", "Upstream", "Upstreams", "Views", "setup"]
+__all__ = ["Offer", "Upstream", "Upstreams", "Views", "add_first", "setup"]
 
 
 class Offer(TypedDict):
-    """Which views a browser can have: whether the origin view, and the path under which the path
-    view's are.
+    """Which views a browser can have: whether the origin view, and under which host names
+    ("{id}.localhost", or ""); and the path under which the path view's are.
     """
 
     origin: bool
+    names: str
     path: str
 
 
@@ -62,12 +66,25 @@ class Views:
         self.loopback = Loopback(lambda: settings["serverapp"].http_server)
         self._client: Client | None = None
         self.grants = Grants()
+        self.names = names.Names()
         self.labels = names.Labels(key_file)
 
-    def offer(self, request: "HTTPServerRequest") -> Offer:
-        """The views for the browser that sent `request` to Jupyter."""
+    def offer(self, handler: "RequestHandler") -> Offer:
+        """The views for the browser that asks Jupyter in `handler`."""
+        domain = self.domain_for(handler)
         path = f"{self._base_url}remote-tunnel/app/"
-        return {"origin": origin.is_offered(request, self.loopback), "path": path}
+        return {"origin": domain is not None, "names": str(domain or ""), "path": path}
+
+    def domain_for(self, handler: "RequestHandler") -> "AppDomain | None":
+        """Below which domain applications are for a page of Lab, as the browser that asks in
+        `handler` reaches it; None: there are no origin views."""
+        leads_here: Callable[[], bool] | None = handler.settings.get(names.LEAD_HERE)
+        if origin.is_offered_locally(handler.request, self.loopback):
+            return names.LOCAL
+        in_dns = self.names.domain if leads_here is None or leads_here() else None
+        if in_dns is None or not origin.is_public(handler.request):
+            return None
+        return in_dns if in_dns.is_apart(names.host_of(handler.request)) else None
 
     @property
     def client(self) -> "Client":
@@ -116,9 +133,15 @@ def setup(web_app: "Application", upstreams: Upstreams) -> Views:
             (rf"{base}logout", logout),
         ],
     )
-    web_app.add_handlers(names.PROBE_HOSTS, [(r".*", ProbeHandler)])
-    web_app.add_handlers(names.VIEW_HOSTS, [(r".*", OriginHandler, made)])
-    # Rules are tried in order, and other extensions have added theirs for every host.
-    rules = web_app.default_router.rules
-    rules[:0] = [rules.pop(-2), rules.pop(-2)]
+    add_first(web_app, names.OurNames(views.names, probes=False), (r".*", OriginHandler, made))
+    add_first(web_app, names.OurNames(views.names, probes=True), (r".*", ProbeHandler, made))
     return views
+
+
+def add_first(web_app: "Application", matcher: "Matcher", rule: Any) -> None:
+    """Add a rule for some hosts. Rules are tried in order, and other extensions have added theirs
+    for every host."""
+    web_app.add_handlers(".*$", [rule])
+    rules = web_app.default_router.rules
+    rules.insert(0, rules.pop(-2))
+    rules[0].matcher = matcher

@@ -5,7 +5,9 @@ remote Jupyter needs its `_xsrf` and `username-…`, and scripts read them by na
 neither dropped nor renamed. Jupyter's are of another host, and stay there: a cookie of `localhost`
 or `127.0.0.1` is for that host alone, also with `Domain=localhost`, which browsers take for a
 public suffix like `com`. For the same reason no page here can set one for Jupyter's host. (Both are
-tried in a real browser by the tests.)
+tried in a real browser by the tests.) Below a domain in DNS that holds where Jupyter's name lies
+in another site, and elsewhere there is no view: `model.app_domain`. There applications can give one
+another cookies, so ours has a name that browsers take from its very host alone (`__Host-`).
 
 So cookies pass as they are, but for three things: none may have the name of ours, none that the
 application sets may reach beyond its host, and in a frame each must say that it is partitioned, or
@@ -15,16 +17,16 @@ the browser drops it as third-party.
 import re
 from collections.abc import Iterator
 
-_OURS = re.compile(r"remote-tunnel-\d+")
+_OURS = re.compile(r"(?:__Host-)?remote-tunnel-\d+", re.IGNORECASE)
 _FRAME_ATTRIBUTES = frozenset({"samesite", "secure", "partitioned"})
 
 
-def of_view(port: int) -> str:
+def of_view(port: int, scheme: str) -> str:
     """The name of the cookie that lets a browser in.
 
     Cookies do not tell ports apart; with the port, two servers do not displace each other's.
     """
-    return f"remote-tunnel-{port}"
+    return f"{'__Host-' if scheme == 'https' else ''}remote-tunnel-{port}"
 
 
 def is_ours(name: str) -> bool:

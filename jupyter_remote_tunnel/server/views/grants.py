@@ -31,23 +31,25 @@ class Grant:
     :param login: the login that it belongs to, see `logins`.
     :param app_id: the application that it opens.
     :param lab: the origin of the JupyterLab that asked, e.g. "http://localhost:8888".
-    :param label: the host label where it counts (origin view), else "".
+    :param host: the host name where it counts (origin view), else "".
     :param framed: whether its pages stand in a frame of that JupyterLab.
     :param ends: when it expires, in the seconds of the store's clock.
+    :param address: of the browser that used it last.
     """
 
     login: str
     app_id: str
     lab: str
-    label: str = ""
+    host: str = ""
     framed: bool = False
     ends: float = 0.0
+    address: str = ""
     live: set[asyncio.Task[None]] = field(default_factory=set, repr=False)
 
     def opens_like(self, other: "Grant") -> bool:
         """Whether both open the same to the same login."""
-        mine = (self.login, self.app_id, self.lab, self.label, self.framed)
-        return mine == (other.login, other.app_id, other.lab, other.label, other.framed)
+        mine = (self.login, self.app_id, self.lab, self.host, self.framed)
+        return mine == (other.login, other.app_id, other.lab, other.host, other.framed)
 
     def carry(self, task: asyncio.Task[None]) -> None:
         """`task` serves a request of this grant: it is cancelled when the grant is revoked."""
@@ -76,13 +78,13 @@ class Grants:
         """A new ticket for `grant`."""
         return self._add(self._tickets, grant, TICKET_SECONDS)
 
-    def enter(self, ticket: str, label: str, held: Iterable[str], *, framed: bool) -> str | None:
-        """Use up a ticket on the host `label`: a session's cookie value, None if it is no good.
+    def enter(self, ticket: str, host: str, held: Iterable[str], *, framed: bool) -> str | None:
+        """Use up a ticket on a host: a session's cookie value, None if it is no good.
 
         A session like it that the browser holds already, one of the values `held`, goes on.
         """
         grant = self._tickets.pop(ticket, None)
-        if grant is None or grant.label != label or grant.ends <= self._clock():
+        if grant is None or grant.host != host or grant.ends <= self._clock():
             return None
         entered = replace(grant, framed=framed, live=set())
         for value in held:
@@ -91,18 +93,22 @@ class Grants:
                 return value
         return self._add(self._sessions, entered, GRANT_SECONDS)
 
-    def session(self, values: Iterable[str], label: str) -> Grant | None:
-        """The session of one of these cookie values, if it counts on the host `label`."""
+    def session(self, values: Iterable[str], host: str) -> Grant | None:
+        """The session of one of these cookie values, if it counts on that host."""
         for value in values:
             grant = self._find(self._sessions, value)
-            if grant is not None and grant.label == label:
+            if grant is not None and grant.host == host:
                 return grant
         return None
 
-    def framed_at(self, label: str) -> Grant | None:
-        """The session on the host `label`, its pages in a frame, that was used last."""
+    def framed_at(self, host: str, address: str | None = None) -> Grant | None:
+        """The session on a host, its pages in a frame, that was used last.
+
+        :param address: from where it was; None is from anywhere.
+        """
         for grant in reversed(self._sessions.values()):
-            if grant.framed and grant.label == label and grant.ends > self._clock():
+            fits = grant.framed and grant.host == host and address in (None, grant.address)
+            if fits and grant.ends > self._clock():
                 return grant
         return None
 

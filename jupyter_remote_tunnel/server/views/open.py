@@ -26,6 +26,7 @@ from .upstream import Upstream
 
 if TYPE_CHECKING:
     from ...engine.messages import Who
+    from ...model.app_domain import AppDomain
     from . import Views
 
 
@@ -75,12 +76,12 @@ class OpenHandler(JupyterHandler):
         upstream = self.views.upstreams.get(app_id)
         if upstream is None or upstream.gone:
             return pages.unknown()
-        offered = self.views.offer(self.request)["origin"]
-        if upstream.is_jupyter and (view == "path" or not offered):
+        domain = self.views.domain_for(self)
+        if upstream.is_jupyter and (view == "path" or domain is None):
             return pages.jupyter_not_offered(upstream)
-        if view == "path" or not (view or offered):
-            return await self._by_path(upstream, origin_offered=offered)
-        if not offered:
+        if view == "path" or (domain is None and not view):
+            return await self._by_path(upstream, origin_offered=domain is not None)
+        if domain is None:
             return pages.not_offered((("Show it in a sandboxed page", "?view=path"),))
         if upstream.state != State.OPEN:
             return pages.down(upstream)
@@ -93,7 +94,7 @@ class OpenHandler(JupyterHandler):
             if entered is None:
                 return pages.unknown()
             upstream = entered
-        return self._by_origin(upstream, upstream.entry if uri is None else uri)
+        return self._by_origin(upstream, domain, upstream.entry if uri is None else uri)
 
     @property
     def _who(self) -> "Who":
@@ -101,11 +102,10 @@ class OpenHandler(JupyterHandler):
 
         return Who(logins.login_of(self), self.current_user.display_name)
 
-    def _by_origin(self, upstream: Upstream, uri: str) -> str:
-        label = self.views.labels.of(upstream)
-        grant = Grant(logins.login_of(self), upstream.app_id, self._lab, label)
-        ticket = self.views.grants.ticket(grant)
-        return origin.entrance(label, origin.port_of(self.request), ticket, uri)
+    def _by_origin(self, upstream: Upstream, domain: "AppDomain", uri: str) -> str:
+        host = domain.host(self.views.labels.of(upstream))
+        grant = Grant(logins.login_of(self), upstream.app_id, self._lab, host)
+        return origin.entrance(self.request, host, self.views.grants.ticket(grant), uri)
 
     async def _by_path(self, upstream: Upstream, *, origin_offered: bool) -> Page | str:
         """Here, and not in the sandbox, a link to the other view works: so look first.

@@ -1,4 +1,5 @@
-"""The origin view: an application at `http://<label>.localhost:<port>/`.
+"""The origin view: an application at `http://<label>.localhost:<port>/`, or, for browsers that
+come by https, at the same label below a domain of the user's.
 
 The way in: `open/<id>` redirects to `/.remote-tunnel/<ticket>/` on that host, which sets a cookie
 and redirects to `/`. Without the cookie every request to every name has one answer, but for what a
@@ -10,31 +11,38 @@ machine of its own, and its pages can do nothing to Jupyter's: browsers see anot
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado.httputil import HTTPServerRequest, split_host_and_port
 from tornado.web import RequestHandler
 from typing_extensions import override
 
-from . import cookies, gate, neighbours, pages
+from . import cookies, gate, names, neighbours, pages
 from .grants import Grant
 from .handler import Admitted, Reply, ViewHandler
 from .headers import Header, Manner
 from .pages import Page
 from .ports import Loopback
 
+if TYPE_CHECKING:
+    from . import Views
+
 _LAB_HOSTS = ("localhost", "127.0.0.1")
 _ENTRANCE = re.compile(r"/\.remote-tunnel/([0-9a-f]{32})(/.*)")
 
 
-def entrance(label: str, port: int, ticket: str, uri: str) -> str:
-    """The URL that takes a ticket and goes on to `uri` ("/path?query") of the application."""
-    return f"http://{label}.localhost:{port}/.remote-tunnel/{ticket}{uri}"
+def entrance(request: HTTPServerRequest, host: str, ticket: str, uri: str) -> str:
+    """The URL that takes a ticket and goes on to `uri` ("/path?query") of the application at
+    `host`, where the browser asked Jupyter by `request`."""
+    port = split_host_and_port(request.host)[1]
+    authority = host if port is None else f"{host}:{port}"
+    return f"{request.protocol}://{authority}/.remote-tunnel/{ticket}{uri}"
 
 
 def port_of(request: HTTPServerRequest) -> int:
     """The port that the browser used, from the Host header."""
-    return split_host_and_port(request.host)[1] or 80
+    return split_host_and_port(request.host)[1] or (443 if request.protocol == "https" else 80)
 
 
 def is_local(request: HTTPServerRequest) -> bool:
@@ -47,13 +55,31 @@ def is_local(request: HTTPServerRequest) -> bool:
     )
 
 
-def is_offered(request: HTTPServerRequest, loopback: Loopback) -> bool:
-    """Whether a page of Lab under the host name of `request` can have an origin view.
+def is_public(request: HTTPServerRequest) -> bool:
+    """Whether the browser asks by https and a name that is not for its own machine alone.
+
+    What a header says of that counts where Jupyter believes it (`trust_xheaders`), or came in by
+    our own gate.
+    """
+    host = names.host_of(request)
+    own = host == "localhost" or host.endswith(".localhost") or gate.is_loopback(host)
+    return request.protocol == "https" and not own
+
+
+def is_offered_locally(request: HTTPServerRequest, loopback: Loopback) -> bool:
+    """Whether a page of Lab under the host name of `request` can have an origin view below
+    localhost.
 
     No other name of the loopback can stand in the policy that says who may frame the view.
     """
     named = request.host_name in _LAB_HOSTS
     return named and is_local(request) and loopback.owns(port_of(request))
+
+
+def _is_reached(request: HTTPServerRequest, known: names.Names) -> bool:
+    """Whether a request to a name of ours came as browsers come to it."""
+    is_here = known.domain_of(names.host_of(request)) is names.LOCAL
+    return is_local(request) if is_here else is_public(request)
 
 
 def _see_other(location: str, *more: Header) -> Reply:
@@ -62,21 +88,22 @@ def _see_other(location: str, *more: Header) -> Reply:
 
 
 class OriginHandler(ViewHandler):
-    """Everything at `<label>.localhost`."""
+    """Everything at the names of applications."""
 
     view = "origin"
 
     @override
     def admit(self) -> Admitted | Page | Reply:
-        if not is_local(self.request):
+        if not _is_reached(self.request, self.views.names):
             return pages.nothing_here()
         entered = _ENTRANCE.fullmatch(self.request.uri or "")
         if entered:
             return self._enter(*entered.groups())
-        grant = self.views.grants.session(self._cookies(), self._label)
+        grant = self.views.grants.session(self._cookies(), self._host)
         upstream = self.views.upstream_of(grant)
         if grant is None or upstream is None:
             return self._detour() or pages.nothing_here()
+        grant.address = self.request.remote_ip or ""
         return Admitted(grant, upstream, self._manner(grant))
 
     @override
@@ -89,10 +116,15 @@ class OriginHandler(ViewHandler):
         asked, uri = self.request, self.request.uri or ""
         if not (gate.is_own_link(asked.method or "", asked.headers) and uri.startswith("/")):
             return None
-        # A neighbour's program can say what it likes.
-        if not neighbours.is_ours(self._connection.stream.socket):
+        # A program of somebody else can say what it likes.
+        address = None
+        if is_public(asked):
+            address = asked.remote_ip or gate.UNKNOWN_ADDRESS
+            if address == gate.UNKNOWN_ADDRESS:
+                return None
+        elif not neighbours.is_ours(self._connection.stream.socket):
             return None
-        grant = self.views.grants.framed_at(self._label)
+        grant = self.views.grants.framed_at(self._host, address)
         if grant is None or self.views.upstream_of(grant) is None:
             return None
         detour = self.views.grants.detour(uri)
@@ -101,11 +133,13 @@ class OriginHandler(ViewHandler):
 
     def _enter(self, ticket: str, uri: str) -> Page | Reply:
         framed = gate.is_framed(self.request.headers)
-        value = self.views.grants.enter(ticket, self._label, self._cookies(), framed=framed)
+        value = self.views.grants.enter(ticket, self._host, self._cookies(), framed=framed)
         if value is None:
             return pages.nothing_here()
         jar = "SameSite=None; Secure; Partitioned" if framed else "SameSite=Lax"
-        cookie = f"{cookies.of_view(port_of(self.request))}={value}; Path=/; HttpOnly; {jar}"
+        if self.request.protocol == "https" and not framed:
+            jar += "; Secure"
+        cookie = f"{self._cookie}={value}; Path=/; HttpOnly; {jar}"
         # Two slashes at its begin would be read as a host.
         return _see_other(f"/.{uri}" if uri.startswith("//") else uri, ("Set-Cookie", cookie))
 
@@ -123,27 +157,38 @@ class OriginHandler(ViewHandler):
 
     def _cookies(self) -> list[str]:
         sent = "; ".join(self.request.headers.get_list("Cookie"))
-        return cookies.values(sent, cookies.of_view(port_of(self.request)))
+        return cookies.values(sent, self._cookie)
 
     @property
-    def _label(self) -> str:
-        return self.request.host_name.partition(".")[0]
+    def _cookie(self) -> str:
+        return cookies.of_view(port_of(self.request), self.request.protocol)
+
+    @property
+    def _host(self) -> str:
+        return names.host_of(self.request)
 
     @property
     def _origin(self) -> str:
-        return f"http://{self.request.host.lower()}"
+        return f"{self.request.protocol}://{self.request.host.lower()}"
 
 
 class ProbeHandler(RequestHandler):
-    """`probe-<random>.localhost`: tells a page of Lab whether its browser knows such names."""
+    """`probe-<random>.localhost`: tells a page of Lab whether such names lead its browser here."""
+
+    def initialize(self, views: "Views") -> None:
+        self._names = views.names
 
     @allow_unauthenticated
     def get(self) -> None:
-        """204 for whoever asks from here; readable by Lab's own pages."""
-        if not is_local(self.request):
+        """204, readable by Lab's own pages; who they are is not known where they have a name in
+        DNS, and it holds nothing."""
+        if not _is_reached(self.request, self._names):
             self.set_status(HTTPStatus.NOT_FOUND)
             return
         self.set_status(HTTPStatus.NO_CONTENT)
+        if is_public(self.request):
+            self.set_header("Access-Control-Allow-Origin", "*")
+            return
         origin = self.request.headers.get("Origin", "")
         if origin in _lab_origins(port_of(self.request)):
             self.set_header("Access-Control-Allow-Origin", origin)

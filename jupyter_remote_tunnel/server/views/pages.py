@@ -200,6 +200,7 @@ def _reason(upstream: Upstream) -> tuple[str, ...]:
 _NEEDS = (
     "That takes a Jupyter server on the browser's own machine, open there as http://localhost with"
     " no proxy in between, and a browser that knows names below localhost: Firefox and Chromium do."
+    " From another machine it takes https, and a domain for applications (app_domain)."
 )
 
 _START_IT_HERE = (
