@@ -200,7 +200,7 @@ function addApplicationCommands(options: CommandOptions): void {
       const id =
         text(args, 'app') ?? (await pickApplication(options, args))?.id;
       if (id) {
-        const view = views.best(manager.offersOrigin);
+        const view = views.best(manager.originNames);
         window.open(api.viewUrl(id, view), '_blank', 'noopener');
       }
     }
@@ -281,7 +281,7 @@ async function openTab(
     return;
   }
   await manager.ready;
-  const view = await views.choose(manager.offersOrigin);
+  const view = await views.choose(manager.originNames);
   const tab = new ApplicationTab({
     app: application,
     view,

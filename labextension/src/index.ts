@@ -127,7 +127,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     });
     const views = new ViewChooser();
     // Asked early, so that a click need not wait for it.
-    manager.changed.connect(() => void views.choose(manager.offersOrigin));
+    manager.changed.connect(() => void views.choose(manager.originNames));
     const sidebarId = 'jp-remote-tunnel-sidebar';
     const api = new TunnelAPI(app.serviceManager.serverSettings, trans);
     const hosts = new HostBook(api);

@@ -25,7 +25,7 @@ const EVENT_SCHEMA =
 interface Snapshot {
   tunnels: TunnelStatus[];
   applications: Application[];
-  offersOrigin: boolean;
+  originNames: string;
   prompts: Prompt[];
   others: OthersPrompt[];
   problem: TunnelError | null;
@@ -34,7 +34,7 @@ interface Snapshot {
 const NOTHING: Snapshot = {
   tunnels: [],
   applications: [],
-  offersOrigin: false,
+  originNames: '',
   prompts: [],
   others: [],
   problem: null
@@ -65,8 +65,8 @@ export class TunnelManager
     return this.value.applications;
   }
 
-  get offersOrigin(): boolean {
-    return this.value.offersOrigin;
+  get originNames(): string {
+    return this.value.originNames;
   }
 
   get prompts(): readonly Prompt[] {
@@ -119,7 +119,7 @@ async function ask(api: TunnelAPI, last: Snapshot): Promise<Snapshot> {
     return {
       tunnels,
       applications: apps,
-      offersOrigin: views.origin,
+      originNames: views.names,
       prompts,
       others,
       problem: null

@@ -25,8 +25,9 @@ export interface ITunnelManager extends IDisposable {
   /** The forwards that can be looked at as web applications. */
   readonly applications: readonly Application[];
 
-  /** Whether the server offers an application an origin of its own. */
-  readonly offersOrigin: boolean;
+  /** Under which host names the server offers applications an origin of their own, such as
+   * `{id}.localhost`; '' where it does not. */
+  readonly originNames: string;
 
   /** What hosts ask this login, the oldest first; none while the server does not tell. */
   readonly prompts: readonly Prompt[];

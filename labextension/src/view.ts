@@ -2,7 +2,8 @@
  * An application in a tab of JupyterLab, and the choice between the two ways to show one.
  *
  * *origin*: the application has a host name of its own, so that it is like any other web site. It
- * needs a browser that is on the server's machine and resolves names below `localhost`.
+ * needs a browser that is on the server's machine and resolves names below `localhost`, or a domain
+ * for such names that leads to the server.
  * *path*: it is below Jupyter's own address. It must never be same-origin with Jupyter, whose API it
  * could call otherwise, so the frame has an opaque origin.
  */
@@ -45,48 +46,56 @@ export class ViewChooser {
   /**
    * What is known so far, at once: a click that waits before it opens a window is taken for a pop-up.
    *
-   * @param offersOrigin - whether the server offers the origin view.
+   * @param names - under which host names the server offers the origin view, or ''.
    */
-  best(offersOrigin: boolean): View {
-    return offersOrigin && this._reached ? 'origin' : 'path';
+  best(names: string): View {
+    return names !== '' && this._reached.has(names) ? 'origin' : 'path';
   }
 
   /** As `best`, after the browser was asked. */
-  async choose(offersOrigin: boolean): Promise<View> {
-    if (offersOrigin && this._isLoopback()) {
-      this._probe ??= this._probeName();
-      this._reached = await this._probe;
+  async choose(names: string): Promise<View> {
+    if (names !== '' && this._fits(names)) {
+      const probe = this._probes.get(names) ?? this._probe(names);
+      this._probes.set(names, probe);
+      if (await probe) {
+        this._reached.add(names);
+      }
     }
-    return this.best(offersOrigin);
+    return this.best(names);
   }
 
-  private _isLoopback(): boolean {
+  /** Whether such names can be on the machine where this page comes from. */
+  private _fits(names: string): boolean {
     const { hostname, protocol } = this._location;
+    if (!names.endsWith('.localhost')) {
+      return protocol === 'https:';
+    }
     return (
       protocol === 'http:' &&
       /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
     );
   }
 
-  /** Whether the browser takes a name below `localhost` to this very server. */
-  private async _probeName(): Promise<boolean> {
-    const random = UUID.uuid4().replaceAll('-', '');
-    const name = `probe-${random}.localhost`;
+  /** Whether the browser takes one of these names to this very server, which lets it read that. */
+  private async _probe(names: string): Promise<boolean> {
+    const { port, protocol } = this._location;
+    const random = UUID.uuid4().replaceAll('-', '').slice(0, 20);
+    const name = names.replace('{id}', `probe-${random}`);
     try {
-      await fetch(`http://${name}:${this._location.port || '80'}/`, {
-        mode: 'no-cors',
+      const answer = await fetch(`${protocol}//${name}${port && `:${port}`}/`, {
+        mode: 'cors',
         credentials: 'omit',
         cache: 'no-store',
         signal: AbortSignal.timeout(PROBE_TIMEOUT)
       });
-      return true;
+      return answer.ok;
     } catch {
       return false;
     }
   }
 
-  private _reached = false;
-  private _probe: Promise<boolean> | null = null;
+  private readonly _reached = new Set<string>();
+  private readonly _probes = new Map<string, Promise<boolean>>();
 }
 
 /**

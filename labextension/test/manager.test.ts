@@ -35,7 +35,12 @@ beforeEach(async () => {
       return trouble;
     }
     if (url.pathname.endsWith('/apps')) {
-      return { body: { apps: [application()], views: { origin: true } } };
+      return {
+        body: {
+          apps: [application()],
+          views: { origin: true, names: '{id}.localhost', path: '/' }
+        }
+      };
     }
     if (method === 'GET' && url.pathname.endsWith('/prompts')) {
       const others = [{ id: 'x', hop: 'gw', tunnels: [], waits_for: ['Bob'] }];
@@ -80,7 +85,7 @@ describe('the list', () => {
     await manager.ready;
     expect(manager.tunnels).toEqual([tunnel()]);
     expect(manager.applications).toEqual([application()]);
-    expect(manager.offersOrigin).toBe(true);
+    expect(manager.originNames).toBe('{id}.localhost');
     expect(manager.problem).toBeNull();
   });
 

@@ -18,7 +18,7 @@ import { ITunnelManager } from '../src/tokens';
 export class ListedTunnels implements ITunnelManager {
   tunnels: TunnelStatus[] = [];
   applications: Application[] = [];
-  offersOrigin = false;
+  originNames = '';
   prompts: Prompt[] = [];
   others: OthersPrompt[] = [];
   problem: TunnelError | null = null;

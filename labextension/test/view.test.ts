@@ -19,7 +19,10 @@ beforeEach(() => {
   again = [];
 });
 
-afterEach(() => tab?.dispose());
+afterEach(() => {
+  tab?.dispose();
+  vi.restoreAllMocks();
+});
 
 function frame(view: View): HTMLIFrameElement {
   tab?.dispose();
@@ -112,16 +115,64 @@ describe('the tab of a closed tunnel', () => {
 
 describe('the view', () => {
   it.each([
-    ['http://gpu01.example.org:8888/lab', true],
-    ['https://localhost:8888/lab', true],
-    ['http://localhost.example.org/lab', true],
-    ['http://localhost:8888/lab', false]
-  ])('at %s, offered %s, is the path', async (address, offered) => {
+    ['http://gpu01.example.org:8888/lab', '{id}.localhost'],
+    ['https://localhost:8888/lab', '{id}.localhost'],
+    ['http://localhost.example.org/lab', '{id}.localhost'],
+    ['http://jupyter.example.org/lab', '{id}.apps.example.net'],
+    ['http://localhost:8888/lab', '']
+  ])('at %s, offered “%s”, is the path', async (address, names) => {
+    const asked = vi.spyOn(globalThis, 'fetch');
     const location = new URL(address) as unknown as Location;
-    expect(await new ViewChooser(location).choose(offered)).toBe('path');
+    expect(await new ViewChooser(location).choose(names)).toBe('path');
+    expect(asked).not.toHaveBeenCalled();
+  });
+
+  it.each([
+    [
+      'http://localhost:8888/lab',
+      '{id}.localhost',
+      /^http:..probe-\w{20}\.localhost:8888.$/
+    ],
+    [
+      'https://jupyter.example.org/lab',
+      'ann-{id}.apps.example.net',
+      /^https:..ann-probe-\w{20}\.apps\.example\.net.$/
+    ]
+  ])(
+    'at %s is the origin, if a name of “%s” leads there',
+    async (address, names, url) => {
+      const asked = vi.spyOn(globalThis, 'fetch');
+      asked.mockResolvedValue(new Response(null, { status: 204 }));
+      const chooser = new ViewChooser(new URL(address) as unknown as Location);
+      expect(await chooser.choose(names)).toBe('origin');
+      expect(chooser.best(names)).toBe('origin');
+      expect(chooser.best('{id}.other.example.net')).toBe('path');
+      expect(asked).toHaveBeenCalledOnce();
+      expect(asked.mock.calls[0]![0]).toMatch(url);
+      expect(asked.mock.calls[0]![1]).toMatchObject({
+        mode: 'cors',
+        credentials: 'omit'
+      });
+    }
+  );
+
+  it.each([
+    [
+      'leads elsewhere',
+      () => Promise.resolve(new Response(null, { status: 404 }))
+    ],
+    ['leads nowhere', () => Promise.reject(new TypeError('Failed to fetch'))]
+  ])('is the path where such a name %s', async (_, answer) => {
+    vi.spyOn(globalThis, 'fetch').mockImplementation(answer);
+    const location = new URL(
+      'https://jupyter.example.org/lab'
+    ) as unknown as Location;
+    const chooser = new ViewChooser(location);
+    expect(await chooser.choose('{id}.apps.example.net')).toBe('path');
+    expect(chooser.best('{id}.apps.example.net')).toBe('path');
   });
 
   it('is the path while the browser was not asked', () => {
-    expect(new ViewChooser().best(true)).toBe('path');
+    expect(new ViewChooser().best('{id}.localhost')).toBe('path');
   });
 });
