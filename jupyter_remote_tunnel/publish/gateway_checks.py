@@ -3,6 +3,7 @@ by its web server. What has to be typed there stands in the details.
 """
 
 import itertools
+from dataclasses import replace
 
 from ..model.publication import Check
 from ..model.text import plain
@@ -14,7 +15,9 @@ from .installing import (
     enable_commands,
     folder_commands,
     site_commands,
+    wildcard_commands,
 )
+from .names import about_apps
 from .sites import Site, WebServer
 
 _OLDEST: dict[WebServer, tuple[int, int]] = {"nginx": (1, 18), "caddy": (2, 6)}
@@ -70,9 +73,11 @@ def installation_commands(
     :raises BadInput: what the gateway says of its web server is not understood.
     """
     places = gateway.places(server)
+    needs_wildcard = site.apps and not site.certificate and server.kind == "nginx"
     return (
         *([] if site.port else folder_commands(site, places)),
         *certificate_commands(gateway, site, server.kind),
+        *(wildcard_commands(site, places) if needs_wildcard else ()),
         *site_commands(site, places, left_at=left_at),
     )
 
@@ -103,6 +108,36 @@ def certificate_commands(
     places = gateway.places(server) if server is not None and is_there else None
     way = certbot_way(gateway, server)
     return (*lines, *certbot_commands(site, way, places, for_us=for_us))
+
+
+def check_app_certificate(
+    gateway: Gateway, site: Site, shown: Check, wanted: WebServer | None = None, *, is_there: bool
+) -> Check:
+    """What comes of a certificate that is shown to who asks for the name of an application.
+
+    :param shown: what was thought of it.
+    :param is_there: whether the site is installed: without the certificate, nginx takes none.
+    """
+    server = gateway.choose(wanted)
+    if shown.verdict != "failed" or site.apps is None or site.certificate or server is None:
+        return about_apps(shown)
+    if server.kind == "caddy":
+        names = f"{site.name} and {site.apps.wildcard}"
+        advice = (
+            "Caddy gets one for all names of a domain only with a module for its DNS, which has to"
+            " be built in: then begin its Caddyfile with this. Else give a certificate for"
+            f" {names}: --certfile FILE --keyfile FILE"
+        )
+        details = ("{", "\tacme_dns PROVIDER …", "}")
+        return about_apps(replace(shown, details=details, advice=advice))
+    advice = (
+        "This gets one from Let's Encrypt, which asks for a record in the DNS of"
+        f" {site.apps.parent}. It is renewed by itself only where certbot has a plugin for that"
+        " DNS: then give that in the place of --manual."
+    )
+    lines = tuple(wildcard_commands(site, gateway.places(server)))
+    found = replace(shown, details=lines, advice=advice)
+    return about_apps(found) if is_there else found
 
 
 def check_port_80(gateway: Gateway, wanted: WebServer | None = None) -> Check:

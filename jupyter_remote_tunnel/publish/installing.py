@@ -133,6 +133,20 @@ def certbot_commands(
     return [*before, " ".join(words)]
 
 
+def wildcard_commands(site: Site, places: Places) -> list[str]:
+    """Get the certificate for the names of applications, from Let's Encrypt: it gives one for all
+    names of a domain to who can enter a record in its DNS, and certbot says which.
+
+    It is renewed by itself only where certbot has a plugin for that DNS in the place of `--manual`.
+    """
+    assert site.apps is not None
+    words = ["sudo certbot certonly --manual --preferred-challenges dns"]
+    words += [f"--cert-name {site.apps_lineage} -d '{site.apps.wildcard}'"]
+    if places.server == "nginx":
+        words.append("--deploy-hook 'nginx -s reload'")
+    return [" ".join(words)]
+
+
 def readable_chain(site: Site) -> str:
     """The path of the copy of the certificate that `copy_commands` leave."""
     return site.socket.removesuffix(".sock") + ".pem"

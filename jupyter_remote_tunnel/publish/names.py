@@ -6,12 +6,14 @@ counts as its own; through a jump host, not even that is known.
 """
 
 import asyncio
+import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
+from ..model.app_domain import AppDomain
 from ..model.publication import Check
 from ..model.spec import TunnelRequest
 from ..model.text import plain
@@ -110,6 +112,30 @@ async def check_name(
             advice="Who is led there does not come here: have these addresses taken out of DNS.",
         )
     return _elsewhere(name, gateway, found, own)
+
+
+def any_app(domain: AppDomain) -> str:
+    """A host name below the domain of applications that nobody has asked for, and that has none."""
+    return domain.host(f"probe-{secrets.token_hex(10)}")
+
+
+async def check_app_names(
+    domain: AppDomain, gateway: str, ours: Iterable[Ip], *, resolve: Resolver = ask_system
+) -> Check:
+    """Whether browsers that ask for the name of an application come to the gateway; arguments as
+    for `check_name`."""
+    host = any_app(domain)
+    found = await check_name(domain.wildcard, gateway, ours, resolve=lambda _: resolve(host))
+    return about_apps(replace(found, name="app names"))
+
+
+def about_apps(found: Check) -> Check:
+    """What is thought of the names of applications: nothing that is wrong keeps Jupyter from being
+    shown."""
+    if found.verdict != "failed":
+        return found
+    advice = f"{found.advice} Until then applications are shown in sandboxed pages.".lstrip()
+    return replace(found, verdict="note", advice=advice, remedy="")
 
 
 def _compared(name: str, gateway: str, found: Resolved, own: set[Ip]) -> str:

@@ -11,14 +11,16 @@ import io
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 from yarl import URL
 
+from ..model.app_domain import AppDomain
 from ..model.publication import HTTPS, MARK, Check, Remedy
 from ..model.text import plain
 from .checking_certificates import check_presented
+from .names import about_apps
 
 UPLOAD = 2 << 20
 """Bytes. Over the limit that nginx has unless it is told another."""
@@ -71,6 +73,16 @@ async def checks(way: Way) -> AsyncIterator[Check]:
             return
         for name, ask in _NEEDS:
             yield await _need(name, ask, session, way)
+
+
+async def check_apps(way: Way, domain: AppDomain) -> Check:
+    """As `checks`, of the name of an application, in one line."""
+    async for found in checks(way):
+        if found.verdict == "failed":
+            says = found.says.replace(str(URL(way.url).host), domain.wildcard)
+            return about_apps(replace(found, name="applications", says=says))
+    says = f"https://{domain.wildcard} leads here: applications have names of their own."
+    return Check("applications", "ok", says)
 
 
 async def is_answered(url: str) -> bool:

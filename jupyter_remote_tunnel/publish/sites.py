@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from ..model.app_domain import AppDomain
 from ..model.errors import BadInput
 from ..model.host_name import published_name
 from ..model.text import plain
@@ -69,6 +70,8 @@ class Site:
         the one that it gets by itself.
     :param ipv6: whether the gateway has IPv6: nginx does not start where it shall listen on what
         is not there.
+    :param apps: where applications have names of their own, which lead to the same socket.
+        `certificate` is for these, too, if it is given.
     :raises BadInput: one of them cannot stand in a configuration.
     """
 
@@ -78,6 +81,7 @@ class Site:
     port: int | None = None
     certificate: CertificateFiles | None = None
     ipv6: bool = True
+    apps: AppDomain | None = None
 
     def __post_init__(self) -> None:
         if published_name(self.name) != self.name:
@@ -116,6 +120,11 @@ class Site:
         """How the site's file is called, without an ending."""
         return _cut(f"jupyter-remote-tunnel-{self.name}", _LONGEST_FILE)
 
+    @property
+    def apps_lineage(self) -> str:
+        """How certbot calls the certificate for the names of applications."""
+        return "" if self.apps is None else f"wildcard.{self.apps.parent}"
+
     def text(self, server: WebServer) -> str:
         """The site's file."""
         return nginx_site(self) if server == "nginx" else caddy_site(self)
@@ -149,8 +158,28 @@ def nginx_site(site: Site) -> str:
         _NGINX_HEAD.format(**words)
         + _NGINX_HTTP.format(**words)
         + _NGINX_TLS.format(**words)
+        + _NGINX_LOGIN.format(**words)
         + (_NGINX_ALL if site.prefix == "/" else _NGINX_PREFIX).format(**words)
+        + ("" if site.apps is None else _nginx_apps(site, site.apps))
     )
+
+
+def _nginx_apps(site: Site, apps: AppDomain) -> str:
+    """The servers for the names of applications: for all of them, or those of this Jupyter where
+    the domain is for several."""
+    words = {**_nginx_words(site), "wildcard": apps.wildcard, "server_name": apps.wildcard}
+    if (apps.before, apps.after) != ("", "") or len(apps.wildcard) > _LONGEST_HASHED:
+        parent = apps.parent.replace(".", r"\.")
+        words["server_name"] = rf'"~^{apps.before}[a-z0-9-]+{apps.after}\.{parent}$"'
+    if site.certificate is None:
+        words["chain"], words["key"] = _live(site.apps_lineage)
+    return (_NGINX_APPS + _NGINX_TLS + _NGINX_ALL).format(**words)
+
+
+def _live(lineage: str) -> tuple[str, str]:
+    """Where certbot has a certificate, and its key."""
+    folder = f"/etc/letsencrypt/live/{lineage}"
+    return f"{folder}/fullchain.pem", f"{folder}/privkey.pem"
 
 
 def nginx_challenge_site(site: Site) -> str:
@@ -160,10 +189,7 @@ def nginx_challenge_site(site: Site) -> str:
 
 
 def _nginx_words(site: Site) -> dict[str, str]:
-    files = site.certificate or CertificateFiles(
-        f"/etc/letsencrypt/live/{site.name}/fullchain.pem",
-        f"/etc/letsencrypt/live/{site.name}/privkey.pem",
-    )
+    files = site.certificate or CertificateFiles(*_live(site.name))
     escaped = site.name.replace(".", r"\.")
     return {
         "url": site.url,
@@ -256,13 +282,26 @@ server {{
     proxy_send_timeout 1d;
     client_body_timeout 10m;
     send_timeout 10m;
+"""  # noqa: E501 (one directive, one line)
 
+_NGINX_LOGIN = """
     location = {prefix}login {{
         limit_req zone={own} burst=5 nodelay;
         limit_req_status 429;
         proxy_pass http://{upstream};
     }}
-"""  # noqa: E501 (one directive, one line)
+"""
+
+_NGINX_APPS = """
+# Applications, each at a name of its own below {wildcard}
+server {{
+    listen 80;{listen_80}
+    server_name {server_name};
+    location / {{
+        return 301 https://$host$request_uri;
+    }}
+}}
+"""
 
 _NGINX_ALL = """\
     location / {{
@@ -298,7 +337,10 @@ def caddy_site(site: Site) -> str:
         "upstream": f"127.0.0.1:{site.port}" if site.port else f"unix/{site.socket}",
     }
     shown = _CADDY_ALL if site.prefix == "/" else _CADDY_PREFIX
-    return (_CADDY_HEAD + shown).format(**words)
+    text = (_CADDY_HEAD + shown).format(**words)
+    if site.apps is not None:
+        text += (_CADDY_APPS + _CADDY_ALL).format(**words, wildcard=site.apps.wildcard)
+    return text
 
 
 _CADDY_HEAD = """\
@@ -310,6 +352,16 @@ http://{name} {{
 }}
 
 {name} {{
+{tls}\theader Strict-Transport-Security "max-age=31536000"
+"""
+
+_CADDY_APPS = """
+# Applications, each at a name of its own
+http://{wildcard} {{
+\tredir https://{{host}}{{uri}} 301
+}}
+
+{wildcard} {{
 {tls}\theader Strict-Transport-Security "max-age=31536000"
 """
 

@@ -28,7 +28,8 @@ from tornado.web import Application
 from typing_extensions import override
 
 from ..model.proxy_protocol import LONGEST_HEADER, read_proxy_header
-from .outside import UNKNOWN, Gate, Refused, moved
+from .outside import Gate, Refused, moved
+from .views.gate import UNKNOWN_ADDRESS
 
 MAX_STREAMS = 500
 """Connections at a time: descriptors are shared with who sits here."""
@@ -195,7 +196,7 @@ class Listener:
     def _serve(self, server: HTTPServer, stream: IOStream, address: Any) -> None:
         self._streams.add(stream)
         if self._introduced:
-            self._visitors[stream] = address[0] if address else UNKNOWN
+            self._visitors[stream] = address[0] if address else UNKNOWN_ADDRESS
         server.handle_stream(stream, address)
 
     def _drop(self, connection: socket.socket) -> None:

@@ -3,13 +3,14 @@ checks of a gateway, of a name and of a certificate are asked for.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..engine.folders import data_dir
 from ..model.address import is_ipv6
+from ..model.app_domain import AppDomain
 from ..model.errors import BadInput, Fatal, RemoteTunnelError
 from ..model.host_name import published_name
 from ..model.publication import Check, PublishRequest
@@ -20,12 +21,19 @@ from ..publish.fetching import fetch
 from ..publish.gateway import Gateway, ServerThere, leave_site, look
 from ..publish.gateway_checks import (
     certificate_commands,
+    check_app_certificate,
     check_gateway,
     check_loopback,
     check_port_80,
     installation_commands,
 )
-from ..publish.names import check_name, reached_addresses
+from ..publish.names import (
+    about_apps,
+    any_app,
+    check_app_names,
+    check_name,
+    reached_addresses,
+)
 from ..publish.sites import CertificateFiles, Site
 from .listening import Certificate
 from .probes import WELL_KNOWN
@@ -50,16 +58,25 @@ class Looking:
     """Goes through it for one request, and keeps what it found of use for later.
 
     `socket` is the path of the socket on the gateway that its web server's site names, "" where
-    there is none; `certificate` is that with which TLS ends here.
+    there is none; `certificate` is that with which TLS ends here; `apps` is the domain below which
+    applications can be shown, None where there is none.
     """
 
     def __init__(
-        self, request: PublishRequest, base_url: str, engine: "HeldEngine", person: "Who | None"
+        self,
+        request: PublishRequest,
+        base_url: str,
+        engine: "HeldEngine",
+        person: "Who | None",
+        apps: AppDomain | None = None,
     ) -> None:
         """:param request: as `understood`.
         :param base_url: Jupyter's.
         :param person: who can be asked what the gateway wants to know.
+        :param apps: the domain that is set for applications.
         """
+        self._apps_set = apps
+        self.apps = apps if apps is not None and apps.is_apart(request.name) else None
         self.socket = request.socket or ""
         self.certificate: Certificate | None = None
         if request.way != "proxy" and request.certificate and request.key:
@@ -74,6 +91,8 @@ class Looking:
     async def checks(self) -> AsyncIterator[Check]:
         """What is found, one after the other."""
         try:
+            for check in self._domain():
+                yield check
             if self.request.way == "direct":
                 async for check in self._files():
                     yield check
@@ -83,6 +102,8 @@ class Looking:
             yield Check("gateway", "ok", f"{gateway} lets us in.")
             name = await check_name(self.request.name, gateway, ours)
             yield name
+            if self.apps is not None:
+                yield await check_app_names(self.apps, gateway, ours)
             ends_here = self.request.way == "bind"
             rest = self._brought() if ends_here else self._web_server(named=name.verdict)
             async for check in rest:
@@ -91,6 +112,25 @@ class Looking:
             yield failed("site" if isinstance(error, BadInput) else "gateway", error)
         finally:
             self._person = None  # who is asked later is nobody
+
+    def _domain(self) -> Iterator[Check]:
+        """What is wrong with the domain that is set for applications."""
+        domain, name = self._apps_set, self.request.name
+        if domain is None or domain.is_apart(name):
+            return
+        advice = (
+            "Take a domain for them that is no other name's below"
+            f" {domain.site}, or publish under a name elsewhere."
+        )
+        if domain.covers(name):
+            says = f"{name} lies below {domain.parent}, where all is taken for applications."
+            yield Check("app names", "failed", says, advice=advice)
+            return
+        says = (
+            f"{domain} is not used: pages of applications there could set cookies for"
+            f" {domain.site}, which reach {name} as well."
+        )
+        yield about_apps(Check("app names", "failed", says, advice=advice))
 
     async def _reach(self) -> set[Any]:
         """Look at the gateway; the addresses that it has.
@@ -124,6 +164,7 @@ class Looking:
             request.loopback_port,
             certificate,
             gateway.has_ipv6,
+            self.apps if request.way == "proxy" else None,
         )
 
     # TLS ends on the gateway.
@@ -142,19 +183,28 @@ class Looking:
             for check in before:
                 yield check
             is_there = all(check.verdict != "failed" for check in (*before, installed))
-            server = gateway.choose(request.proxy)
             last = [installed]
-            lines = () if server is None else certificate_commands(gateway, site, server.kind)
+            if gateway.choose(request.proxy) is not None:
+                lines = certificate_commands(gateway, site, request.proxy)
         elif request.loopback_port is not None:
             yield check_loopback(plain(request.gateway), request.loopback_port)
-        if named != "failed" and (is_there or lines):
-            async for check in self._presented(() if is_there else lines):
-                yield check
+        async for check in self._certificates(named, lines, is_there=is_there):
+            yield check
         for check in last:
             yield check
         if named != "failed" and is_there:
             async for check in self._taken():
                 yield check
+
+    async def _certificates(
+        self, named: str, lines: tuple[str, ...], *, is_there: bool
+    ) -> AsyncIterator[Check]:
+        """What is shown to who comes by the name, and by those of applications."""
+        if named != "failed" and (is_there or lines):
+            async for check in self._presented(() if is_there else lines):
+                yield check
+        async for check in self._presented_to_apps(is_there=is_there):
+            yield check
 
     async def _of_the_site(self, gateway: Gateway, site: Site) -> list[Check]:
         """What is thought of the web server. A text that has to be installed is left there."""
@@ -188,6 +238,24 @@ class Looking:
         yield check_port_80(gateway, request.proxy)
         advice = "This gets one from Let's Encrypt. It has to be typed there once, by who may use"
         yield replace(shown, details=lines, advice=f"{advice} sudo, before the site is shown.")
+
+    async def _presented_to_apps(self, *, is_there: bool) -> AsyncIterator[Check]:
+        """What is shown to who comes by the name of an application, if they have names.
+
+        :param is_there: whether the site is installed.
+        """
+        request, domain, gateway = self.request, self.apps, self._gateway
+        if domain is None or gateway is None:
+            return
+        host, port = any_app(domain), request.public_port
+        shown = await check_presented(host, port, host, insist=request.self_signed)
+        says = shown.says.replace(host, domain.wildcard)
+        shown = replace(shown, name="app cert", says=says, remedy="")
+        if request.has_own_site:
+            yield about_apps(shown)
+            return
+        site, wanted = self._site(gateway), request.proxy
+        yield check_app_certificate(gateway, site, shown, wanted, is_there=is_there)
 
     async def _taken(self) -> AsyncIterator[Check]:
         """Whether another Jupyter is published under the name already."""

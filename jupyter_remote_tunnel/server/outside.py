@@ -21,15 +21,19 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
+from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest, split_host_and_port
 from tornado.iostream import IOStream
 from tornado.netutil import is_valid_ip
 from tornado.routing import Router
 from tornado.web import Application, RequestHandler, stream_request_body
 from typing_extensions import override
 
+from ..model.app_domain import AppDomain
 from ..model.publication import HTTPS, Visitor
 from .probes import WELL_KNOWN, Nonce, probe_handler
+from .views.gate import UNKNOWN_ADDRESS
+from .views.names import LEAD_HERE
+from .views.origin import OriginHandler, ProbeHandler
 
 _OUTSIDE = "jupyter_remote_tunnel_outside"
 # Of one address, and of all, in a minute. nginx counts too, where it stands in front.
@@ -37,8 +41,6 @@ LOGINS = 10
 LOGINS_OF_ALL = 60
 _MINUTE = 60.0
 _ADDRESSES = 1000
-UNKNOWN = "0.0.0.0"  # noqa: S104
-"""The address of who has none that is known: what tornado says of a Unix socket."""
 
 _NETWORK = 64  # bits of an address of IPv6 that one subscriber is given at least
 
@@ -78,11 +80,13 @@ class Door:
     :param authority: the Host header of its requests ("j.example.org", "j.example.org:8443").
     :param base_url: Jupyter's, with slashes at both ends.
     :param proxied: whether a web server in front ends TLS, and says who asks.
+    :param apps: the domain of applications; its names come in at the same port.
     """
 
     authority: str
     base_url: str
     proxied: bool
+    apps: AppDomain | None = None
 
     @property
     def url(self) -> str:
@@ -91,11 +95,15 @@ class Door:
 
 
 class Gate(Router):
-    """What becomes of each request from outside. It is shut at first."""
+    """What becomes of each request from outside. It is shut at first.
+
+    `shows_apps` is whether the names of applications lead to them, and to nothing else.
+    """
 
     def __init__(self, web_app: Application, door: Door) -> None:
         self.door = door
         self.is_open = False
+        self.shows_apps = False
         self._app = web_app
         self._nonce: Nonce | None = None
         self._porch = Application(log_function=lambda _: None)
@@ -104,7 +112,10 @@ class Gate(Router):
         # The same application, rules and all, with other settings.
         self._outside = copy.copy(web_app)
         settings = OutsideSettings(
-            web_app.settings, allow_remote_access=True, log_function=self._finished
+            web_app.settings,
+            allow_remote_access=True,
+            log_function=self._finished,
+            **{LEAD_HERE: lambda: self.shows_apps},
         )
         self._outside.settings = cast("dict[str, Any]", settings)
         host, _, port = door.authority.rpartition(":")
@@ -146,6 +157,8 @@ class Gate(Router):
         if refusal is not None:
             return self._porch.get_handler_delegate(request, Refused, {"refusal": refusal})
         delegate = self._app.find_handler(request)
+        if self._is_for_app(request) and not _shows_app(delegate):
+            return self._porch.get_handler_delegate(request, Refused, {"refusal": _MISDIRECTED})
         if hasattr(delegate, "application"):
             delegate.application = self._outside
             self._forget_closed()
@@ -155,10 +168,11 @@ class Gate(Router):
 
     def _refusal(self, request: HTTPServerRequest) -> "Refusal | None":
         """Why a request does not pass."""
-        if request.host.lower() not in self._hosts:
-            return Refusal(HTTPStatus.MISDIRECTED_REQUEST, "Nothing is published by that name.")
+        for_app = self._is_for_app(request)
+        if not for_app and request.host.lower() not in self._hosts:
+            return _MISDIRECTED
         if request.protocol != "https":
-            return moved(self.door.url)
+            return moved(f"https://{request.host}/" if for_app else self.door.url)
         if not self.is_open:
             return Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -166,13 +180,20 @@ class Gate(Router):
                 (("Retry-After", "10"),),
             )
         is_login = request.path == f"{self.door.base_url}login" and request.method == "POST"
-        if is_login and not self._logins.admits(_network(_address(request))):
+        if is_login and not for_app and not self._logins.admits(_network(_address(request))):
             return Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "Too many logins were tried. Wait a minute.",
                 (("Retry-After", "60"),),
             )
         return None
+
+    def _is_for_app(self, request: HTTPServerRequest) -> bool:
+        """Whether it is for the name of an application."""
+        apps, (host, port) = self.door.apps, _split(request.host)
+        if apps is None or not self.shows_apps or request.host.lower() in self._hosts:
+            return False
+        return apps.covers(host.removesuffix(".")) and port == _split(self.door.authority)[1]
 
     def _finished(self, handler: RequestHandler) -> None:
         """Jupyter has answered a request: a websocket goes on."""
@@ -221,6 +242,9 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+_MISDIRECTED = Refusal(HTTPStatus.MISDIRECTED_REQUEST, "Nothing is published by that name.")
+
+
 def moved(url: str) -> Refusal:
     """The answer to who asks without TLS."""
     text = f"This is published by https alone: {url}"
@@ -249,12 +273,24 @@ class Refused(RequestHandler):
         """Not read."""
 
 
+def _split(authority: str) -> tuple[str, int]:
+    """The host name, lower case, and the port of a Host header."""
+    host, port = split_host_and_port(authority.lower())
+    return host, port or HTTPS
+
+
+def _shows_app(delegate: HTTPMessageDelegate | None) -> bool:
+    """Whether a request was found to be for an application's view."""
+    handler = getattr(delegate, "handler_class", object)
+    return issubclass(handler, OriginHandler | ProbeHandler)
+
+
 def _take_forwarded(request: HTTPServerRequest) -> None:
     """Believe the web server in front, and only that: what stands last in a header is its own word,
     and headers that it may pass on as it got them (X-Real-IP, X-Scheme) are not looked at.
     """
     address = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    request.remote_ip = address if is_valid_ip(address) else UNKNOWN
+    request.remote_ip = address if is_valid_ip(address) else UNKNOWN_ADDRESS
     scheme = request.headers.get("X-Forwarded-Proto", "https").rpartition(",")[2].strip()
     request.protocol = "http" if scheme == "http" else "https"
 
@@ -273,4 +309,4 @@ def _network(address: str) -> str:
 def _address(request: HTTPServerRequest) -> str:
     """Whose request it is; "" where that is not known."""
     address = request.remote_ip
-    return "" if not address or address == UNKNOWN else address
+    return "" if not address or address == UNKNOWN_ADDRESS else address

@@ -65,7 +65,8 @@ class Published:
         self._since = datetime.now(UTC)
         self._server = server
         self._changed = changed
-        door = Door(request.authority, server.base_url, proxied=request.way == "proxy")
+        proxied = request.way == "proxy"
+        door = Door(request.authority, server.base_url, proxied=proxied, apps=looked.apps)
         self._gate = Gate(server.web_app, door)
         self._listener: Listener | None = None
         self._folder: PrivateDirectory | None = None
@@ -185,7 +186,8 @@ class Published:
 
     async def _way_in(self) -> AsyncIterator[Check]:
         """Try the way through the public name; the gate is shut meanwhile to all others."""
-        from ..publish.probing import Way, checks
+        from ..publish.names import any_app
+        from ..publish.probing import Way, check_apps, checks
 
         if self.tunnel is not None:
             misplaced = await self._leg.settle()
@@ -196,8 +198,17 @@ class Published:
         with self._gate.expecting() as nonce:
             url = f"{door.url}{WELL_KNOWN}{nonce.text}"
             way = Way(url, nonce.text, door.authority, verified=verified, proxied=door.proxied)
+            is_in = True
             async for check in checks(way):
+                is_in = is_in and check.verdict != "failed"
                 yield check
+            if door.apps is None or not is_in:
+                return
+            host = door.authority.replace(self.request.name, any_app(door.apps))
+            url = f"https://{host}{door.base_url}{WELL_KNOWN}{nonce.text}"
+            found = await check_apps(replace(way, url=url, host=host), door.apps)
+            self._gate.shows_apps = found.verdict == "ok"
+            yield found
 
     # What becomes of it.
 

@@ -211,7 +211,8 @@ class Publishing:
 
     def _looking(self, request: PublishRequest, person: "Who | None") -> Looking:
         """:raises BadInput: it is asked for what cannot be."""
-        return Looking(understood(request), self._server.base_url, self._engine, person)
+        apps = self._settings.names_of_apps
+        return Looking(understood(request), self._server.base_url, self._engine, person, apps)
 
     async def _look(self, looking: Looking, tell: Tell) -> PublishReport:
         found = []

@@ -22,9 +22,17 @@ ZONE = {
     "d111.cloudfront.net": ["A 203.0.114.50"],
     "empty.example.org": [],
     "local.example.org": ["A 10.0.0.9"],
+    "*.right.example.net": ["A 203.0.114.7"],
+    "*.elsewhere.example.net": ["A 203.0.114.99"],
 }
+DOMAINS = ["right.example.net", "elsewhere.example.net", "missing.example.net"]
 OURS = ["203.0.114.7", "2001:4860::7", "10.0.0.5", "198.52.100.1"]
-NAMES = [*ZONE, "missing.example.org", "here.example.org", "203.0.114.7"]
+NAMES = [
+    *(name for name in ZONE if "*" not in name),
+    "missing.example.org",
+    "here.example.org",
+    "203.0.114.7",
+]
 
 BEHIND_A_ROUTER = {"router": ["10.0.0.5"], "router for IPv4": ["10.0.0.5", "2001:4860::7"]}
 
@@ -32,11 +40,15 @@ BEHIND_A_ROUTER = {"router": ["10.0.0.5"], "router for IPv4": ["10.0.0.5", "2001
 ASK = """
 import asyncio, json, sys
 from ipaddress import ip_address
-from jupyter_remote_tunnel.publish.names import check_name
+from jupyter_remote_tunnel.model.app_domain import AppDomain
+from jupyter_remote_tunnel.publish.names import check_app_names, check_name
 async def main():
     checks = []
     for name, ours in json.loads(sys.argv[1]):
         checks.append(await check_name(name, "gw", [ip_address(text) for text in ours]))
+    for domain in json.loads(sys.argv[2]):
+        apps, ours = AppDomain.parse("{id}." + domain), [ip_address("203.0.114.7")]
+        checks.append(await check_app_names(apps, "gw", ours))
     print(json.dumps([check.as_dict() for check in checks]))
 asyncio.run(main())
 """
@@ -48,12 +60,12 @@ def found() -> dict[str, Check]:
     questions = [(name, OURS) for name in NAMES]
     questions += [("right.example.org", known) for known in BEHIND_A_ROUTER.values()]
     with Namespace() as network, zone(network, ZONE) as asking:
-        argv = [sys.executable, "-c", ASK, json.dumps(questions)]
+        argv = [sys.executable, "-c", ASK, json.dumps(questions), json.dumps(DOMAINS)]
         done = subprocess.run(
             asking(argv), capture_output=True, text=True, check=True, env=environment()
         )
     checks = [Check.from_dict(check) for check in json.loads(done.stdout)]
-    return dict(zip([*NAMES, *BEHIND_A_ROUTER], checks, strict=True))
+    return dict(zip([*NAMES, *BEHIND_A_ROUTER, *DOMAINS], checks, strict=True))
 
 
 @pytest.mark.parametrize("name", ["right", "by-ssh", "alias"])
@@ -112,3 +124,14 @@ def test_a_gateway_that_does_not_know_its_public_address(
     check = found[behind]
     assert check.verdict == "note"
     assert "It is not known whether right.example.org leads to gw" in check.says
+
+
+def test_all_names_below_a_domain(found: dict[str, Check]) -> None:
+    right, elsewhere, missing = (found[name] for name in DOMAINS)
+    assert (right.name, right.verdict) == ("app names", "ok")
+    assert right.says == "*.right.example.net is 203.0.114.7, which is gw."
+    for other in (elsewhere, missing):
+        assert (other.name, other.verdict) == ("app names", "note")
+        assert other.advice.endswith("Until then applications are shown in sandboxed pages.")
+    assert "leads to another host" in elsewhere.says
+    assert "*.missing.example.net A 203.0.114.7." in missing.advice

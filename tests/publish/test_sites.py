@@ -17,6 +17,7 @@ import websockets
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_remote_tunnel.model.app_domain import AppDomain
 from jupyter_remote_tunnel.model.errors import BadInput
 from jupyter_remote_tunnel.model.host_name import published_name
 from jupyter_remote_tunnel.publish.certificates import make
@@ -25,6 +26,7 @@ from jupyter_remote_tunnel.publish.installing import (
     certbot_commands,
     folder_commands,
     site_commands,
+    wildcard_commands,
 )
 from jupyter_remote_tunnel.publish.sites import CertificateFiles, Site, WebServer
 from tests.publish.backend import Backend, backend
@@ -98,7 +100,7 @@ def published(
 ) -> Iterator[Published]:
     """A site in one web server after the other."""
     server: WebServer = request.param
-    made = make([NAME], tmp_path_factory.mktemp("certificate"))
+    made = make([NAME, APPS.wildcard], tmp_path_factory.mktemp("certificate"))
     gateway.path(GIVEN.chain).write_bytes(made.certificate.read_bytes())
     gateway.path(GIVEN.key).write_bytes(made.key.read_bytes())
     gateway.path(GIVEN.key).chmod(0o644)  # Caddy reads it as its own user
@@ -247,6 +249,43 @@ async def test_none_but_the_web_server_reaches_the_socket(published: Published) 
         assert published.gateway.run("ls", SITE.folder, user="bob").returncode != 0
 
 
+APPS = AppDomain.parse("{id}.apps.example.net")
+LABEL = "a" + 20 * "b"
+
+
+@pytest.mark.parametrize("template", ["{id}.apps.example.net", "ann-{id}.apps.example.net"])
+async def test_names_of_applications_lead_to_the_same(published: Published, template: str) -> None:
+    apps = AppDomain.parse(template)
+    published.install(Site(NAME, "ann", prefix="/ann/lab/", certificate=GIVEN, apps=apps))
+    host = apps.host(LABEL)
+    try:
+        async with published.behind(), published.client(**FORGED) as client:
+            url = f"https://{host}/login?x=%2F"
+            seen = [(await client.post(url)).json() for _ in range(10)][-1]  # none is held back
+            assert (seen["uri"], seen["host"]) == ("/login?x=%2F", host)
+            assert (seen["remote_ip"], seen["protocol"]) == (published.visitor, "https")
+            assert not {"X-Real-Ip", "X-Scheme", "Forwarded"} & set(seen["headers"])
+            assert (await client.get("/other")).status_code == 404
+            answer = await client.get(
+                f"http://{published.gateway.address}/x?y", headers={"Host": host}
+            )
+            assert answer.headers["Location"] == f"https://{host}/x?y"
+        async with (
+            published.behind(),
+            websockets.connect(
+                f"wss://{host}/words",
+                host=published.gateway.address,
+                port=443,
+                ssl=published.trusted,
+                proxy=None,
+            ) as socket,
+        ):
+            await socket.send("hello")
+            assert await socket.recv() == "hello"
+    finally:
+        published.install(SITE)
+
+
 # In nginx alone.
 
 in_nginx = pytest.mark.parametrize("published", ["nginx"], indirect=True)
@@ -337,12 +376,15 @@ async def test_lets_encrypt_finds_what_certbot_puts_there(published: Published) 
 
 @in_nginx
 def test_nginx_takes_what_is_generated(published: Published) -> None:
-    """Long names, sites beside each other, no IPv6, and the one that is there before there is a
-    certificate. (`type` fails where nginx has anything against it.)"""
+    """Long names, names of applications, sites beside each other, no IPv6, and the one that is
+    there before there is a certificate. (`type` fails where nginx has anything against it.)"""
     long_name = f"{'a' * 60}.{'b' * 60}.example.org"
     others = [
         Site(long_name, "ann", certificate=GIVEN, port=8888),
         Site("second.example.org", "ann", "/x/", certificate=GIVEN, ipv6=False),
+        Site("fourth.example.org", "ann", certificate=GIVEN, apps=APPS),
+        Site("fifth.example.org", "ann", certificate=GIVEN, apps=replace(APPS, before="ann-")),
+        Site("sixth.example.org", "ann", certificate=GIVEN, apps=replace(APPS, parent=long_name)),
     ]
     for other in others:
         said = published.gateway.type(site_commands(other, published.places))
@@ -358,6 +400,22 @@ def test_nginx_takes_what_is_generated(published: Published) -> None:
 
 
 # What they are made of.
+
+
+def test_a_site_without_names_of_applications_has_none_of_it() -> None:
+    for server in PLACES:
+        plain = SITE.text(server)
+        assert "apps" not in plain
+        assert replace(SITE, apps=APPS).text(server).startswith(plain)
+
+
+def test_the_certificate_for_all_names_is_got_by_dns() -> None:
+    site = replace(SITE, certificate=None, apps=APPS)
+    (line,) = wildcard_commands(site, PLACES["nginx"])
+    assert "--manual --preferred-challenges dns" in line
+    assert "-d '*.apps.example.net'" in line
+    assert f"--cert-name {site.apps_lineage} " in line
+    assert f"/etc/letsencrypt/live/{site.apps_lineage}/fullchain.pem;" in site.text("nginx")
 
 
 def test_without_ipv6_nothing_listens_there() -> None:
@@ -377,8 +435,9 @@ TYPED = st.lists(PARTS, min_size=1, max_size=6).map("".join) | texts
 
 def shape(text: str) -> str:
     """What remains when every plain word is the same; long names are regular expressions."""
-    text = re.sub(r'"~\^(?:[a-z0-9_-]|\\\.)+\$"', "w", text)
-    return re.sub(r"[A-Za-z0-9_~@+./-]+", "w", text)
+    text = re.sub(r'"~\^(?:[a-z0-9_-]|\\\.|\[a-z0-9-\]\+)+\$"', "w", text)
+    text = re.sub(r'"\$\(id -nu \d+\)"', "w", text)  # of an account that is a number
+    return re.sub(r"[A-Za-z0-9_~@+./-]+", "w", text.replace("*.", ""))
 
 
 def everything(site: Site) -> str:
@@ -389,14 +448,15 @@ def everything(site: Site) -> str:
     for way in ("webroot", "nginx", "standalone"):
         for_us = certbot_commands(site, way, None, for_us=True)
         lines += [*certbot_commands(site, way, PLACES["nginx"]), *for_us]
+    lines += wildcard_commands(site, PLACES["nginx"])
     return "\n".join(lines)
 
 
-REFERENCE = Site("a.example.org", "ann", "/x/", certificate=CertificateFiles("/c", "/k"))
+REFERENCE = Site("a.example.org", "ann", "/x/", certificate=CertificateFiles("/c", "/k"), apps=APPS)
 SHAPE = shape(everything(REFERENCE))
 
 
-@given(typed=TYPED, part=st.sampled_from(["name", "account", "prefix", "chain", "key"]))
+@given(typed=TYPED, part=st.sampled_from(["name", "account", "prefix", "chain", "key", "apps"]))
 def test_nothing_typed_becomes_more_than_a_word(typed: str, part: str) -> None:
     try:
         site = changed(part, typed)
@@ -418,6 +478,8 @@ def changed(part: str, typed: str) -> Site:
             return replace(REFERENCE, account=typed)
         case "prefix":
             return replace(REFERENCE, prefix=f"/{typed}/")
+        case "apps":
+            return replace(REFERENCE, apps=AppDomain.parse(f"{{id}}.{typed}"))
         case "chain":
             return replace(REFERENCE, certificate=CertificateFiles(f"/{typed}", "/k"))
     return replace(REFERENCE, certificate=CertificateFiles("/c", f"/{typed}"))

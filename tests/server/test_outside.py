@@ -11,13 +11,15 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
+from jupyter_server.auth.identity import IdentityProvider
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from jupyter_remote_tunnel.model.app_domain import AppDomain
 from jupyter_remote_tunnel.model.proxy_protocol import proxy_header
 from jupyter_remote_tunnel.model.publication import Check
 from jupyter_remote_tunnel.publish import certificates
@@ -32,6 +34,9 @@ from jupyter_remote_tunnel.server.outside import (
     is_outside,
 )
 from jupyter_remote_tunnel.server.probes import WELL_KNOWN, Nonce
+from jupyter_remote_tunnel.server.views import Views, add_first
+from jupyter_remote_tunnel.server.views.names import OurNames
+from jupyter_remote_tunnel.server.views.origin import OriginHandler
 from tests.support.process import PATIENCE, wait_until
 
 NAME = "localhost"
@@ -103,10 +108,11 @@ async def outside(
     *,
     name: str = NAME,
     introduced: bool = False,
+    apps: AppDomain | None = None,
 ) -> AsyncIterator[Open]:
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    gate = Gate(app, Door(f"{name}:{port}", "/base/", proxied=files is None))
+    gate = Gate(app, Door(f"{name}:{port}", "/base/", proxied=files is None, apps=apps))
     certificate = None if files is None else Certificate(files.certificate, files.key)
     listener = Listener(gate, certificate, introduced=introduced)
     listener.open([listening])
@@ -148,6 +154,80 @@ async def test_another_name_is_refused(
     async with outside(app, files) as it:
         it.gate.is_open = True
         assert (await it.ask(headers={"Host": host}))[0] == 421
+
+
+APPS = AppDomain.parse("{id}.apps.example.net")
+OF_AN_APP = APPS.host("a" + 20 * "b")
+
+
+class Upstreams:
+    """Without applications."""
+
+    def get(self, app_id: str) -> None:
+        return None
+
+
+@pytest.fixture
+def views(app: Application, tmp_path: Path) -> Views:
+    """Those of Jupyter, with names below the domain."""
+    app.settings.update(identity_provider=IdentityProvider(), base_url="/base/", serverapp=None)
+    made = Views(cast("Any", Upstreams()), app.settings, tmp_path / "label.key")
+    made.names.domain = APPS
+    rule = (r".*", OriginHandler, {"views": made})
+    add_first(app, OurNames(made.names, probes=False), rule)
+    return made
+
+
+async def test_names_of_applications_lead_to_them_once_they_are_found_to(
+    app: Application, files: certificates.Certificate, views: Views
+) -> None:
+    async with outside(app, files, apps=APPS) as it:
+        it.gate.is_open = True
+        asked = {"Host": f"{OF_AN_APP}:{it.port}"}
+        assert (await it.ask(headers=asked))[0] == 421
+        it.gate.shows_apps = True
+        for path in ("", "login", "../api"):
+            status, said = await it.ask(path, headers=asked)
+            assert (status, "Nothing is shown here" in said) == (404, True)
+        assert json.loads((await it.ask())[1])["outside"] is True
+        others = (f"x.evil.example:{it.port}", OF_AN_APP, f"{OF_AN_APP}:{it.port + 1}", APPS.parent)
+        for other in others:
+            assert (await it.ask(headers={"Host": other}))[0] == 421
+        it.gate.is_open = False
+        assert (await it.ask(headers=asked))[0] == 503
+
+
+async def test_nothing_else_than_views_is_reached_by_these_names(
+    app: Application, files: certificates.Certificate
+) -> None:
+    async with outside(app, files, apps=APPS) as it:
+        it.gate.is_open = it.gate.shows_apps = True
+        assert (await it.ask())[0] == 200
+        assert (await it.ask(headers={"Host": f"{OF_AN_APP}:{it.port}"}))[0] == 421
+
+
+async def test_an_application_has_logins_of_its_own(
+    app: Application, files: certificates.Certificate, views: Views
+) -> None:
+    async with outside(app, files, apps=APPS) as it, aiohttp.ClientSession() as session:
+        it.gate.is_open = it.gate.shows_apps = True
+        headers = {"Host": f"{OF_AN_APP}:{it.port}"}
+        for _ in range(LOGINS + 1):
+            url = it.url("login")
+            async with session.post(url, data=b"", ssl=False, headers=headers) as answer:
+                assert answer.status == 404
+
+
+async def test_an_application_without_tls_is_sent_to_its_own_address(
+    app: Application, views: Views
+) -> None:
+    async with outside(app, None, apps=APPS) as it, aiohttp.ClientSession() as session:
+        it.gate.is_open = it.gate.shows_apps = True
+        asked = {"Host": f"{OF_AN_APP}:{it.port}", "X-Forwarded-Proto": "http"}
+        url = it.url("a", scheme="http")
+        async with session.get(url, headers=asked, allow_redirects=False) as answer:
+            assert answer.status == 301
+            assert answer.headers["Location"] == f"https://{OF_AN_APP}:{it.port}/"
 
 
 async def test_a_long_body_is_not_read_while_it_is_shut(

@@ -413,3 +413,29 @@ def test_jupyters_end_is_its_end(scene: Scene) -> None:
         with started_again(server, "server") as again, by_token(again) as client:
             assert publications(client) == []
             assert tunnels(client) == []
+
+
+@pytest.mark.parametrize(
+    ("domain", "verdict", "says"),
+    [
+        ("{id}.apps.example.test", "note", "could set cookies for example.test, which reach"),
+        ("{id}.jupyter.example.test", "note", "could set cookies for example.test, which reach"),
+        ("{id}.example.test", "failed", "where all is taken for applications"),
+    ],
+)
+def test_names_of_applications_that_could_give_jupyter_cookies(
+    scene: Scene, domain: str, verdict: str, says: str
+) -> None:
+    settings = manager(scene.bed, app_domain=domain)
+    with (
+        jupyter(
+            traits={"TunnelManager": settings},
+            env={"SSL_CERT_FILE": str(scene.web.certificate)},
+            hosts={NAME: "127.0.0.1"},
+        ) as server,
+        by_token(server) as api,
+    ):
+        report = api.post(f"{PUBLISH}/check", json=scene.request).json()
+    (found,) = (check for check in report["checks"] if check["name"].startswith("app"))
+    assert (found["verdict"], says in found["says"]) == (verdict, True)
+    assert report["ok"] == (verdict != "failed")

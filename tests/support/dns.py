@@ -1,15 +1,18 @@
-"""A small DNS server of a network namespace, and programs there that ask it as the system does.
+"""A small DNS server, of a network namespace with programs there that ask it as the system does, or
+of this machine's loopback for whom it is told (`resolver`).
 
 ::
 
     with Namespace() as network, zone(network, {"a.example.org": ["A 192.0.2.7"]}) as asking:
         subprocess.run(asking(["getent", "hosts", "a.example.org"]))
 
-A record is "A ADDRESS", "AAAA ADDRESS" or "CNAME NAME"; what is not in the zone does not exist.
+A record is "A ADDRESS", "AAAA ADDRESS" or "CNAME NAME"; those of "*.example.org" count for all
+names of one label more that have none; what is not in the zone does not exist.
 """
 
 import contextlib
 import json
+import random
 import shlex
 import socket
 import struct
@@ -50,6 +53,21 @@ def zone(network: Namespace, records: Zone) -> Iterator[Callable[[Sequence[str]]
         yield asking
 
 
+@contextlib.contextmanager
+def resolver(records: Zone) -> Iterator[str]:
+    """Run a server on an address of the loopback; that, for a resolv.conf."""
+    address = f"127.53.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
+    argv = [sys.executable, "-m", "tests.support.dns", json.dumps(records), address]
+    with child(argv) as server:
+        server.wait_for_line("listening")
+        yield address
+
+
+def _known(name: str, records: Zone) -> Sequence[str] | None:
+    """The records of a name; None: it does not exist."""
+    return records.get(name, records.get(f"*.{name.partition('.')[2]}"))
+
+
 def _packed(name: str) -> bytes:
     labels = [label.encode() for label in name.rstrip(".").split(".")]
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
@@ -58,7 +76,7 @@ def _packed(name: str) -> bytes:
 def _answers(name: str, kind: int, records: Zone) -> list[bytes]:
     """The records for a name, those behind its aliases too."""
     found = []
-    for record in records.get(name, ()):
+    for record in _known(name, records) or ():
         word, value = record.split()
         if word == "CNAME":
             found.append(_record(name, word, _packed(value)))
@@ -81,7 +99,7 @@ def _answer(query: bytes, records: Zone) -> bytes:
     name, end = ".".join(labels).lower(), place + 5
     (kind,) = struct.unpack(">H", query[place + 1 : place + 3])
     answers = _answers(name, kind, records)
-    flags = 0x8580 | (0 if name in records else 3)  # it is the authority; NXDOMAIN
+    flags = 0x8580 | (3 if _known(name, records) is None else 0)  # it is the authority; NXDOMAIN
     return (
         query[:2]
         + struct.pack(">HHHHH", flags, 1, len(answers), 0, 0)
@@ -90,9 +108,9 @@ def _answer(query: bytes, records: Zone) -> bytes:
     )
 
 
-def _serve(records: Zone) -> None:
+def _serve(records: Zone, address: str = "127.0.0.1") -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
-        listening.bind(("127.0.0.1", 53))
+        listening.bind((address, 53))
         print("listening", flush=True)  # noqa: T201 (for who waits for it)
         while True:
             query, who = listening.recvfrom(512)
@@ -100,4 +118,4 @@ def _serve(records: Zone) -> None:
 
 
 if __name__ == "__main__":
-    _serve(json.loads(sys.argv[1]))
+    _serve(json.loads(sys.argv[1]), *sys.argv[2:])

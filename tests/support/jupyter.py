@@ -121,12 +121,14 @@ def jupyter(
     traits: Mapping[str, Mapping[str, Any]] | None = None,
     env: Mapping[str, str] | None = None,
     hosts: Mapping[str, str] | None = None,
+    dns: str = "",
     namespace: Namespace | None = None,
 ) -> Iterator[Jupyter]:
     """Start one; `traits` is {class: {trait: value}}, added to the configuration.
 
-    `hosts` are names with their addresses, which it alone finds, as in /etc/hosts (needs root).
-    In `namespace` it is out of reach from here.
+    `hosts` are names with their addresses, which it alone finds, as in /etc/hosts (needs root), and
+    `dns` is the address of a server that it alone asks for others. In `namespace` it is out of
+    reach from here.
 
     With `password` there is no token at all. `base_url` begins and ends with a slash. `port` None
     is a free one.
@@ -166,7 +168,7 @@ def jupyter(
         for name, values in (traits or {}).items():
             settings.setdefault(name, {}).update(values)
         _write_config(folder, settings)
-        argv = [*_knowing(hosts, folder), sys.executable, "-m", _MODULES[kind]]
+        argv = [*_knowing(hosts, dns, folder), sys.executable, "-m", _MODULES[kind]]
         argv = namespace.wrap(argv) if namespace else argv
         process = stack.enter_context(
             child(argv, env={**_environment(folder), **(env or {})}, cwd=folder / "notebooks")
@@ -209,15 +211,22 @@ def _without(kind: str) -> dict[str, bool]:
     return dict.fromkeys(others, False) if kind == "server" else {}
 
 
-def _knowing(hosts: Mapping[str, str] | None, folder: Path) -> list[str]:
-    """What stands before a command that is to find these hosts."""
-    if not hosts:
+def _knowing(hosts: Mapping[str, str] | None, dns: str, folder: Path) -> list[str]:
+    """What stands before a command that is to find these hosts, and to ask that DNS."""
+    files: dict[str, str] = {}
+    if hosts:
+        own = "".join(f"{address} {name}\n" for name, address in hosts.items())
+        files["hosts"] = own + Path("/etc/hosts").read_text()
+    if dns:
+        files["resolv.conf"] = f"nameserver {dns}\noptions timeout:1 attempts:2\n"
+        files["nsswitch.conf"] = "hosts: files dns\npasswd: files\ngroup: files\n"
+    if not files:
         return []
-    ours = folder / "hosts"
-    own = "".join(f"{address} {name}\n" for name, address in hosts.items())
-    ours.write_text(own + Path("/etc/hosts").read_text())
-    script = 'mount --bind "$0" /etc/hosts && exec "$@"'
-    return [program("unshare"), "--mount", "--", "sh", "-c", script, str(ours)]
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    mounts = [f'mount --bind "$0"/{name} /etc/{name}' for name in files]
+    script = " && ".join([*mounts, 'exec "$@"'])
+    return [program("unshare"), "--mount", "--", "sh", "-c", script, str(folder)]
 
 
 def _write_config(folder: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:
