@@ -17,6 +17,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -71,12 +72,14 @@ class HostileApp:
         hosts = [
             target.split("/")[2].replace(".", "-").replace(":", "-") for target in self.targets
         ]
-        names = ["_xsrf", *(f"username-{host}" for host in hosts)]
-        domains = ("", "; Domain=localhost", "; Domain=127.0.0.1")
+        cookies = ["_xsrf", *(f"username-{host}" for host in hosts)]
+        names = [str(urlsplit(target).hostname) for target in self.targets]
+        parents = dict.fromkeys([*names, *(name.partition(".")[2] for name in names)])
+        domains = ["", *(f"; Domain={name}" for name in ["localhost", *parents] if name)]
         kinds = ("", "; SameSite=None; Secure", "; SameSite=None; Secure; Partitioned")
         return [
             f"{name}=evil; Path=/{domain}{kind}"
-            for name in names
+            for name in cookies
             for domain in domains
             for kind in kinds
         ]

@@ -16,9 +16,11 @@ from tests.ui.lab import Lab, Scene, scene
 
 PUBLISHED_NAME = "jupyter.example.test"
 """A name that leads the browser to this machine."""
+APPS = "apps.other.test"
+"""All names below do, too."""
 
 _ARGUMENTS = [
-    f"--host-resolver-rules=MAP {PUBLISHED_NAME} 127.0.0.1",
+    f"--host-resolver-rules=MAP {PUBLISHED_NAME} 127.0.0.1, MAP *.{APPS} 127.0.0.1",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",

