@@ -12,7 +12,7 @@ def test_where_they_do_not_come_through_it_is_told(
     page: Page, lab_scene: Scene, pictures: Path
 ) -> None:
     told = page.locator(".Toastify__toast")
-    with nginx("localhost", f"127.0.0.1:{lab_scene.server.port}") as web:
+    with nginx("localhost", upstream=f"127.0.0.1:{lab_scene.server.port}") as web:
         lab = Lab(page, lab_scene.server)
         lab.url = f"https://127.0.0.1:{web.port}/"
         web.use(without="Upgrade")
