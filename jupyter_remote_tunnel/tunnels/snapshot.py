@@ -1,5 +1,6 @@
-"""A forward as the status shows it."""
+"""Forwards as the status shows them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,8 +9,16 @@ from ..model.status import ErrorStatus, ForwardStatus, StreamCount
 from ..ssh.forward import Forward
 
 
-def forward_status(spec: ForwardSpec, forward: Forward | None) -> ForwardStatus:
-    """The status of a forward; `forward` is None while it does not run."""
+def forward_statuses(
+    specs: Sequence[ForwardSpec], running: Sequence[Forward]
+) -> tuple[ForwardStatus, ...]:
+    """The status of each forward that is wanted; `running` are the first of them."""
+    rest: list[Forward | None] = [None] * (len(specs) - len(running))
+    return tuple(map(_status, specs, [*running, *rest]))
+
+
+def _status(spec: ForwardSpec, forward: Forward | None) -> ForwardStatus:
+    """`forward` is None while it does not run."""
     planned = ForwardStatus(
         kind=spec.kind.value,
         spec=str(spec),

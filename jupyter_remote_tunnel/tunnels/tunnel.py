@@ -21,7 +21,7 @@ from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
 from ..model.settings import EngineSettings
 from ..model.spec import OnConflict, TunnelSpec
 from ..model.state import Event, State, next_state
-from ..model.status import ErrorStatus, ForwardStatus, Source, TunnelStatus
+from ..model.status import ErrorStatus, Source, TunnelStatus
 from ..ssh.config import resolve
 from ..ssh.connection import Connection
 from ..ssh.forward import Forward, make_forward
@@ -31,7 +31,7 @@ from .legs import Legs, legs_of
 from .link import Lease, LinkPool
 from .policy import check_route
 from .prompts import Person, Prompts, needs_person
-from .snapshot import forward_status, iso
+from .snapshot import forward_statuses, iso
 from .tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -473,7 +473,7 @@ class Tunnel:
             kind=self.spec.kind,
             host=self.spec.login,
             route=self._route,
-            forwards=tuple(self._forward_status()),
+            forwards=forward_statuses(self.spec.forwards, self._forwards),
             state=self.state.value,
             since=self.since,
             source=self.source,
@@ -484,14 +484,6 @@ class Tunnel:
             next_try=self._next_try,
             ends_server=self.spec.keeper is not None,
         )
-
-    def _forward_status(self) -> list[ForwardStatus]:
-        running: list[Forward | None] = [*self._forwards]
-        running += [None] * (len(self.spec.forwards) - len(running))
-        return [
-            forward_status(spec, forward)
-            for spec, forward in zip(self.spec.forwards, running, strict=True)
-        ]
 
 
 async def _attached(forward: Forward, connection: Connection) -> bool:
