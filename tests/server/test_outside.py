@@ -234,13 +234,8 @@ async def test_a_long_body_is_not_read_while_it_is_shut(
     app: Application, files: certificates.Certificate
 ) -> None:
     async with outside(app, files) as it, aiohttp.ClientSession() as session:
-        reader, writer = await asyncio.open_connection(
-            NAME, it.port, ssl=_unverified(), server_hostname=NAME
-        )
         head = f"POST /base/ HTTP/1.1\r\nHost: {NAME}:{it.port}\r\nContent-Length: 90000000\r\n\r\n"
-        writer.write(head.encode())
-        assert b" 503 " in await reader.readline()
-        writer.close()
+        assert b" 503 " in await _first_line(it.port, head.encode())
         it.gate.is_open = True
         async with session.post(it.url(), data=io.BytesIO(bytes(3 << 20)), ssl=False) as answer:
             assert await answer.text() == str(3 << 20)
@@ -411,6 +406,10 @@ async def test_probes_are_answered_to_who_knows_their_name(
         assert [(check.name, check.verdict) for check in found] == [(n, "ok") for n in names]
         for name in ("x", Nonce().text):
             assert await it.ask(WELL_KNOWN + name) == (404, "jupyter_remote_tunnel\n")
+        with it.gate.expecting():
+            # Not by a client, which would write it in other characters.
+            head = f"GET /base/{WELL_KNOWN}\xe9 HTTP/1.1\r\nHost: {NAME}:{it.port}\r\n\r\n"
+            assert b" 404 " in await _first_line(it.port, head.encode("latin1"))
         (check,) = [check async for check in checks(it.way(Nonce()))]
         assert (check.verdict, "another Jupyter" in check.says) == ("failed", True)
 
@@ -547,6 +546,17 @@ def _unverified() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+async def _first_line(port: int, request: bytes) -> bytes:
+    """Of the answer to what is sent as it stands."""
+    reader, writer = await asyncio.open_connection(
+        NAME, port, ssl=_unverified(), server_hostname=NAME
+    )
+    writer.write(request)
+    said = await reader.readline()
+    writer.close()
+    return said
 
 
 async def _shown(port: int) -> str:
