@@ -11,13 +11,13 @@ that its request came from outside (`is_outside`).
 
 import contextlib
 import copy
-import ipaddress
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
+from ipaddress import IPv6Address
 from typing import Any, cast
 
 from tornado.http1connection import HTTP1Connection
@@ -41,8 +41,6 @@ LOGINS = 10
 LOGINS_OF_ALL = 60
 _MINUTE = 60.0
 _ADDRESSES = 1000
-
-_NETWORK = 64  # bits of an address of IPv6 that one subscriber is given at least
 
 
 def is_outside(handler: RequestHandler) -> bool:
@@ -180,7 +178,7 @@ class Gate(Router):
                 (("Retry-After", "10"),),
             )
         is_login = request.path == f"{self.door.base_url}login" and request.method == "POST"
-        if is_login and not for_app and not self._logins.admits(_network(_address(request))):
+        if is_login and not for_app and not self._logins.admits(_address(request)):
             return Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "Too many logins were tried. Wait a minute.",
@@ -208,7 +206,9 @@ class Gate(Router):
 
 
 class Logins:
-    """How many logins were tried in the last minute."""
+    """How many logins were tried in the last minute; all of a network (/64) of IPv6 are one's, who
+    can take each of its addresses.
+    """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -217,7 +217,7 @@ class Logins:
 
     def admits(self, address: str) -> bool:
         """Whether one more of `address` is taken, which counts then."""
-        now = self._now()
+        now, address = self._now(), _visitor(address)
         if len(self._of) > _ADDRESSES:
             self._of = {one: times for one, times in self._of.items() if now - times[-1] < _MINUTE}
         own = self._of.setdefault(address, deque(maxlen=LOGINS))
@@ -231,6 +231,15 @@ class Logins:
         elif not own:
             del self._of[address]
         return admitted
+
+
+def _visitor(address: str) -> str:
+    """What is counted in the place of an address."""
+    try:
+        found = IPv6Address(address)
+    except ValueError:  # IPv4, or not known
+        return address
+    return str(found.ipv4_mapped or found.packed[:8].hex())
 
 
 @dataclass(frozen=True)
@@ -293,17 +302,6 @@ def _take_forwarded(request: HTTPServerRequest) -> None:
     request.remote_ip = address if is_valid_ip(address) else UNKNOWN_ADDRESS
     scheme = request.headers.get("X-Forwarded-Proto", "https").rpartition(",")[2].strip()
     request.protocol = "http" if scheme == "http" else "https"
-
-
-def _network(address: str) -> str:
-    """Whose logins are counted together: who has an address of IPv6 has all of its network."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if found.version == 4:
-        return address
-    return str(ipaddress.IPv6Network((int(found), _NETWORK), strict=False))
 
 
 def _address(request: HTTPServerRequest) -> str:

@@ -525,6 +525,17 @@ def test_logins_are_counted_for_a_minute() -> None:
     assert several == [True] * (LOGINS_OF_ALL - 1) + [False]
 
 
+def test_the_addresses_of_a_network_are_one_visitors() -> None:
+    logins = Logins()
+    addresses = [f"2001:db8:0:7::{number:x}" for number in range(1, LOGINS)]
+    assert all(map(logins.admits, [*addresses, "2001:db8:0:7:ffff::1"]))
+    assert not logins.admits("2001:db8:0:7::ff")
+    assert logins.admits("2001:db8:0:8::1")
+    assert [logins.admits(f"::ffff:192.0.2.{number}") for number in range(LOGINS + 1)].count(
+        False
+    ) == 0
+
+
 @pytest.fixture
 def ours() -> Iterator[list[socket.socket]]:
     listening = on_all_interfaces(0)
