@@ -11,6 +11,8 @@ that its request came from outside (`is_outside`).
 
 import contextlib
 import copy
+import functools
+import inspect
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, MutableMapping
@@ -25,7 +27,7 @@ from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest, split_host_
 from tornado.iostream import IOStream
 from tornado.netutil import is_valid_ip
 from tornado.routing import Router
-from tornado.web import Application, RequestHandler, stream_request_body
+from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 from typing_extensions import override
 
 from ..model.app_domain import AppDomain
@@ -159,6 +161,8 @@ class Gate(Router):
             return self._porch.get_handler_delegate(request, Refused, {"refusal": _MISDIRECTED})
         if hasattr(delegate, "application"):
             delegate.application = self._outside
+            if self._is_login(request):
+                delegate.handler_class = _login_alone(delegate.handler_class)  # type: ignore[arg-type]
             self._forget_closed()
             stream = cast("HTTP1Connection", request.connection).stream
             self._visits[request] = (stream, datetime.now(UTC))
@@ -177,8 +181,8 @@ class Gate(Router):
                 "This Jupyter is not shown at the moment: its connection is being checked.",
                 (("Retry-After", "10"),),
             )
-        is_login = request.path == f"{self.door.base_url}login" and request.method == "POST"
-        if is_login and not for_app and not self._logins.admits(_address(request)):
+        tries = self._is_login(request) and request.method == "POST"
+        if tries and not self._logins.admits(_address(request)):
             return Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "Too many logins were tried. Wait a minute.",
@@ -193,6 +197,10 @@ class Gate(Router):
             return False
         return apps.covers(host.removesuffix(".")) and port == _split(self.door.authority)[1]
 
+    def _is_login(self, request: HTTPServerRequest) -> bool:
+        """Whether it is for Jupyter's login page; an application may have one of its own."""
+        return request.path == f"{self.door.base_url}login" and not self._is_for_app(request)
+
     def _finished(self, handler: RequestHandler) -> None:
         """Jupyter has answered a request: a websocket goes on."""
         if handler.get_status() != HTTPStatus.SWITCHING_PROTOCOLS:
@@ -203,6 +211,30 @@ class Gate(Router):
         closed = [request for request, (stream, _) in self._visits.items() if stream.closed()]
         for request in closed:
             del self._visits[request]
+
+
+@functools.cache
+def _login_alone(kind: type[RequestHandler]) -> type[RequestHandler]:
+    """Jupyter's login, by which nobody sets a password: as it comes, it takes any new one of who
+    has the token.
+    """
+
+    class Login(kind):  # type: ignore[misc, valid-type]
+        @property
+        def template_namespace(self) -> dict[str, Any]:
+            return {**super().template_namespace, "allow_password_change": False}
+
+        async def prepare(self, *args: Any, **kwargs: Any) -> None:
+            prepared = super().prepare(*args, **kwargs)
+            if inspect.isawaitable(prepared):
+                await prepared
+            if self.get_argument("new_password", ""):
+                raise HTTPError(
+                    HTTPStatus.FORBIDDEN,
+                    "The password is not set from outside. Do that on the machine of this Jupyter.",
+                )
+
+    return Login
 
 
 class Logins:

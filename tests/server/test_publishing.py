@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.server.conftest import PREFIX, close_all, engines, manager, tunnels
-from tests.support.http import by_token
+from tests.support.http import anonymous, by_token
 from tests.support.jupyter import Jupyter, jupyter, started_again
 from tests.support.leaks import files_below
 from tests.support.nginx import Nginx, nginx
@@ -308,6 +308,24 @@ def test_from_outside_nothing_is_widened(scene: Scene, api: httpx.Client) -> Non
             assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed"), path
         assert user.delete(f"{PUBLISH}/{one['id']}").status_code in (200, 502)
     wait_until(lambda: publications(api) == [], "its end")
+
+
+def test_a_password_is_not_set_with_a_login_from_outside(scene: Scene, api: httpx.Client) -> None:
+    publish(api, **scene.request)
+    with scene.outsider() as stranger:
+        page = stranger.get("login")
+        assert "new_password" not in page.text
+        given = page.headers["Set-Cookie"].partition(";")[0]
+        form = {"password": scene.server.token, "_xsrf": given.partition("=")[2]}
+        headers = {"Cookie": given}
+        for path, more in (("login", {"new_password": "1"}), ("login?new_password=1", {})):
+            answer = stranger.post(path, headers=headers, data={**form, **more})
+            assert (answer.status_code, "not set from outside" in answer.text) == (403, True)
+        wrong = stranger.post("login", headers=headers, data={**form, "password": "1"})
+        assert wrong.status_code == 401
+        assert stranger.post("login", headers=headers, data=form).status_code == 302
+    with anonymous(scene.server) as here:
+        assert "new_password" in here.get("login").text
 
 
 def test_its_time_is_over(scene: Scene, api: httpx.Client) -> None:
