@@ -22,6 +22,7 @@ from http import HTTPStatus
 from ipaddress import IPv6Address
 from typing import Any, cast
 
+from jupyter_server.auth.identity import PasswordIdentityProvider
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest, split_host_and_port
 from tornado.iostream import IOStream
@@ -42,6 +43,8 @@ _OUTSIDE = "jupyter_remote_tunnel_outside"
 LOGINS = 10
 LOGINS_OF_ALL = 60
 _MINUTE = 60.0
+# Bytes that who has not logged in may send at once: Jupyter holds each body in memory.
+_STRANGERS_BODY = 1 << 16
 _ADDRESSES = 1000
 
 
@@ -159,6 +162,12 @@ class Gate(Router):
         delegate = self._app.find_handler(request)
         if self._is_for_app(request) and not _shows_app(delegate):
             return self._porch.get_handler_delegate(request, Refused, {"refusal": _MISDIRECTED})
+        if not getattr(delegate, "stream_request_body", False) and self._is_stranger(request):
+            length = request.headers.get("Content-Length", "")
+            if length.isdecimal() and int(length) > _STRANGERS_BODY:
+                made = {"refusal": _TOO_LONG}
+                return self._porch.get_handler_delegate(request, RefusedAtTheEnd, made)
+            cast("HTTP1Connection", request.connection).set_max_body_size(_STRANGERS_BODY)
         if hasattr(delegate, "application"):
             delegate.application = self._outside
             if self._is_login(request):
@@ -196,6 +205,17 @@ class Gate(Router):
         if apps is None or not self.shows_apps or request.host.lower() in self._hosts:
             return False
         return apps.covers(host.removesuffix(".")) and port == _split(self.door.authority)[1]
+
+    def _is_stranger(self, request: HTTPServerRequest) -> bool:
+        """Whether something is sent by who has not logged in, as far as that can be told here."""
+        if not {"Content-Length", "Transfer-Encoding"} & set(request.headers):
+            return False
+        provider = self._app.settings.get("identity_provider")
+        if type(provider) is not PasswordIdentityProvider:
+            return False
+        asks = RequestHandler(self._outside, request)
+        by_token = provider.token and provider.get_token(asks) == provider.token
+        return not by_token and provider.get_user_cookie(asks) is None
 
     def _is_login(self, request: HTTPServerRequest) -> bool:
         """Whether it is for Jupyter's login page; an application may have one of its own."""
@@ -284,6 +304,7 @@ class Refusal:
 
 
 _MISDIRECTED = Refusal(HTTPStatus.MISDIRECTED_REQUEST, "Nothing is published by that name.")
+_TOO_LONG = Refusal(HTTPStatus.FORBIDDEN, "Only who is logged in may send that much.")
 
 
 def moved(url: str) -> Refusal:
@@ -301,6 +322,10 @@ class Refused(RequestHandler):
 
     @override
     async def prepare(self) -> None:
+        await self.answer()
+
+    async def answer(self) -> None:
+        """Give it."""
         self.set_status(self._refusal.status, self._refusal.status.phrase)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
@@ -324,6 +349,21 @@ def _shows_app(delegate: HTTPMessageDelegate | None) -> bool:
     """Whether a request was found to be for an application's view."""
     handler = getattr(delegate, "handler_class", object)
     return issubclass(handler, OriginHandler | ProbeHandler)
+
+
+@stream_request_body
+class RefusedAtTheEnd(Refused):
+    """Lets all that is sent pass by first, as web servers in front want to have sent it. It is kept
+    nowhere.
+    """
+
+    SUPPORTED_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+
+    @override
+    async def prepare(self) -> None:
+        """Not yet."""
+
+    post = put = patch = delete = Refused.answer
 
 
 def _take_forwarded(request: HTTPServerRequest) -> None:

@@ -16,7 +16,7 @@ import secrets
 from http import HTTPStatus
 from typing import Any
 
-from tornado.web import RequestHandler
+from tornado.web import RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 from typing_extensions import override
 
@@ -47,15 +47,22 @@ def probe_handler(path: str, nonce: Nonce | None) -> tuple[type[RequestHandler],
     return handler, {"nonce": nonce}
 
 
+@stream_request_body
 class _Nothing(RequestHandler):
-    """For all who ask and have no business here."""
+    """For all who ask and have no business here. What they send is not read."""
 
     @override
     async def prepare(self) -> None:
         self.set_status(HTTPStatus.NOT_FOUND)
         self.set_header("Content-Type", "text/plain")
         self.set_header("Cache-Control", "no-store")
+        if self.request.method not in ("GET", "HEAD"):
+            self.set_header("Connection", "close")
         await self.finish(f"{MARK}\n")
+
+    @override
+    def data_received(self, chunk: bytes) -> None:
+        """Not read."""
 
 
 class _Probe(RequestHandler):

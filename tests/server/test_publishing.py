@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -58,6 +59,14 @@ class Scene:
         ) as client:
             client.event_hooks["request"] = [_by_name]
             yield client
+
+    @contextlib.contextmanager
+    def stream(self) -> Iterator[ssl.SSLSocket]:
+        """A connection of somebody out there, to say anything."""
+        trusted = ssl.create_default_context(cafile=self.web.certificate)
+        plain = socket.create_connection(("127.0.0.1", self.web.port), timeout=10)
+        with trusted.wrap_socket(plain, server_hostname=NAME) as stream:
+            yield stream
 
 
 def _by_name(request: httpx.Request) -> None:
@@ -326,6 +335,45 @@ def test_a_password_is_not_set_with_a_login_from_outside(scene: Scene, api: http
         assert stranger.post("login", headers=headers, data=form).status_code == 302
     with anonymous(scene.server) as here:
         assert "new_password" in here.get("login").text
+
+
+@pytest.mark.parametrize("path", ["api/sessions", "login", ".well-known/jupyter-remote-tunnel/x"])
+def test_what_a_stranger_sends_takes_no_room(scene: Scene, api: httpx.Client, path: str) -> None:
+    publish(api, **scene.request)
+    head, length = f"POST /{path} HTTP/1.1\r\nHost: {NAME}:{scene.web.port}\r\n", 120 << 20
+    memory = psutil.Process(scene.server.process.pid).memory_info
+    before = memory().rss
+    with scene.stream() as stream, contextlib.suppress(OSError):  # it may hang up
+        stream.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode())
+        stream.sendall(bytes(length - 1))
+        assert memory().rss - before < length / 2
+        stream.sendall(b"x")
+        assert stream.recv(1000).split()[1] in (b"403", b"404")
+    with scene.stream() as stream:
+        stream.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        stream.sendall(b"20000\r\n" + bytes(0x20000) + b"\r\n")
+        assert stream.recv(1000).split()[1] in (b"400", b"404", b"502")
+
+
+def test_who_is_logged_in_sends_what_they_like(scene: Scene, api: httpx.Client) -> None:
+    publish(api, **scene.request)
+    large = {"type": "file", "format": "text", "content": "x" * (1 << 20)}
+    token = scene.server.token
+
+    def put(client: httpx.Client, **more: Any) -> int:
+        status = client.put("api/contents/x.txt", json=large, **more).status_code
+        assert (status == 403) or api.delete("api/contents/x.txt").status_code == 204
+        return status
+
+    with scene.outsider(token) as user:
+        assert put(user) == 201
+    with scene.outsider() as stranger:
+        assert put(stranger) == 403
+        assert put(stranger, params={"token": token}) == 201
+    with scene.outsider() as browser:
+        browser.get("lab", params={"token": token})
+        browser.get("api/me")
+        assert put(browser, headers={"X-XSRFToken": browser.cookies["_xsrf"]}) == 201
 
 
 def test_its_time_is_over(scene: Scene, api: httpx.Client) -> None:
