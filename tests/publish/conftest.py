@@ -7,7 +7,9 @@ import pytest
 from jupyter_remote_tunnel.engine.sync import SyncEngine
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.publish.sites import CertificateFiles
+from tests.support.certificates import WebAuthority
 from tests.support.netns import Namespace
+from tests.support.outsider import Outsider
 from tests.support.sshd import SshBed
 from tests.support.user import User
 from tests.support.web_gateway import WebGateway
@@ -41,3 +43,21 @@ def gateway(module_bed: SshBed) -> Iterator[WebGateway]:
         made.start()
         yield made
         made.kill()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> WebAuthority:
+    return WebAuthority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def outsider(gateway: WebGateway, authority: WebAuthority) -> Iterator[Outsider]:
+    with Namespace(behind=gateway.namespace) as network:
+        yield Outsider(network, authority.root, NAME)
+
+
+@pytest.fixture
+def another(gateway: WebGateway, authority: WebAuthority) -> Iterator[Outsider]:
+    """Somebody else out there."""
+    with Namespace(behind=gateway.namespace) as network:
+        yield Outsider(network, authority.root, NAME)

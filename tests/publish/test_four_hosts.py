@@ -18,15 +18,17 @@ from bokeh.client import pull_session
 
 from jupyter_remote_tunnel.publish.sites import Site
 from tests.publish.conftest import NAME
-from tests.publish.test_published import PASSWORD, Outsider, issue, printed, state
+from tests.publish.test_published import PASSWORD, printed, state
 from tests.server.conftest import manager
 from tests.support.bokeh_app import BokehApp, bokeh_app
+from tests.support.certbot import issue
 from tests.support.certificates import WebAuthority
 from tests.support.chromium import chromium
 from tests.support.gateway import INSIDE
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.netns import Namespace
 from tests.support.other_uid import other_users_python
+from tests.support.outsider import Outsider
 from tests.support.process import Child, child, environment, wait_until
 from tests.support.sshd import SshBed
 from tests.support.user import User
@@ -156,8 +158,8 @@ def plot(hosts: Hosts) -> Iterator[BokehApp]:
 def test_every_recipe_at_once_and_back_after_each_loss(
     hosts: Hosts, plot: BokehApp, notebook: Jupyter, authority: WebAuthority
 ) -> None:
-    gateway, outsider = hosts.gateway, Outsider(hosts.beyond, authority.root)
-    issue(gateway, authority.issue(NAME))
+    gateway, outsider = hosts.gateway, Outsider(hosts.beyond, authority.root, NAME)
+    issue(gateway, authority.issue(NAME), NAME)
     with gateway.nginx(), hosts.offering({BOKEH: plot.port, NOTEBOOK: notebook.port}):
         gateway.type(printed(hosts.there.tunnel(*PUBLISH, "--site", "nginx", "inside").stdout))
         said = hosts.there.tunnel(*PUBLISH, "inside").stdout

@@ -5,15 +5,11 @@ A certificate is asked for as printed, too; in the place of Let's Encrypt, which
 here, stands an authority of the test's.
 """
 
-import contextlib
 import json
 import re
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import httpx
 import pytest
@@ -23,137 +19,21 @@ from jupyter_remote_tunnel.publish.sites import Site
 from jupyter_remote_tunnel.server.outside import LOGINS
 from tests.publish.conftest import GIVEN, NAME
 from tests.server.conftest import PREFIX, manager
-from tests.support.certificates import Pair, WebAuthority
+from tests.support.certbot import issue
+from tests.support.certificates import WebAuthority
 from tests.support.http import by_cookie, through
 from tests.support.jupyter import Jupyter, jupyter
-from tests.support.netns import Namespace
 from tests.support.other_uid import other_users_python
-from tests.support.process import environment, program, wait_until
+from tests.support.outsider import Outsider
+from tests.support.process import wait_until
 from tests.support.sshd import SshBed
 from tests.support.user import User
 from tests.support.web_gateway import WebGateway
 
 PASSWORD = "correct horse battery staple"
 SITE = Site(NAME, "ann", "/lab/of/ann/")
-LIVE = f"/etc/letsencrypt/live/{NAME}"
 PUBLISHED = f"{PREFIX}publish"
 PUBLISH = ("publish", "--name", NAME)
-
-# What certbot does when Let's Encrypt has found its file.
-CERTBOT = f"""#!/bin/sh
-mkdir -p {LIVE}
-cp /etc/ssl/issued.pem {LIVE}/fullchain.pem
-cp /etc/ssl/issued.key {LIVE}/privkey.pem
-chmod 700 /etc/letsencrypt/live; chmod 600 {LIVE}/*
-while [ $# -gt 0 ]; do
-  [ "$1" = --deploy-hook ] && echo "$2" >/etc/letsencrypt/hook
-  shift
-done
-RENEWED_LINEAGE={LIVE} sh -c "$(cat /etc/letsencrypt/hook)"
-"""
-
-# Prints which ports of an address take connections, as JSON.
-SCAN = """
-import json, socket, sys
-found = []
-for port in range(1, 65536):
-    with socket.socket() as probe:
-        probe.settimeout(5)
-        if probe.connect_ex((sys.argv[1], port)) == 0:
-            found.append(port)
-print(json.dumps(found))
-"""
-
-# Prints what a port answers to a text.
-SAY = """
-import socket, sys
-with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as there:
-    there.sendall(sys.argv[3].encode())
-    print(there.makefile(newline="").read(), end="")
-"""
-
-
-class Outsider:
-    """Somebody in a network beyond the gateway, at that `address`."""
-
-    def __init__(self, network: Namespace, trusted: Path) -> None:
-        self.address = network.address
-        self._network = network
-        self._trusted = trusted
-
-    def _run(self, *argv: str) -> str:
-        words = self._network.wrap(argv)
-        done = subprocess.run(
-            words, capture_output=True, text=True, check=False, env=environment(), timeout=120
-        )
-        return done.stdout
-
-    def said(self, port: int, asked: str) -> str:
-        """What is answered to this, on a connection of its own."""
-        return self._run(sys.executable, "-c", SAY, self._network.near_address, str(port), asked)
-
-    def status(self, path: str, *more: str, port: int = 443) -> int:
-        """The status of the answer to a request by the name; 0 where there is none, or none that
-        is to be trusted.
-
-        :param more: options of curl.
-        """
-        url = f"{'http' if port == 80 else 'https'}://{NAME}:{port}{path}"
-        place = f"{NAME}:{port}:{self._network.near_address}"
-        argv = [program("curl"), "-s", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", place]
-        return int(self._run(*argv, "--cacert", str(self._trusted), *more, url))
-
-    @contextlib.contextmanager
-    def connected(self, path: str, port: int) -> Iterator[None]:
-        """While they ask for something, and are not done with it."""
-        place = f"{self._network.near_address}:{port}"
-        argv = [program("openssl"), "s_client", "-quiet", "-connect", place, "-servername", NAME]
-        asks = f"GET {path} HTTP/1.1\r\nHost: {NAME}:{port}\r\nContent-Length: 1\r\n\r\n"
-        with subprocess.Popen(
-            self._network.wrap(argv),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment(),
-        ) as asking:
-            assert asking.stdin is not None
-            asking.stdin.write(asks.encode())
-            asking.stdin.flush()
-            try:
-                yield
-            finally:
-                asking.kill()
-
-    def certificate(self, port: int) -> str:
-        """What is shown there; "" where nothing is."""
-        place = f"{self._network.near_address}:{port}"
-        argv = [program("openssl"), "s_client", "-connect", place, "-servername", NAME]
-        shown = re.search("-BEGIN CERTIFICATE-(.*)-END CERTIFICATE-", self._run(*argv), re.DOTALL)
-        return shown[1] if shown else ""
-
-    def open_ports(self) -> list[int]:
-        """All ports of the gateway that take connections."""
-        said = self._run(sys.executable, "-c", SCAN, self._network.near_address)
-        found: list[int] = json.loads(said)
-        return found
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> WebAuthority:
-    return WebAuthority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def outsider(gateway: WebGateway, authority: WebAuthority) -> Iterator[Outsider]:
-    with Namespace(behind=gateway.namespace) as network:
-        yield Outsider(network, authority.root)
-
-
-@pytest.fixture
-def another(gateway: WebGateway, authority: WebAuthority) -> Iterator[Outsider]:
-    """Somebody else out there."""
-    with Namespace(behind=gateway.namespace) as network:
-        yield Outsider(network, authority.root)
 
 
 @pytest.fixture
@@ -177,15 +57,6 @@ def person(published_here: Jupyter) -> Iterator[User]:
     with User() as user:
         user.environment.update(published_here.environment)
         yield user
-
-
-def issue(gateway: WebGateway, pair: Pair) -> None:
-    """Have certbot get this one."""
-    gateway.path("/etc/ssl/issued.pem").write_bytes(pair.chain.read_bytes())
-    gateway.path("/etc/ssl/issued.key").write_bytes(pair.key.read_bytes())
-    for name, text in (("certbot", CERTBOT), ("apt", "#!/bin/sh\n")):
-        gateway.path(f"/run/bin/{name}").write_text(text)
-        gateway.path(f"/run/bin/{name}").chmod(0o755)
 
 
 def printed(said: str) -> list[str]:
@@ -212,7 +83,7 @@ async def test_through_nginx(
     person: User,
     outsider: Outsider,
 ) -> None:
-    issue(gateway, authority.issue(NAME))
+    issue(gateway, authority.issue(NAME), NAME)
     with gateway.nginx():
         said = person.tunnel(*PUBLISH, "gw", status=1).stdout
         for name in ("folder", "certificate", "site"):
@@ -281,7 +152,7 @@ def test_a_public_port_has_the_certificate_that_the_gateway_renews(
     bind = [*PUBLISH, "--bind", "gw"]
     said = person.tunnel(*bind, status=1).stdout
     assert "gw has no certificate of" in said
-    issue(gateway, authority.issue(NAME))
+    issue(gateway, authority.issue(NAME), NAME)
     gateway.type(to_type(said.splitlines()))
     said = person.tunnel(*bind).stdout
     assert f"Published: https://{NAME}:8443{SITE.prefix}" in said
@@ -289,7 +160,7 @@ def test_a_public_port_has_the_certificate_that_the_gateway_renews(
     assert outsider.status(SITE.prefix + "login", port=8443) == 200
     before = outsider.certificate(8443)
 
-    issue(gateway, authority.issue(NAME))
+    issue(gateway, authority.issue(NAME), NAME)
     gateway.type(["certbot renew"])
     gateway.kill()
     gateway.start()

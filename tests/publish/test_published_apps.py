@@ -13,9 +13,10 @@ import websockets
 
 from jupyter_remote_tunnel.publish.sites import Site
 from tests.publish.conftest import GIVEN, NAME
-from tests.publish.test_published import PASSWORD, issue, printed, to_type
+from tests.publish.test_published import PASSWORD, printed, to_type
 from tests.server.conftest import PREFIX, close_all, manager
 from tests.support.bokeh_app import BokehApp, bokeh_app
+from tests.support.certbot import issue
 from tests.support.certificates import WebAuthority
 from tests.support.dns import resolver
 from tests.support.http import by_cookie, through
@@ -92,7 +93,7 @@ def person(server: Jupyter) -> Iterator[User]:
 
 def prepare(gateway: WebGateway, authority: WebAuthority) -> None:
     """Have certbot get certificates, by http and by DNS."""
-    issue(gateway, authority.issue(NAME))
+    issue(gateway, authority.issue(NAME), NAME)
     pair = authority.issue(f"*.{APPS}")
     gateway.path("/etc/ssl/wildcard.pem").write_bytes(pair.chain.read_bytes())
     gateway.path("/etc/ssl/wildcard.key").write_bytes(pair.key.read_bytes())
@@ -210,7 +211,7 @@ async def test_through_nginx(
 
         # Without it all goes on as it does elsewhere, and says so.
         person.tunnel("publish", "--stop")
-        issue(gateway, authority.issue(NAME))
+        issue(gateway, authority.issue(NAME), NAME)
         live = f"/etc/letsencrypt/live/wildcard.{APPS}"
         gateway.type([f"cp /etc/ssl/issued.pem {live}/fullchain.pem"])
         gateway.type([f"cp /etc/ssl/issued.key {live}/privkey.pem", "nginx -s reload"])
