@@ -16,9 +16,9 @@ from ..model.errors import RemoteTunnelError
 from ..model.forward import ForwardKind, ForwardSpec, TcpBind
 from ..model.publication import Check, PublishRequest
 from ..model.spec import TunnelRequest
-from ..model.state import State
 from ..model.status import TunnelStatus
 from ..model.text import plain
+from .lifetime import listens
 from .looking import failed
 
 if TYPE_CHECKING:
@@ -133,10 +133,3 @@ class GatewayLeg:
                 async with asyncio.timeout(_TIDY_SECONDS):
                     await self._run(_TIDY)
         await client.close_tunnel(self._id)
-
-
-def listens(tunnel: TunnelStatus) -> bool:
-    """Whether the gateway listens for us now."""
-    forward = tunnel.forwards[0]
-    has_failed = forward.error is not None and forward.error_at is None
-    return tunnel.state == State.OPEN and forward.bound is not None and not has_failed

@@ -8,7 +8,6 @@ end():         nothing listens, nobody is connected
 
 import asyncio
 import contextlib
-import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -16,13 +15,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from ..engine.private import PrivateDirectory
 from ..model.errors import RemoteTunnelError
-from ..model.publication import Check, Publication, PublicationState, PublishRequest
-from ..model.state import State
-from ..model.status import TunnelStatus
+from ..model.publication import Check, PublicationState, PublishRequest, Visitor
 from ..publish.exposure import exposed
-from .gateway_leg import GatewayLeg, listens
+from .gateway_leg import GatewayLeg
+from .lifetime import SELDOM, Lifetime, cancelled
 from .looking import Looking, failed
 from .outside import Door, Gate
 from .probes import WELL_KNOWN
@@ -35,14 +35,10 @@ if TYPE_CHECKING:
     from .engine import HeldEngine
     from .listening import Listener
 
-Tell = Callable[[Check], None]
-
-_AGAIN = 10.0
-_SELDOM = 60.0
 _DAY = timedelta(days=1)
 
 
-class Published:
+class Published(Lifetime):
     """See the module. `changed` is called when its state did."""
 
     def __init__(
@@ -55,16 +51,8 @@ class Published:
         changed: "Callable[[Published], None]",
     ) -> None:
         """:param looked: it has gone through its checks, and none failed."""
-        self.id = secrets.token_hex(6)
-        self.request = request
-        self.until = until
-        self.state: PublicationState = "opening"
-        self.checks: list[Check] = []
-        self.tunnel: TunnelStatus | None = None
-        self._problem = ""
-        self._since = datetime.now(UTC)
+        super().__init__(request, until, changed)
         self._server = server
-        self._changed = changed
         proxied = request.way == "proxy"
         door = Door(request.authority, server.base_url, proxied=proxied, apps=looked.apps)
         self._gate = Gate(server.web_app, door)
@@ -73,60 +61,34 @@ class Published:
         self._local_socket: Path | None = None
         self._looked = looked
         self._leg = GatewayLeg(self.id, request, engine, looked.socket)
-        self._moved = asyncio.Event()
-        self._verifying: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
-        self._timer: asyncio.Task[None] | None = None
-        self._ending: asyncio.Task[None] | None = None
 
     @property
-    def status(self) -> Publication:
-        """The snapshot."""
-        return Publication(
-            id=self.id,
-            way=self.request.way,
-            host=self.request.gateway,
-            name=self.request.name,
-            url=self._gate.door.url,
-            state=self.state,
-            since=self._since.isoformat(timespec="seconds"),
-            until=self.until.isoformat(timespec="seconds"),
-            tunnel=None if self.tunnel is None else self.tunnel.id,
-            checks=tuple(self.checks),
-            visitors=self._gate.visitors,
-            exposed=exposed(self.request, self._gate.door.url),
-            problem=self._problem,
-        )
+    @override
+    def url(self) -> str:
+        return self._gate.door.url
+
+    @property
+    @override
+    def visitors(self) -> tuple[Visitor, ...]:
+        return self._gate.visitors
+
+    @property
+    @override
+    def exposed(self) -> tuple[str, ...]:
+        return exposed(self.request, self.url)
 
     # The way up.
 
-    async def open(self, person: "Who | None", tell: Tell) -> bool:
-        """Open it, all or nothing: whether it is shown. `checks` says why not.
-
-        :param person: who can be asked what the gateway wants to know.
-        """
-        try:
-            async for check in self._steps(person):
-                self.checks.append(check)
-                tell(check)
-            if all(check.verdict != "failed" for check in self.checks):
-                self._opened()
-        finally:
-            if self.state == "opening":
-                await self.end()
-        return self.state != "ended"
-
+    @override
     def _opened(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.create_task(self._until_over(), name=f"time of {self.id}")
         if self._looked.fetches:
+            loop = asyncio.get_running_loop()
             again = daily(self._renew)
             self._renewing = loop.create_task(again, name=f"certificate of {self.id}")
-        if self.tunnel is None or listens(self.tunnel):
-            self._show()
-        else:  # it was lost in this moment
-            self._shut("reconnecting", "")
+        super()._opened()
 
+    @override
     async def _steps(self, person: "Who | None") -> AsyncIterator[Check]:
         try:
             sockets = self._listen()
@@ -212,64 +174,20 @@ class Published:
 
     # What becomes of it.
 
-    def hear(self, tunnel: TunnelStatus) -> None:
-        """Its tunnel has another status."""
-        before, self.tunnel = self.tunnel, tunnel
-        if self.state in ("opening", "ended") or before is None or _sign(tunnel) == _sign(before):
-            return
-        error = tunnel.error or tunnel.forwards[0].error
-        self._shut("reconnecting", "" if error is None else error.message)
-        if listens(tunnel):
-            loop = asyncio.get_running_loop()
-            again = self._verify_again()
-            self._verifying = loop.create_task(again, name=f"checks of {self.id} again")
-
-    def forget(self) -> None:
-        """Its tunnel was closed."""
-        if self.state not in ("opening", "ended"):
-            self._ending = self._start_ending("Its tunnel was closed.")
-
-    def lose(self) -> None:
-        """Nobody knows of its tunnel: the engine has ended."""
-        if self.state not in ("opening", "ended") and self.request.way != "direct":
-            self._shut("reconnecting", "The engine of the tunnels ended, and is started again.")
-            if self.tunnel is not None:
-                self.tunnel = replace(self.tunnel, state=State.RECONNECTING)
-
+    @override
     def _show(self) -> None:
         self._gate.is_open = True
         self._become("shown")
 
+    @override
     def _shut(self, state: PublicationState, problem: str) -> None:
-        """Show nothing more, and let go of everybody."""
         self._gate.is_open = False
         if self._listener is not None:
             self._listener.cut()
-        if self._verifying is not None:
-            self._verifying.cancel()
+        self._stop_verifying()
         self._become(state, problem)
 
-    def _become(self, state: PublicationState, problem: str = "") -> None:
-        if (state, problem) != (self.state, self._problem):
-            self.state, self._problem = state, problem
-            self._since = datetime.now(UTC)
-            self._changed(self)
-
-    async def _verify_again(self) -> None:
-        """After a lost connection: check until nothing fails, and show it."""
-        pause = _AGAIN
-        while not self._is_over:
-            self._become("checking")
-            found = await self._checks_again()
-            self.checks = found
-            wrong = [check.says for check in found if check.verdict == "failed"]
-            if not wrong:
-                self._show()
-                return
-            self._become("held_back", wrong[0])
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _SELDOM)
-
+    @override
     async def _checks_again(self) -> list[Check]:
         if self._looked.fetches:
             await self._renew()
@@ -284,48 +202,13 @@ class Published:
         with contextlib.suppress(RemoteTunnelError):
             await self._looked.fetch()
 
-    def extend(self, until: datetime) -> None:
-        """Have it end then."""
-        self.until = until
-        self._moved.set()
-        self._changed(self)
-
-    @property
-    def _is_over(self) -> bool:
-        return datetime.now(UTC) >= self.until
-
-    async def _until_over(self) -> None:
-        """End it when its time is over, by the clock: a laptop sleeps."""
-        while not self._is_over:
-            self._moved.clear()
-            left = (self.until - datetime.now(UTC)) / timedelta(seconds=1)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), min(_SELDOM, left))
-        self._ending = self._start_ending("Its time is over.")
-
     # The way down.
 
-    async def end(self) -> None:
-        """End it, and return when nothing of it is left. May be called again."""
-        self._ending = self._start_ending()
-        await asyncio.shield(self._ending)
-
-    def _start_ending(self, why: str = "") -> "asyncio.Task[None]":
-        if self._ending is not None:
-            return self._ending
-        loop = asyncio.get_running_loop()
-        return loop.create_task(self._end(why), name=f"end of {self.id}")
-
-    async def _end(self, why: str) -> None:
-        self._shut("ended", why)
+    @override
+    async def _take_down(self) -> None:
         if self._listener is not None:
             self._listener.close()
-        own = (self._timer, self._verifying, self._renewing)
-        tasks = [task for task in own if task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await cancelled(self._renewing)
         if self.tunnel is not None:
             with contextlib.suppress(RemoteTunnelError):
                 await self._leg.close(self.tunnel)
@@ -334,7 +217,7 @@ class Published:
 
 
 async def daily(
-    work: Callable[[], Awaitable[None]], *, every: timedelta = _DAY, look: float = _SELDOM
+    work: Callable[[], Awaitable[None]], *, every: timedelta = _DAY, look: float = SELDOM
 ) -> None:
     """Do it a day from now and then each day, by the clock: a laptop sleeps.
 
@@ -346,8 +229,3 @@ async def daily(
         if datetime.now(UTC) >= after:
             await work()
             after = datetime.now(UTC) + every
-
-
-def _sign(tunnel: TunnelStatus) -> object:
-    """What differs when a tunnel was lost or opened again, however fast."""
-    return tunnel.state, tunnel.since, listens(tunnel)

@@ -24,9 +24,10 @@ from ..model.publication import (
 )
 from ..model.status import TunnelStatus
 from ..model.text import plain
+from .lifetime import Tell
 from .looking import Looking, understood
 from .protection import protection_checks
-from .published import Published, Tell
+from .published import Published
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,8 +142,7 @@ class Publishing:
         :raises BadInput: that is too long.
         """
         one = self._get(name)
-        until = self._until(hours)
-        one.extend(max(until, one.until) if hours is None else until)
+        one.extend(self._until(hours), sooner=hours is not None)
         return one.status
 
     async def set_password(self, password: str) -> Path:
