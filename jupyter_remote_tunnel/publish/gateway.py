@@ -1,5 +1,5 @@
-"""What is on a gateway, asked over SSH in one command: its web servers and their sites, the folder
-of the socket, certbot, who listens on the web's ports, its addresses.
+"""What is on a gateway, asked in one command, over SSH or here: its web servers and their sites,
+the folder of the socket, certbot, who listens on the web's ports, its addresses.
 
 All of it is data of that host: capped, checked, and never part of a command unless it is a plain
 name or path. What is thought of it stands in `gateway_checks`.
@@ -7,10 +7,10 @@ name or path. What is thought of it stands in `gateway_checks`.
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..model.errors import BadInput, Fatal
 from ..model.host_name import published_name
@@ -21,7 +21,7 @@ from .installing import CADDYFILE, Places
 from .sites import FOLDER, Site, WebServer, is_plain_path
 
 if TYPE_CHECKING:
-    from ..engine.client import EngineClient
+    from ..engine.client import Output
     from ..engine.messages import Who
 
 Ip = IPv4Address | IPv6Address
@@ -83,6 +83,23 @@ _PORTS = {"0050": 80, "01BB": 443, "07E3": 2019}
 _WILDCARDS = {"00000000", 32 * "0"}
 _FIRST_PERSON = 1000
 """Uids below are of root and of what the system brings (login.defs)."""
+
+
+class Shell(Protocol):
+    """Who runs commands on a gateway: `EngineClient` over SSH, `here.ThisMachine` where it is this
+    machine.
+    """
+
+    async def exec(
+        self,
+        request: TunnelRequest | None,
+        argv: Sequence[str],
+        stdin: bytes = b"",
+        *,
+        timeout: float = ...,
+        person: "Who | None" = ...,
+    ) -> "Output":
+        """Run `argv` there; `timeout` in seconds."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +193,7 @@ class Gateway:
 
 
 async def look(
-    client: "EngineClient", host: TunnelRequest, name: str, *, person: "Who | None" = None
+    shell: Shell, host: TunnelRequest, name: str, *, person: "Who | None" = None
 ) -> Gateway:
     """Ask a gateway.
 
@@ -187,12 +204,12 @@ async def look(
     name = published_name(name)
     file_name = Site(name, "any").file_name
     argv = ["sh", "-c", _LOOK, "sh", file_name, name.replace(".", r"\.")]
-    answer = await client.exec(host, argv, timeout=_SECONDS, person=person)
+    answer = await shell.exec(host, argv, timeout=_SECONDS, person=person)
     return parse(answer.stdout, host.host or name)
 
 
 async def leave_site(
-    client: "EngineClient",
+    shell: Shell,
     host: TunnelRequest,
     site: Site,
     server: WebServer,
@@ -211,7 +228,7 @@ async def leave_site(
         f""" mv -f "$d/$1.new" "$d/$1" && printf '{FENCE}%s' "$d/$1" """
     )
     argv = ["sh", "-c", script, "sh", f"{site.file_name}.{server}"]
-    answer = await client.exec(host, argv, site.text(server).encode(), person=person)
+    answer = await shell.exec(host, argv, site.text(server).encode(), person=person)
     path = next(iter(between_fences(answer.stdout)), "")
     if answer.status != 0 or not is_plain_path(path):
         said = plain(answer.stderr.decode(errors="replace"), 200)

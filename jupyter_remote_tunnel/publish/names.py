@@ -67,13 +67,19 @@ async def reached_addresses(
 
 
 async def check_name(
-    name: str, gateway: str, ours: Iterable[Ip], *, resolve: Resolver = ask_system
+    name: str,
+    gateway: str,
+    ours: Iterable[Ip],
+    *,
+    here: bool = False,
+    resolve: Resolver = ask_system,
 ) -> Check:
     """Whether browsers that ask for `name` come to the gateway.
 
     :param name: as DNS has it, or an IPv4 address.
     :param gateway: how it is called.
     :param ours: its addresses, with those by which SSH reached it.
+    :param here: whether this machine is the gateway.
     """
     own = set(ours)
     try:
@@ -94,6 +100,8 @@ async def check_name(
         says = f"{name} is {_listed(found.addresses)}, which is {gateway}."
         return Check("name", "ok", says)
     if all(address.is_loopback for address in others):
+        if here:
+            return _loopback_here(name, found)
         return Check(
             "name",
             "failed",
@@ -136,6 +144,16 @@ def about_apps(found: Check) -> Check:
         return found
     advice = f"{found.advice} Until then applications are shown in sandboxed pages.".lstrip()
     return replace(found, verdict="note", advice=advice, remedy="")
+
+
+def _loopback_here(name: str, found: Resolved) -> Check:
+    return Check(
+        "name",
+        "note",
+        f"{name} is {_listed(found.addresses)} on this machine, perhaps by /etc/hosts: where it"
+        " leads others is not known.",
+        advice="Ask for it on another machine, for example by `getent hosts`.",
+    )
 
 
 def _compared(name: str, gateway: str, found: Resolved, own: set[Ip]) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..engine.folders import data_dir
 from ..model.address import is_ipv6
@@ -18,7 +18,7 @@ from ..model.spec import TunnelRequest
 from ..model.text import plain
 from ..publish.checking_certificates import check_files, check_presented
 from ..publish.fetching import fetch
-from ..publish.gateway import Gateway, ServerThere, leave_site, look
+from ..publish.gateway import Gateway, ServerThere, Shell, leave_site, look
 from ..publish.gateway_checks import (
     certificate_commands,
     check_app_certificate,
@@ -39,8 +39,15 @@ from .listening import Certificate
 from .probes import WELL_KNOWN
 
 if TYPE_CHECKING:
+    from ..engine.client import EngineClient
     from ..engine.messages import Who
-    from .engine import HeldEngine
+
+
+class Engine(Protocol):
+    """Who has a connection to an engine: `HeldEngine`, and `pulling.OwnEngine`."""
+
+    async def client(self) -> "EngineClient":
+        """The connection."""
 
 
 def understood(request: PublishRequest) -> PublishRequest:
@@ -66,7 +73,7 @@ class Looking:
         self,
         request: PublishRequest,
         base_url: str,
-        engine: "HeldEngine",
+        engine: Engine,
         person: "Who | None",
         apps: AppDomain | None = None,
     ) -> None:
@@ -137,17 +144,25 @@ class Looking:
 
         :raises RemoteTunnelError: it is out of reach.
         """
-        client = await self._engine.client()
         request, person = self.request, self._person
         known: set[Any] = set()
         try:
-            self._gateway = await look(client, self._host, request.name, person=person)
+            shell = await self._shell()
+            self._gateway = await look(shell, self._host, request.name, person=person)
             known.update(self._gateway.addresses)
         except Fatal as error:
             # It lets us in, and runs no commands: a tunnel is enough where all else is here.
             if request.way != "bind" or not request.certificate or error.code != "not_found":
                 raise
-        return known | set(await reached_addresses(client, self._host))
+        return known | await self._reached()
+
+    async def _shell(self) -> Shell:
+        """Who runs commands on the gateway."""
+        return await self._engine.client()
+
+    async def _reached(self) -> set[Any]:
+        """The addresses by which the gateway is reached."""
+        return set(await reached_addresses(await self._engine.client(), self._host))
 
     def _site(self, gateway: Gateway) -> Site:
         """The site of the gateway's web server.
@@ -217,9 +232,9 @@ class Looking:
 
     async def _leave(self, site: Site, server: ServerThere) -> str:
         """Leave its text in the user's home; "" where that cannot be."""
-        client = await self._engine.client()
+        shell = await self._shell()
         try:
-            return await leave_site(client, self._host, site, server.kind, person=self._person)
+            return await leave_site(shell, self._host, site, server.kind, person=self._person)
         except Fatal:
             return ""
 
