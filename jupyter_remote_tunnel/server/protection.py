@@ -12,16 +12,13 @@ from jupyter_server.auth.identity import PasswordIdentityProvider
 
 from ..model.publication import Check, PublishRequest
 from ..model.text import plain
+from ..publish.tokens import check_token
 from . import changes
 from .passwords import guesses, is_guessed
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
-SHORTEST_TOKEN = 24
-"""Characters. Those that Jupyter makes have 48, of 16 kinds."""
-
-_FEWEST_KINDS = 8
 _SET_ONE = "Set a password: jupyter tunnel publish --set-password"
 # No page of ours comes from there.
 _STRANGERS = ("https://stranger.invalid", "http://stranger.invalid:8080")
@@ -85,15 +82,8 @@ def _token(server: "ServerApp", _: PublishRequest) -> _Found | None:
     provider = server.identity_provider
     if not isinstance(provider, PasswordIdentityProvider) or not provider.token:
         return None
-    token = str(provider.token)
-    if len(token) < SHORTEST_TOKEN or len(set(token)) < _FEWEST_KINDS:
-        says = (
-            f"The token can be guessed: it has {len(token)} characters, {len(set(token))} of them"
-            " different."
-        )
-        advice = "Without one Jupyter makes a good one, or asks for a password alone."
-        return Check("token", "failed", says, advice=advice), changes.TOKEN
-    return Check("token", "ok", f"The token lets in, and has {len(token)} characters."), ""
+    check = check_token(str(provider.token))
+    return check, changes.TOKEN if check.verdict == "failed" else ""
 
 
 def _browsers(server: "ServerApp", _: PublishRequest) -> _Found:
