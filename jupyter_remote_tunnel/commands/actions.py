@@ -37,7 +37,7 @@ from .offers import offered, offered_answer
 from .publishing import publish
 from .recipes import by_ssh
 from .typed import absolute, from_here, host_request, visit_request
-from .units import write_unit
+from .units import offer_unit
 
 Action = Callable[[Engines, Parsed], Awaitable[Answer]]
 
@@ -82,7 +82,7 @@ async def offer(engines: Engines, parsed: Parsed) -> Answer:
     if parsed.options["print"]:
         return by_ssh(spec)
     if parsed.options["systemd"]:
-        return write_unit(spec, engines.say)
+        return offer_unit(spec, engines.say)
     client = await engines.lasting()
     tunnel, created = await client.open_tunnel(spec.request(), person=engines.person)
     return opened(spec, tunnel, created=created)

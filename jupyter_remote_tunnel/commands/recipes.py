@@ -8,7 +8,7 @@ from ..model.offer import FOLDER, offered_socket
 from ..model.spec import TunnelSpec
 from .answers import Answer
 from .offers import typed_forward
-from .units import quoted, unit_of
+from .units import offer_of, quoted
 
 # So that a connection that is gone is noticed, and one without its forward is none.
 _LASTING = (
@@ -29,7 +29,7 @@ def by_ssh(spec: TunnelSpec) -> Answer:
             "# that is done before; with “StreamLocalBindUnlink yes” in its sshd_config it does.",
             once,
             "# The same for ever: ~/.config/systemd/user/offer.service",
-            *unit_of(spec, f"/bin/sh -c {quoted(script)}").splitlines(),
+            *offer_of(spec, f"/bin/sh -c {quoted(script)}").splitlines(),
             "# Or on a port of its loopback, to which other users of the gateway can connect:",
         ]
     remote = [word for forward in spec.forwards for word in ("-R", typed_forward(forward))]

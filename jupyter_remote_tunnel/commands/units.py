@@ -1,10 +1,10 @@
-"""A user unit of systemd that offers something whenever this machine runs."""
+"""A user unit of systemd that offers or shows something whenever this machine runs."""
 
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..engine.folders import make_folder, write_private
@@ -16,12 +16,12 @@ from .offers import offer_words
 
 _UNIT = """\
 [Unit]
-Description=Offers {name} on {host}
+Description={description}
 StartLimitIntervalSec=0
 
 [Service]
 ExecStart={command}
-Restart=always
+Restart={restart}
 RestartSec=10
 
 [Install]
@@ -29,9 +29,11 @@ WantedBy=default.target
 """
 
 
-def write_unit(spec: TunnelSpec, say: Callable[[str], None] | None) -> Answer:
-    """Show the unit, and write it; data is {"unit": path, "text": …}. Its user starts it.
+def write_unit(name: str, text: str, host: str, say: Callable[[str], None] | None) -> Answer:
+    """Show a unit, and write it; data is {"unit": path, "text": …}. Its user starts it.
 
+    :param name: as of `unit_name`.
+    :param host: what has to let it in.
     :param say: shows lines of an answer before the rest is done; None where they have to wait.
     :raises Fatal: this machine has no systemd, its folder cannot be written, or another unit of
         that name is there.
@@ -40,10 +42,9 @@ def write_unit(spec: TunnelSpec, say: Callable[[str], None] | None) -> Answer:
         raise Fatal(
             "Units of systemd are for Linux.",
             code="unsupported",
-            hint="Have launchd run what stands behind: jupyter tunnel offer --foreground …",
+            hint="Have launchd run the same with --foreground in place of --systemd.",
         )
-    path = _folder() / f"{unit_name(spec.name)}.service"
-    text = unit_text(spec)
+    path = _folder() / f"{name}.service"
     if _content(path) not in (None, text):
         raise Fatal(
             f"There is another unit {path} already.",
@@ -69,26 +70,40 @@ def write_unit(spec: TunnelSpec, say: Callable[[str], None] | None) -> Answer:
         f"  systemctl --user daemon-reload && {start}",
         "To have it run while nobody is logged in:",
         "  loginctl enable-linger",
-        "It has no agent and nobody to ask: the gateway must take a key without a passphrase.",
+        f"It has no agent and nobody to ask: {host} must take a key without a passphrase.",
     )
     return Answer({"unit": str(path), "text": text}, lines)
 
 
+def offer_unit(spec: TunnelSpec, say: Callable[[str], None] | None) -> Answer:
+    """The unit that offers a tunnel: as `write_unit`."""
+    text = offer_of(spec, command_of("offer", offer_words(spec)))
+    return write_unit(unit_name(spec.name), text, "the gateway", say)
+
+
 def unit_name(name: str) -> str:
-    """The name of the unit that offers the tunnel of that name; “@” would make it a template."""
+    """The name of the unit for what has that name; “@” would make it a template."""
     return f"jupyter-remote-tunnel-{re.sub('[^A-Za-z0-9_.-]+', '-', name)}"
 
 
-def unit_text(spec: TunnelSpec) -> str:
-    """The unit: this interpreter, and what was typed."""
-    words = [sys.executable, "-P", "-m", "jupyter_remote_tunnel.cli", "offer", "--foreground"]
-    return unit_of(spec, " ".join(map(quoted, [*words, *offer_words(spec)])))
+def command_of(command: str, words: Sequence[str]) -> str:
+    """What a unit runs: this interpreter, and what was typed, in the foreground."""
+    own = [sys.executable, "-P", "-m", "jupyter_remote_tunnel.cli", command, "--foreground"]
+    return " ".join(map(quoted, [*own, *words]))
 
 
-def unit_of(spec: TunnelSpec, command: str) -> str:
-    """The unit that runs a command for as long as this machine runs."""
-    name, host = (plain(text).replace("%", "%%") for text in (spec.name, spec.host))
-    return _UNIT.format(name=name, host=host, command=command)
+def offer_of(spec: TunnelSpec, command: str) -> str:
+    """The unit of a command that offers a tunnel."""
+    return unit_of(f"Offers {plain(spec.name)} on {plain(spec.host)}", command)
+
+
+def unit_of(description: str, command: str, restart: str = "always") -> str:
+    """The unit that runs a command for as long as this machine runs.
+
+    :param restart: when it is started again; "on-failure" if it may end by itself.
+    """
+    text = description.replace("%", "%%")
+    return _UNIT.format(description=text, command=command, restart=restart)
 
 
 def quoted(word: str) -> str:
