@@ -86,8 +86,17 @@ async def _answer(parsed: Parsed) -> Answer:
 
 
 async def _hold(parsed: Parsed) -> None:
-    from .commands.foreground import hold
     from .commands.terminal import terminal
+
+    if parsed.command == "publish":
+        from .commands import pulling
+
+        with terminal(lambda: None) as face:
+            await pulling.hold(
+                parsed, lambda answer: _show(answer, parsed), partial(print, flush=True), face
+            )
+        return
+    from .commands.foreground import hold
 
     with _patience(parsed) as shown, terminal(shown) as face:
 

@@ -83,7 +83,8 @@ def _understand(line: str) -> Parsed:
         raise BadInput("The demo runs in a terminal.", hint="There: jupyter tunnel demo")
     if parsed.options.get("systemd"):
         raise BadInput(
-            "A unit of systemd is written in a terminal.", hint="There: jupyter tunnel offer …"
+            "A unit of systemd is written in a terminal.",
+            hint=f"There: jupyter tunnel {parsed.command} …",
         )
     if parsed.options.get("foreground"):
         raise BadInput(

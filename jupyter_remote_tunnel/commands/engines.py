@@ -68,6 +68,11 @@ class Engines:
         return None if self._face is None else Who()
 
     @property
+    def server(self) -> str | None:
+        """The engine that was named, if one was."""
+        return self._server
+
+    @property
     def face(self) -> Face | None:
         """Where who asks can be asked."""
         return self._face
@@ -117,6 +122,13 @@ class Engines:
         :raises RemoteTunnelError: it does not start, or does not answer.
         """
         return await (self.one() if self._server is not None else self._reached(_start))
+
+    async def of(self, engine: Announcement) -> EngineClient:
+        """A client of that engine.
+
+        :raises RemoteTunnelError: it does not answer.
+        """
+        return await self._client(engine)
 
     async def _reached(self, find: Callable[[], Awaitable[Announcement]]) -> EngineClient:
         engine = await find()

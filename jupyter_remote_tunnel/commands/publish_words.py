@@ -14,6 +14,11 @@ _WAYS = (
         help="on a port of this machine, without a gateway; TLS ends here",
     ),
     argument(
+        "--pull",
+        action="store_true",
+        help="on this machine, which is the gateway: a Jupyter of the host that is given",
+    ),
+    argument(
         "--proxy",
         choices=("nginx", "caddy"),
         help="the gateway's web server (default: the one that is there)",
@@ -50,6 +55,23 @@ _PLACE = (
         "--self-signed",
         action="store_true",
         help="insist on a certificate for which nobody vouches: browsers will warn",
+    ),
+)
+_PULL = (
+    argument(
+        "--jupyter",
+        metavar="PORT|SOCKET",
+        help="with --pull: which one, where several run there: its port, or the path of its socket",
+    ),
+    argument(
+        "--foreground",
+        action="store_true",
+        help="with --pull: show it from this process until Ctrl-C",
+    ),
+    argument(
+        "--systemd",
+        action="store_true",
+        help="with --pull: write a user unit of systemd that shows it whenever this machine runs",
     ),
 )
 _OTHERS = (
@@ -94,14 +116,22 @@ PUBLISH = Command(
             "--for",
             dest="period",
             metavar="TIME",
-            help="after which it ends: 8h, 90m, 2d (default: as the server is set, 8h)",
+            help="after which it ends: 8h, 90m, 2d (default: as the server is set, 8h); with --pull"
+            " also: never (with --systemd the default)",
         ),
+        *_PULL,
         *_OTHERS,
         JSON,
         SERVER,
     ),
     ssh_words="[OPTIONS OF SSH] [USER@]GATEWAY",
     more="All that has to be true is checked first; if a check fails nothing is opened. It ends by"
-    " itself, and with this Jupyter.",
-    examples=("ann@gw --name jupyter.example.org", "--list", "--stop jupyter.example.org"),
+    " itself, and with this Jupyter. With --pull no Jupyter has to run here, and in the gateway's"
+    " place stands the host on which one does: [USER@]HOST[:PORT].",
+    examples=(
+        "ann@gw --name jupyter.example.org",
+        "--pull ann@workstation --name jupyter.example.org",
+        "--list",
+        "--stop jupyter.example.org",
+    ),
 )

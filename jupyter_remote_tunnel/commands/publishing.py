@@ -1,30 +1,36 @@
 """`publish`: this Jupyter, shown to the outside. The Jupyter server does it, and is asked by way of
-its engine; what a gateway wants to know is asked here, before.
+its engine; what a gateway wants to know is asked here, before. For --pull see `pulling`.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from ..engine.asking import ask_server
 from ..engine.client import EngineClient
-from ..model.diagnosis import Verdict
-from ..model.errors import BadInput, Fatal, NeedsUser
-from ..model.publication import Change, Check, Proxy, Publication, PublishRequest
+from ..engine.discovery import list_engines
+from ..model.errors import BadInput, Fatal, NeedsUser, RemoteTunnelError
+from ..model.publication import Change, Check, Publication, PublishRequest
 from ..model.spec import TunnelRequest
 from ..model.text import plain
 from .answers import Answer, Table
 from .engines import Engines
 from .grammar import Parsed, usage
+from .publish_answers import (
+    MARGIN,
+    change_lines,
+    check_lines,
+    follow,
+    hours_of,
+    site_answer,
+    time_of,
+    until,
+    web_server,
+)
+from .pulling import pull
 from .questions import Face, GaveUp
 from .typed import absolute, host_request
 
-_VERDICTS: dict[Verdict, str] = {"ok": "ok", "note": "note", "failed": "FAILED"}
-_MARGIN = " " * len("FAILED  ")
-_LONGEST = 1000
-_UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
+_OF_PULL = ("foreground", "systemd", "jupyter")
 
 
 async def publish(engines: Engines, parsed: Parsed) -> Answer:
@@ -40,6 +46,8 @@ async def publish(engines: Engines, parsed: Parsed) -> Answer:
         raise BadInput(f"Give one of {names}, or what is to be published.")
     if chosen:
         return await _OTHERS[chosen[0]](engines, parsed)
+    if options["pull"]:
+        return await pull(engines, parsed)
     wanted = _wanted(parsed)
     client = await _client(engines)
     if wanted.gateway:
@@ -47,9 +55,9 @@ async def publish(engines: Engines, parsed: Parsed) -> Answer:
         host = TunnelRequest(host=wanted.gateway, ssh=wanted.ssh)
         await client.exec(host, ["true"], person=engines.person)
     if options["site"] is not None:
-        return _site(await ask_server(client, "publish.site", wanted.as_dict()))
+        return site_answer(await ask_server(client, "publish.site", wanted.as_dict()))
     question = "publish.check" if options["check"] else "publish"
-    return await _follow(client, question, wanted, engines.say, parsed.prog)
+    return await follow(client, question, wanted.as_dict(), engines.say, parsed.prog)
 
 
 async def _client(engines: Engines) -> EngineClient:
@@ -72,6 +80,8 @@ def _wanted(parsed: Parsed) -> PublishRequest:
     :raises BadInput: it cannot be.
     """
     options = parsed.options
+    if alone := [name for name in _OF_PULL if options[name]]:
+        raise BadInput(f"--{alone[0]} goes with --pull.")
     if options["bind"] and options["direct"]:
         raise BadInput("Give --bind or --direct: a gateway, or none.")
     if not options["direct"] and not parsed.words:
@@ -88,7 +98,7 @@ def _wanted(parsed: Parsed) -> PublishRequest:
         name=options["name"] or "",
         prefix=options["prefix"] or "",
         port=options["port"],
-        proxy=_web_server(options["site"] or options["proxy"] or None),
+        proxy=web_server(options["site"] or options["proxy"] or None),
         loopback_port=options["tcp"],
         socket=options["socket"],
         certificate=files[0],
@@ -100,119 +110,49 @@ def _wanted(parsed: Parsed) -> PublishRequest:
     return request
 
 
-def _web_server(word: str | None) -> Proxy | None:
-    """:raises BadInput: it is none of those that there are sites for."""
-    known: dict[str | None, Proxy | None] = {None: None, "nginx": "nginx", "caddy": "caddy"}
-    if word not in known:
-        raise BadInput(f"“{plain(str(word), 40)}” is no web server of a gateway: nginx or caddy.")
-    return known[word]
-
-
-def hours_of(text: str | None) -> float | None:
-    """ "90m", "8h", "2d", or a number of hours.
-
-    :raises BadInput: it is none of these.
-    """
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([mhd]?)", text.strip().lower(), re.ASCII)
-    if found is None:
-        raise BadInput(f"“{plain(text, 40)}” is no time.", hint="For example: --for 8h, 90m, 2d")
-    return float(found[1]) * _UNITS[found[2] or "h"]
-
-
-async def _follow(
-    client: EngineClient,
-    question: str,
-    wanted: PublishRequest,
-    say: Callable[[str], None] | None,
-    prog: str,
-) -> Answer:
-    """Each check as soon as it is over, and what comes of them.
-
-    :param say: given the lines of each check; None where they have to wait.
-    """
-    told: list[str] = []
-
-    def hear(line: Mapping[str, Any]) -> None:
-        lines = check_lines(Check.from_dict(line["check"]))
-        told.extend(lines)
-        if say is not None:
-            say("\n".join(lines))
-
-    report = await ask_server(client, question, wanted.as_dict(), hear)
-    last = _conclusion(report, prog)
-    return Answer(report, tuple(last if say is not None else [*told, *last]), ok=report["ok"])
-
-
-def check_lines(check: Check) -> list[str]:
-    """A check in lines for a person."""
-    says = plain(check.says, _LONGEST)
-    lines = [f"{_VERDICTS[check.verdict]:<6}  {plain(check.name, 30):<12}  {says}"]
-    # The end of a here-document stands at the beginning of its line.
-    margin = "" if any("<<'" in detail for detail in check.details) else _MARGIN
-    lines += [f"{margin}{_as_it_stands(detail)}" for detail in check.details]
-    if check.advice:
-        lines.append(f"{_MARGIN}→ {plain(check.advice, _LONGEST)}")
-    return lines
-
-
-def change_lines(change: Change) -> list[str]:
-    """A change in lines for a person: the file, and what stands there before and after."""
-    told = (change.file, *change.lines)
-    return [f"{_MARGIN}{plain(line, _LONGEST)}" for line in told]
-
-
-def _as_it_stands(line: str) -> str:
-    """A line that is to be typed, or stands in a file, indented as it is."""
-    text = line.lstrip(" \t")
-    return line[: len(line) - len(text)] + plain(text, _LONGEST)
-
-
-def _site(found: Mapping[str, Any]) -> Answer:
-    """What there is to be installed, and how."""
-    host, url = plain(found["host"]), plain(found["url"], 300)
-    lines = [f"{plain(found['file'], 300)}, for {url}:", ""]
-    lines += map(_as_it_stands, found["text"].splitlines())
-    if found["left_at"]:
-        lines += ["", f"It lies on {host}, as {plain(found['left_at'], 300)}."]
-    lines += ["", f"To be typed on {host}, by who may use sudo:", ""]
-    lines += map(_as_it_stands, found["commands"])
-    return Answer(dict(found), tuple(lines))
-
-
-def _conclusion(report: Mapping[str, Any], prog: str) -> list[str]:
-    if not report["ok"]:
-        failed = [check["name"] for check in report["checks"] if check["verdict"] == "failed"]
-        names = ", ".join(plain(name, 30) for name in dict.fromkeys(failed))
-        return [f"Nothing is published: {names} failed."]
-    if report["publication"] is None:
-        return ["Nothing failed, and nothing was opened."]
-    one = Publication.from_dict(report["publication"])
-    return [
-        f"Published: {plain(one.url, _LONGEST)} until {_time(one.until)}.",
-        *(f"  {plain(sentence, _LONGEST)}" for sentence in one.exposed),
-        f"  To end it: {prog} publish --stop {plain(one.name)}",
-    ]
-
-
-def _time(stamp: str) -> str:
-    """A time of the server, as it is here."""
-    return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M")
-
-
 # What else there is to ask.
 
 
+class _One(NamedTuple):
+    """A publication, and whom to ask about it."""
+
+    status: Publication
+    client: EngineClient
+
+
+async def _publishers(engines: Engines) -> list[EngineClient]:
+    """Clients of the engines of all that publish something: of the Jupyter server, and of each
+    process that shows a Jupyter of another host.
+
+    :raises RemoteTunnelError: there are none.
+    """
+    found = list_engines() if engines.server is None else [engines.find()]
+    clients = [await engines.of(one) for one in found if one.kind == "publication"]
+    try:
+        return [await _client(engines), *clients]
+    except RemoteTunnelError:
+        if not clients:
+            raise
+        return clients
+
+
+async def _all(engines: Engines) -> list[_One]:
+    """All that is published."""
+    return [
+        _One(Publication.from_dict(one), client)
+        for client in await _publishers(engines)
+        for one in (await ask_server(client, "publish.list"))["publications"]
+    ]
+
+
 async def _list(engines: Engines, _: Parsed) -> Answer:
-    answer = await ask_server(await _client(engines), "publish.list")
-    found = [Publication.from_dict(one) for one in answer["publications"]]
+    found = [one.status for one in await _all(engines)]
     rows = tuple(
         (
             plain(one.url, 300),
             one.state.replace("_", " "),
             plain(one.host) or "directly",
-            _time(one.until),
+            time_of(one.until) if one.until else "stopped",
             _connected(one),
             one.id,
         )
@@ -220,8 +160,9 @@ async def _list(engines: Engines, _: Parsed) -> Answer:
     )
     problems = [f"{plain(one.url, 300)}: {plain(one.problem, 500)}" for one in found if one.problem]
     none = [] if found else ["Nothing is published."]
-    headings = ("URL", "State", "Gateway", "Until", "Connected", "Id")
-    return Answer(answer, (*none, *problems), Table(headings, rows))
+    headings = ("URL", "State", "Host", "Until", "Connected", "Id")
+    data = {"publications": [one.as_dict() for one in found]}
+    return Answer(data, (*none, *problems), Table(headings, rows))
 
 
 def _connected(one: Publication) -> str:
@@ -234,35 +175,36 @@ def _connected(one: Publication) -> str:
     return ", ".join(shown) or "nobody"
 
 
-async def _chosen(client: EngineClient, name: str) -> str:
-    """The publication of that id or name; the only one, for ""."""
-    if name:
-        return name
-    found: Sequence[Any] = (await ask_server(client, "publish.list"))["publications"]
-    if len(found) != 1:
-        names = ", ".join(plain(one["name"]) for one in found)
-        hint = f"There are: {names}." if found else ""
-        raise BadInput("Say which one." if found else "Nothing is published.", hint=hint)
-    return str(found[0]["id"])
+async def _chosen(engines: Engines, name: str) -> _One:
+    """The publication of that id or name; the only one, for "".
+
+    :raises BadInput: several are meant, or there is none to choose.
+    :raises Fatal: `not_found`.
+    """
+    found = await _all(engines)
+    meant = [one for one in found if name.lower() in (one.status.id, one.status.name, "")]
+    if len(meant) == 1:
+        return meant[0]
+    if name and not meant:
+        raise Fatal(f"Nothing is published as {plain(name, 100)}.", code="not_found")
+    names = ", ".join(f"{plain(one.status.name)} ({one.status.id})" for one in meant)
+    hint = f"There are: {names}." if meant else ""
+    raise BadInput("Say which one." if meant else "Nothing is published.", hint=hint)
 
 
 async def _stop(engines: Engines, parsed: Parsed) -> Answer:
-    client = await _client(engines)
-    named = {"publication": await _chosen(client, parsed.options["stop"])}
-    answer = await ask_server(client, "publish.stop", named)
+    one = await _chosen(engines, parsed.options["stop"])
+    answer = await ask_server(one.client, "publish.stop", {"publication": one.status.id})
     url = plain(answer["publication"]["url"], 300)
     return Answer(answer, (f"{url} is not published any more.",))
 
 
 async def _extend(engines: Engines, parsed: Parsed) -> Answer:
-    client = await _client(engines)
-    named = {
-        "publication": await _chosen(client, parsed.options["extend"]),
-        "hours": hours_of(parsed.options["period"]),
-    }
-    answer = await ask_server(client, "publish.extend", named)
-    one = answer["publication"]
-    return Answer(answer, (f"{plain(one['url'], 300)} is published until {_time(one['until'])}.",))
+    one = await _chosen(engines, parsed.options["extend"])
+    named = {"publication": one.status.id, "hours": hours_of(parsed.options["period"])}
+    answer = await ask_server(one.client, "publish.extend", named)
+    status = Publication.from_dict(answer["publication"])
+    return Answer(answer, (f"{plain(status.url, 300)} is published {until(status)}.",))
 
 
 async def _set_password(engines: Engines, _: Parsed) -> Answer:
@@ -312,7 +254,7 @@ async def _fix(engines: Engines, parsed: Parsed) -> Answer:
             wanted = {"setting": change.setting, "seen": change.seen, **asked}
             await ask_server(client, "publish.change", wanted)
             made.append(change)
-            await face.show([f"{_MARGIN}{_written(change)}"])
+            await face.show([f"{MARGIN}{_written(change)}"])
     lines = [line for check in checks for line in _left_lines(check, is_shown=face is None)]
     data = {"changed": [change.as_dict() for change in made], "checks": answer["checks"]}
     return Answer(data, tuple(lines or ["No setting of this Jupyter is wrong."]), ok=not checks)

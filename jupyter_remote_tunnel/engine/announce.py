@@ -19,7 +19,7 @@ from ..model.text import plain
 from .folders import make_folder, read_private, runtime_dir, write_private
 from .private import is_held
 
-Kind = Literal["server", "background", "foreground", "kernel"]
+Kind = Literal["server", "background", "foreground", "kernel", "publication"]
 
 
 def _now() -> str:

@@ -76,8 +76,8 @@ async def _start(settings: EngineSettings) -> Announcement:
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-        answer, _ = await process.communicate(json.dumps(settings.as_dict()).encode() + b"\n")
-        said = json.loads(answer)
+        told, _ = await process.communicate(json.dumps(settings.as_dict()).encode() + b"\n")
+        said = json.loads(told)
         if "announcement" in said:
             return Announcement.read(Path(said["announcement"]))
     except OSError as error:
@@ -98,21 +98,33 @@ def _not_started(reason: object, hint: str) -> Fatal:
 def main() -> None:
     """The background process."""
     settings = EngineSettings.from_dict(json.loads(sys.stdin.buffer.readline()))
-    if os.fork():
-        os._exit(0)  # so that whoever started us has no child, and no zombie
-    os.chdir("/")
-    log = runtime_dir() / f"remote-tunnel-{os.getpid()}.log"
-    _replace(sys.stderr.fileno(), log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW)
+    log = leave()
     gave_up = asyncio.run(_Background(settings).run())
     if not gave_up:
         log.unlink(missing_ok=True)
 
 
+def leave() -> Path:
+    """Leave our parent and its folder; the log, which is our standard error from now on."""
+    if os.fork():
+        os._exit(0)  # so that whoever started us has no child, and no zombie
+    os.chdir("/")
+    log = runtime_dir() / f"remote-tunnel-{os.getpid()}.log"
+    make_folder(log.parent)
+    _replace(sys.stderr.fileno(), log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW)
+    return log
+
+
+def answer(message: dict[str, Any]) -> None:
+    """Tell who started us."""
+    os.write(sys.stdout.fileno(), json.dumps(message).encode() + b"\n")
+    _replace(sys.stdout.fileno(), Path(os.devnull), os.O_RDWR)
+
+
 def _answer(message: dict[str, Any]) -> None:
     """Tell who started us, and let go of their terminal."""
-    os.write(sys.stdout.fileno(), json.dumps(message).encode() + b"\n")
-    for stream in (sys.stdin, sys.stdout):
-        _replace(stream.fileno(), Path(os.devnull), os.O_RDWR)
+    answer(message)
+    _replace(sys.stdin.fileno(), Path(os.devnull), os.O_RDWR)
 
 
 def _replace(descriptor: int, path: Path, flags: int) -> None:

@@ -1,4 +1,4 @@
-"""This Jupyter, when it is to be shown to the outside: what is asked, and what is said of it."""
+"""A Jupyter, when it is to be shown to the outside: what is asked, and what is said of it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -203,6 +203,38 @@ def check_prefix(prefix: str) -> None:
         raise BadInput("A prefix is a path: /jupyter")
 
 
+@dataclass(frozen=True)
+class PullRequest:
+    """Show a Jupyter of another host by the web server of this machine, which is the gateway.
+
+    :param publish: how; its `gateway` is that other host, as it is typed for ssh.
+    :param destination: which of the Jupyter servers there: a port, or the path of a socket; None is
+        the only one.
+    :param endless: whether it does not end by itself, if `publish.hours` says nothing.
+    """
+
+    publish: PublishRequest
+    destination: str | None = None
+    endless: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+    def check(self) -> None:
+        """Refuse what cannot be.
+
+        :raises BadInput: a part is missing, is none, or has no place here.
+        """
+        if self.publish.way != "proxy" or self.publish.loopback_port is not None:
+            raise BadInput(
+                "What is pulled is shown by the web server of this machine, which reaches it by a"
+                " socket.",
+                hint="Leave --bind, --direct and --tcp out.",
+            )
+        self.publish.check()
+
+
 def check_hours(hours: float | None) -> None:
     """:raises BadInput: that is not for how long something can be published."""
     if hours is not None and not 0 < hours <= LONGEST_HOURS:
@@ -224,9 +256,11 @@ class Visitor:
 class Publication:
     """This Jupyter as it is published.
 
-    :param host: the gateway as it was typed; "" without one.
+    :param host: the other host as it was typed: the gateway, or the one from which it is pulled;
+        "" without one.
     :param url: what browsers open.
-    :param since: when `state` began (ISO 8601, UTC); `until` is when it ends by itself.
+    :param since: when `state` began (ISO 8601, UTC); `until` is when it ends by itself, "" if it
+        does not.
     :param tunnel: the id of its tunnel; None without a gateway.
     :param checks: what was found when it was looked at last.
     :param visitors: who is connected now.

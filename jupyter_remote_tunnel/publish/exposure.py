@@ -18,15 +18,28 @@ def exposed(request: PublishRequest, url: str) -> tuple[str, ...]:
     )
     gateway = plain(request.gateway)
     if request.way == "proxy":
-        reads = (
-            f"TLS ends on {gateway}: its root, and whoever may change its web server's site, can"
-            " read and alter all that passes, passwords too."
-        )
-        return (*first, reads)
+        return (*first, _reads(gateway))
     if request.way == "bind":
         return (*first, f"TLS ends here: {gateway} passes on what it cannot read.")
     port = request.public_port
     return (*first, f"Port {port} of every interface of this machine is open to it. TLS ends here.")
+
+
+def exposed_by_pull(request: PublishRequest, url: str) -> tuple[str, ...]:
+    """The same where a Jupyter of another host is shown by this machine."""
+    host, here = plain(request.gateway), socket.gethostname()
+    return (
+        f"The login page of the Jupyter on {host}, at {url}, is shown to whoever reaches {here}.",
+        f"Whoever logs in there runs programs as you on {host}.",
+        _reads(here),
+    )
+
+
+def _reads(gateway: str) -> str:
+    return (
+        f"TLS ends on {gateway}: its root, and whoever may change its web server's site, can read"
+        " and alter all that passes, passwords too."
+    )
 
 
 def _user() -> str:

@@ -61,11 +61,21 @@ class Write:
 
 
 class Asked:
-    """Answers what the engine's other clients ask."""
+    """Answers what the engine's other clients ask.
 
-    def __init__(self, publishing: "Callable[[], Publishing]", log: "logging.Logger") -> None:
+    :param publishing: gives who publishes.
+    :param questions: what can be asked of it; None is `QUESTIONS`.
+    """
+
+    def __init__(
+        self,
+        publishing: Callable[[], object],
+        log: "logging.Logger",
+        questions: "Questions | None" = None,
+    ) -> None:
         self._publishing = publishing
         self._log = log
+        self._questions = QUESTIONS if questions is None else questions
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def hear(self, client: EngineClient, event: Event) -> None:
@@ -78,6 +88,13 @@ class Asked:
             task.add_done_callback(lambda _: self._tasks.pop(ask, None))
         elif event.name == "ask_ended" and event.data["ask"] in self._tasks:
             self._tasks[event.data["ask"]].cancel()
+
+    async def finish(self) -> bool:
+        """Wait for what is being answered; whether there was something."""
+        tasks = list(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks)
+        return bool(tasks)
 
     async def close(self) -> None:
         """Answer nothing more."""
@@ -118,7 +135,7 @@ class Asked:
     async def _result(self, question: str, params: Mapping[str, Any], line: Line) -> dict[str, Any]:
         from ..engine.checking import read
 
-        known = QUESTIONS.get(question)
+        known = self._questions.get(question)
         if known is None:
             raise Fatal(f"This server does not know “{plain(question, 60)}”.", code="unsupported")
         kind, answer = known
@@ -178,7 +195,9 @@ async def _change(publishing: "Publishing", asked: Write, _: Line) -> dict[str, 
     return {"change": change.as_dict()}
 
 
-QUESTIONS: dict[str, tuple[type[Any], Callable[..., Awaitable[dict[str, Any]]]]] = {
+Questions = Mapping[str, tuple[type[Any], Callable[..., Awaitable[dict[str, Any]]]]]
+
+QUESTIONS: Questions = {
     "publish": (PublishRequest, _publish),
     "publish.check": (PublishRequest, _check),
     "publish.site": (PublishRequest, _site),

@@ -424,9 +424,11 @@ export interface PromptList {
 /**
  * This Jupyter as it is published.
  *
- * :param host: the gateway as it was typed; "" without one.
+ * :param host: the other host as it was typed: the gateway, or the one from which it is pulled;
+ *     "" without one.
  * :param url: what browsers open.
- * :param since: when `state` began (ISO 8601, UTC); `until` is when it ends by itself.
+ * :param since: when `state` began (ISO 8601, UTC); `until` is when it ends by itself, "" if it
+ *     does not.
  * :param tunnel: the id of its tunnel; None without a gateway.
  * :param checks: what was found when it was looked at last.
  * :param visitors: who is connected now.

@@ -7,6 +7,7 @@ import pytest
 from jupyter_remote_tunnel.engine.sync import SyncEngine
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.publish.sites import CertificateFiles
+from tests.support.ann import Ann, Workstation, workstation
 from tests.support.certificates import WebAuthority
 from tests.support.netns import Namespace
 from tests.support.outsider import Outsider
@@ -61,3 +62,19 @@ def another(gateway: WebGateway, authority: WebAuthority) -> Iterator[Outsider]:
     """Somebody else out there."""
     with Namespace(behind=gateway.namespace) as network:
         yield Outsider(network, authority.root, NAME)
+
+
+@pytest.fixture
+def machine(gateway: WebGateway, module_bed: SshBed) -> Iterator[Workstation]:
+    """The workstation that the gateway reaches as `ws`."""
+    with workstation(gateway, module_bed) as made:
+        yield made
+
+
+@pytest.fixture
+def ann(
+    gateway: WebGateway, machine: Workstation, module_bed: SshBed, authority: WebAuthority
+) -> Iterator[Ann]:
+    """Who sits at a terminal of the gateway."""
+    with Ann(gateway, machine, module_bed, authority.root, NAME) as made:
+        yield made

@@ -1,0 +1,467 @@
+"""One Jupyter of another host, shown by the web server of this machine.
+
+open():        the forward listens at a socket of our own → the way through the public name is tried
+               with a server of ours at the socket that the site names → the forward takes its place
+tunnel lost:   the site's socket goes at once; when the tunnel is open again all is checked again
+another one:   the same where another process has become that Jupyter, as its host tells
+end():         no socket is left
+
+The forward's socket is made under another name, and only we can connect to it there. To show it is
+to give it the name that the site knows.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+
+import aiohttp
+from tornado.netutil import bind_unix_socket
+from tornado.web import Application
+from typing_extensions import override
+
+from ..apps.jupyter_files import FoundJupyter
+from ..apps.jupyters import find, open_jupyter
+from ..engine.messages import Who
+from ..model.address import UnixAddress
+from ..model.errors import Fatal, RemoteTunnelError
+from ..model.forward import ForwardKind, ForwardSpec
+from ..model.publication import Check, PublicationState, PullRequest, Visitor
+from ..model.spec import TunnelRequest
+from ..model.state import State
+from ..model.status import TunnelStatus
+from ..model.text import plain
+from ..publish.exposure import exposed_by_pull
+from ..publish.probing import Way, checks
+from .lifetime import Lifetime, cancelled, listens
+from .listening import Listener
+from .looking import Engine, failed
+from .looking_here import LookingHere
+from .outside import Door, Gate
+from .probes import WELL_KNOWN
+from .pulled_jupyter import PulledJupyter
+
+_SECONDS = 20.0
+_LOOK = 30.0
+"""Seconds after which it is seen whether the socket is still ours."""
+
+# Ends a moment after the process $1, and after some minutes at the latest.
+_WHILE_IT_RUNS = """
+n=0
+while [ $n -lt 300 ] && kill -0 "$1" 2>/dev/null; do sleep 1; n=$((n + 1)); done
+"""
+_WHILE_SECONDS = 400.0
+_SOON = 5.0
+
+_GIVEN_UP = (State.FAILED, State.WAITING_FOR_USER)
+
+
+class Pulled(Lifetime):
+    """See the module.
+
+    :param asked: as checked and understood.
+    :param engine: that holds its tunnel, and whose streams do not wait for a connection.
+    """
+
+    def __init__(
+        self,
+        asked: PullRequest,
+        engine: Engine,
+        until: datetime | None,
+        changed: "Callable[[Pulled], None]",
+    ) -> None:
+        super().__init__(asked.publish, until, changed)
+        self._destination = asked.destination
+        self._engine = engine
+        self._host = TunnelRequest(host=asked.publish.gateway, ssh=asked.publish.ssh)
+        self._called = plain(asked.publish.gateway)
+        self._found: FoundJupyter | None = None
+        self._private: TunnelStatus | None = None
+        self._place: _Place | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._living: asyncio.Task[None] | None = None
+        self._doubt = asyncio.Event()
+
+    @property
+    @override
+    def url(self) -> str:
+        return f"https://{self.request.authority}{self._base_url}"
+
+    @property
+    def _base_url(self) -> str:
+        if self._found is None:
+            return f"{self.request.prefix.rstrip('/')}/"
+        return self._found.base_url
+
+    @property
+    @override
+    def visitors(self) -> tuple[Visitor, ...]:
+        streams = 0 if self.tunnel is None else self.tunnel.forwards[0].streams.open
+        since = self._since.isoformat(timespec="seconds")
+        return (Visitor("", streams, since),) if streams else ()
+
+    @property
+    @override
+    def exposed(self) -> tuple[str, ...]:
+        return exposed_by_pull(self.request, self.url)
+
+    # What is looked at before anything listens.
+
+    async def look(self) -> AsyncIterator[Check]:
+        """What is found, one after the other. It leaves a private forward open; see `end`."""
+        try:
+            async for check in self._workstation():
+                yield check
+        except RemoteTunnelError as error:
+            yield failed("workstation", error)
+        looking = LookingHere(self.request, self._base_url, self._engine)
+        async for check in looking.checks():
+            yield check
+        if looking.socket and self._place is None:
+            self._place = _Place(Path(looking.socket), self.id[:6])
+
+    async def _workstation(self) -> AsyncIterator[Check]:
+        client = await self._engine.client()
+        there = await find(client, self._host)
+        yield Check("workstation", "ok", f"{self._called} lets us in.")
+        try:
+            found = there.choose(self._destination)
+        except RemoteTunnelError as error:
+            yield failed("jupyter", error)
+            return
+        if found.secure:
+            yield self._speaks_tls()
+            return
+        # Its token is read again whenever it is needed.
+        self._found, self._destination = replace(found, token=""), found.server.destination
+        self._private, _ = await open_jupyter(
+            client, self._host, found, name=f"looking at {self._called}"[:100]
+        )
+        bound = self._private.forwards[0].bound or ""
+        async for check in self._jupyter(found, bound):
+            yield check
+
+    def _speaks_tls(self) -> Check:
+        return Check(
+            "jupyter",
+            "failed",
+            f"The Jupyter on {self._called} speaks https, and the site here speaks http to it.",
+            advice="Start it without a certificate: between the two machines SSH carries it.",
+        )
+
+    def _jupyter(self, found: FoundJupyter, socket: str) -> AsyncIterator[Check]:
+        return PulledJupyter(found, socket, self.request, self._called).checks()
+
+    async def installation(self) -> dict[str, object]:
+        """The site of the web server here, and what installs it: as `Looking.installation`.
+
+        :raises RemoteTunnelError: no such Jupyter is found, or there is no web server.
+        """
+        if not self.request.prefix:
+            there = await find(await self._engine.client(), self._host)
+            self._found = replace(there.choose(self._destination), token="")
+        return await LookingHere(self.request, self._base_url, self._engine).installation()
+
+    # The way up.
+
+    @override
+    async def _steps(self, person: Who | None) -> AsyncIterator[Check]:
+        assert self._place is not None
+        assert self._found is not None
+        if taken := await self._place.taken():
+            yield taken
+            return
+        forward = ForwardSpec(
+            ForwardKind.LOCAL, UnixAddress(str(self._place.hidden)), self._found.address
+        )
+        wanted = TunnelRequest(
+            host=self._host.host,
+            forwards=(str(forward),),
+            name=plain(f"published as {self.request.authority}", 100),
+            kind="publish",
+            ssh=self._host.ssh,
+            keeper=self._found.keeper,
+            id=self.id,
+        )
+        client = await self._engine.client()
+        try:
+            self.tunnel = (await client.open_tunnel(wanted, person=person))[0]
+        except RemoteTunnelError as error:
+            yield failed("tunnel", error)
+            return
+        await self._close_private()
+        yield Check("tunnel", "ok", f"{self._place.site} leads to {self._called}.")
+        async for check in self._way_in():
+            yield check
+
+    async def _close_private(self) -> None:
+        if self._private is not None:
+            private, self._private = self._private, None
+            with contextlib.suppress(RemoteTunnelError):
+                await (await self._engine.client()).close_tunnel(private.id)
+
+    async def _way_in(self) -> AsyncIterator[Check]:
+        """Try the way through the public name: to a server of ours, and then to that Jupyter. It is
+        shown from then on."""
+        assert self._place is not None
+        door = Door(self.request.authority, self._base_url, proxied=True)
+        is_ours = True
+        try:
+            with _answering(door, self._place) as gate, gate.expecting() as nonce:
+                url = f"{door.url}{WELL_KNOWN}{nonce.text}"
+                verified = not self.request.self_signed
+                way = Way(url, nonce.text, door.authority, verified=verified, proxied=True)
+                async for check in checks(way):
+                    is_ours = is_ours and check.verdict != "failed"
+                    yield check
+            if is_ours:
+                self._place.show()
+                yield await self._shown(way)
+        except OSError as error:
+            says = f"{self._place.site} cannot be made: {error.strerror or error}."
+            yield Check("socket", "failed", says, advice="Is there room, and is its folder yours?")
+
+    async def _shown(self, way: Way) -> Check:
+        """Whether that Jupyter answers by the name."""
+        timeout = aiohttp.ClientTimeout(total=_SECONDS)
+        reason = ""
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(f"{self.url}api", ssl=way.ssl, allow_redirects=False) as answer,
+            ):
+                if answer.status != HTTPStatus.OK:
+                    reason = f"it answers {answer.status}"
+        except (aiohttp.ClientError, OSError) as error:
+            reason = plain(str(error), 200) or type(error).__name__
+        if reason:
+            says = f"The Jupyter on {self._called} does not answer by its name: {reason}."
+            advice = f"Its log on {self._called} says more."
+            return Check("answer", "failed", says, advice=advice)
+        return Check("answer", "ok", f"{self.url} is answered by the Jupyter on {self._called}.")
+
+    # What becomes of it.
+
+    @override
+    def hear(self, tunnel: TunnelStatus) -> None:
+        before = self.tunnel
+        super().hear(tunnel)
+        if before is None or self.state in ("opening", "ended"):
+            return
+        if tunnel.forwards[0].error != before.forwards[0].error:
+            self._doubt.set()  # a stream was refused there
+        if tunnel.state in _GIVEN_UP and before.state not in _GIVEN_UP:
+            self._start_verifying()  # which opens it again
+
+    @override
+    def _show(self) -> None:
+        assert self._place is not None
+        with contextlib.suppress(OSError):  # which `_watch` sees
+            self._place.show()
+        loop = asyncio.get_running_loop()
+        self._watching = loop.create_task(self._watch(), name=f"look at {self.id}")
+        self._become("shown")
+
+    @override
+    def _shut(self, state: PublicationState, problem: str) -> None:
+        if self._place is not None:
+            self._place.hide()
+        for task in (self._watching, self._living, self._verifying):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+        self._become(state, problem)
+
+    async def _watch(self) -> None:
+        """See whether it is still the same Jupyter, and the site's socket still ours."""
+        assert self._place is not None
+        while not (problem := await self._changed_there()):
+            if self._living is None or self._living.done():
+                loop = asyncio.get_running_loop()
+                self._living = loop.create_task(self._until_it_ends(), name=f"life of {self.id}")
+            while self._place.is_shown and not self._doubt.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._doubt.wait(), _LOOK)
+            self._doubt.clear()
+        self._shut("checking", problem)
+        self._start_verifying()
+
+    async def _until_it_ends(self) -> None:
+        """Doubt that it is the same Jupyter as soon as its process has ended, and now and then."""
+        assert self._found is not None
+        argv = ["sh", "-c", _WHILE_IT_RUNS, "sh", str(self._found.server.pid)]
+        client, loop = await self._engine.client(), asyncio.get_running_loop()
+        begin = loop.time()
+        with contextlib.suppress(RemoteTunnelError):
+            await client.exec(None, argv, tunnel=self.id, timeout=_WHILE_SECONDS)
+        # The number may be of no process at all: whose file says so is not asked without a pause.
+        await asyncio.sleep(max(0.0, begin + _SOON - loop.time()))
+        self._doubt.set()
+
+    async def _changed_there(self) -> str:
+        """Why all has to be checked again; "" if nothing has changed."""
+        assert self._place is not None
+        if not self._place.is_shown:
+            return f"Something else has taken the place of {self._place.site}."
+        try:
+            found = await self._find_again()
+        except RemoteTunnelError as error:
+            return error.message
+        if _process(found) != (self._found and _process(self._found)):
+            return f"The Jupyter on {self._called} was started again."
+        return ""
+
+    async def _find_again(self) -> FoundJupyter:
+        """:raises RemoteTunnelError: it does not run any more."""
+        assert self.tunnel is not None
+        client = await self._engine.client()
+        return (await find(client, self.tunnel)).choose(self._destination)
+
+    @override
+    async def _checks_again(self) -> list[Check]:
+        assert self._place is not None
+        try:
+            await self._open_again()
+            found = await self._find_again()
+        except RemoteTunnelError as error:
+            return [failed("jupyter", error)]
+        if found.base_url != self._base_url or found.secure:
+            says = (
+                f"Its pages lie at {plain(found.server.url, 200)} now, not below {self._base_url}."
+            )
+            return [
+                Check("address", "failed", says, advice="Start it as it was, or publish it anew.")
+            ]
+        self._found = replace(found, token="")
+        seen = [check async for check in self._jupyter(found, str(self._place.hidden))]
+        looking = LookingHere(self.request, self._base_url, self._engine)
+        seen += [check async for check in looking.checks()]
+        if all(check.verdict != "failed" for check in seen):
+            if taken := await self._place.taken():
+                return [*seen, taken]
+            seen += [check async for check in self._way_in()]
+        if any(check.verdict == "failed" for check in seen):
+            self._place.hide()
+        return seen
+
+    async def _open_again(self) -> None:
+        """Open a tunnel that the engine does not try any more, or whose socket somebody took.
+
+        :raises RemoteTunnelError: it is not open.
+        """
+        assert self.tunnel is not None
+        assert self._place is not None
+        if self.tunnel.state in _GIVEN_UP or not self._place.is_there:
+            client = await self._engine.client()
+            self.tunnel = await client.restart_tunnel(self.id)
+        if not listens(self.tunnel):
+            raise Fatal(f"The connection to {self._called} is lost.", code="connection_lost")
+
+    # The way down.
+
+    @override
+    async def _take_down(self) -> None:
+        await cancelled(self._watching, self._living)
+        await self._close_private()
+        if self.tunnel is not None:
+            with contextlib.suppress(RemoteTunnelError):
+                await (await self._engine.client()).close_tunnel(self.id)
+
+
+def _process(found: FoundJupyter) -> tuple[int, str, str | None]:
+    return found.server.pid, found.base_url, found.keeper
+
+
+class _Place:
+    """The socket that the site names, and ours beside it, of which only we can make use.
+
+    :param site: the path of the former.
+    :param tag: tells ours from those of others; hexadecimal digits.
+    """
+
+    def __init__(self, site: Path, tag: str) -> None:
+        self.site = site
+        self.hidden = site.with_name(f"{site.name}-{tag}")
+        self.trial = site.with_name(f"{site.name}-{tag[:-1]}x")
+        self._shown: tuple[int, int] | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether what stands in the site's place is what was put there."""
+        return self._shown is not None and _identity(self.site) == self._shown
+
+    @property
+    def is_there(self) -> bool:
+        """Whether ours is in one of its two places."""
+        return self.is_shown or self.hidden.exists()
+
+    def show(self, path: Path | None = None) -> None:
+        """Put a socket in the site's place, whatever lies there: ours, or the one at `path`.
+
+        :raises OSError: there is none, or it cannot be put there.
+        """
+        ours = path or self.hidden
+        if path is None and self.is_shown:
+            return
+        ours.chmod(0o666)  # the folder keeps others out
+        self._shown = _identity(ours)
+        ours.rename(self.site)
+
+    def hide(self) -> None:
+        """Take it from the site's place, if it is what stands there."""
+        if not self.is_shown:
+            return
+        self._shown = None
+        with contextlib.suppress(OSError):
+            if self.hidden.exists():  # of a new engine: this one is dead
+                self.site.unlink()
+            else:
+                self.site.rename(self.hidden)
+                self.hidden.chmod(0o600)
+
+    def remove(self) -> None:
+        """Take away what stands in the site's place, if it is ours."""
+        if self.is_shown:
+            self._shown = None
+            with contextlib.suppress(OSError):
+                self.site.unlink()
+
+    async def taken(self) -> Check | None:
+        """What is wrong if somebody else listens in the site's place."""
+        if self.is_shown:
+            return None
+        try:
+            _, writer = await asyncio.open_unix_connection(self.site)
+        except OSError:
+            return None
+        writer.close()
+        says = f"Something listens at {self.site} already: another Jupyter is published there."
+        return Check("socket", "failed", says, advice="End that: jupyter tunnel publish --stop")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@contextlib.contextmanager
+def _answering(door: Door, place: _Place) -> Iterator[Gate]:
+    """A server of ours in the site's place, which answers probes and nothing else.
+
+    :raises OSError: it cannot be put there.
+    """
+    gate = Gate(Application(), door)
+    listener = Listener(gate)
+    listener.open([bind_unix_socket(str(place.trial), mode=0o600)])
+    try:
+        place.show(place.trial)
+        yield gate
+    finally:
+        place.remove()
+        place.trial.unlink(missing_ok=True)
+        listener.close()

@@ -1,0 +1,384 @@
+"""What keeps the Jupyter of a workstation from being shown, before and while it is."""
+
+import contextlib
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from jupyter_remote_tunnel.publish.installing import (
+    Places,
+    certbot_commands,
+    folder_commands,
+    site_commands,
+)
+from tests.publish.conftest import NAME
+from tests.publish.test_pulled import CONNECT, FRIENDLY, PULL, sockets, state
+from tests.publish.test_pulled import SITE as ANYWHERE
+from tests.support.ann import Ann, Workstation
+from tests.support.certbot import issue
+from tests.support.certificates import WebAuthority
+from tests.support.jupyter import Jupyter, jupyter, started_again
+from tests.support.other_uid import other_users_python
+from tests.support.outsider import Outsider
+from tests.support.process import wait_until
+from tests.support.web_gateway import WebGateway
+
+SITE = replace(ANYWHERE, ipv6=False)  # which that gateway has not
+PLACES = Places(
+    "nginx", "www-data", "/etc/nginx/sites-available", enabled="/etc/nginx/sites-enabled"
+)
+LOGIN = SITE.prefix + "login"
+CHECK = (*PULL, "--check")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def site(gateway: WebGateway, authority: WebAuthority) -> Iterator[None]:
+    """nginx runs with the site, and its certificate is there."""
+    issue(gateway, authority.issue(NAME), NAME)
+    with gateway.nginx():
+        gateway.type(
+            [
+                *folder_commands(SITE, PLACES),
+                *certbot_commands(SITE, "webroot", PLACES),
+                *site_commands(SITE, PLACES),
+            ]
+        )
+        yield
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Jupyter]:
+    """A Jupyter that may be shown."""
+    with jupyter(base_url=SITE.prefix, traits=FRIENDLY) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def on(machine: Workstation, **traits: Any) -> Iterator[Jupyter]:
+    """A Jupyter of the workstation, with these traits of its ServerApp beside those that it has to
+    have; what is None is left out."""
+    own = {**FRIENDLY["ServerApp"], **traits}
+    kept = {name: value for name, value in own.items() if value is not None}
+    with jupyter(base_url=SITE.prefix, traits={"ServerApp": kept}) as made:
+        machine.has(made)
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("traits", "failed", "said"),
+    [
+        ({"local_hostnames": None}, "host name", f"local_hostnames = ['localhost', '{NAME}']"),
+        ({"allow_origin": "*"}, "other sites", "allow_origin"),
+        ({"allow_origin_pat": ".*"}, "other sites", "allow_origin_pat"),
+        ({"disable_check_xsrf": True}, "other sites", "disable_check_xsrf"),
+    ],
+)
+def test_its_configuration(
+    machine: Workstation, ann: Ann, traits: dict[str, Any], failed: str, said: str
+) -> None:
+    with on(machine, **traits) as server:
+        shown = ann.publish(*CHECK, status=1)
+        assert f"FAILED  {failed}" in shown, shown
+        assert said in shown
+        assert "jupyter_server_config.py on ws" in shown
+        assert "start it again" in shown
+        assert server.token not in shown
+        assert "ok      site" in shown  # the rest is looked at, too
+
+
+def test_what_it_should_have_is_a_note(machine: Workstation, ann: Ann) -> None:
+    with on(machine, trust_xheaders=None, allow_origin="https://friend.example.org"):
+        shown = ann.publish(*CHECK)
+        assert "note    visitors" in shown, shown
+        assert "c.ServerApp.trust_xheaders = True" in shown
+        assert "note    other sites   Pages of https://friend.example.org may act" in shown, shown
+
+
+@pytest.mark.parametrize("claimed", ["", "f" * 48])
+def test_an_open_one_is_refused_whatever_its_file_says(
+    machine: Workstation, ann: Ann, claimed: str
+) -> None:
+    open_one = {**FRIENDLY, "IdentityProvider": {"token": ""}}
+    with jupyter(base_url=SITE.prefix, traits=open_one) as server:
+        machine.has(server)
+        (file,) = server.runtime_dir.glob("jpserver-*.json")
+        file.write_text(json.dumps({**json.loads(file.read_text()), "token": claimed}))
+        shown = ann.publish(*PULL, status=1)
+    assert "FAILED  password      The Jupyter on ws lets everybody in" in shown, shown
+    assert "--set-password" in shown
+
+
+def test_a_short_token_and_one_that_is_another(machine: Workstation, ann: Ann) -> None:
+    with jupyter(
+        base_url=SITE.prefix, traits={**FRIENDLY, "IdentityProvider": {"token": "s3cret"}}
+    ) as server:
+        machine.has(server)
+        assert "FAILED  token         The token can be guessed" in ann.publish(*CHECK, status=1)
+        (file,) = server.runtime_dir.glob("jpserver-*.json")
+        lie = {**json.loads(file.read_text()), "token": "0123456789abcdef" * 3}
+        file.write_text(json.dumps(lie))
+        assert "FAILED  token         It does not take" in ann.publish(*CHECK, status=1)
+
+
+def test_one_that_speaks_tls(machine: Workstation, ann: Ann) -> None:
+    with jupyter(base_url=SITE.prefix, https=True, traits=FRIENDLY) as server:
+        machine.has(server)
+        assert "speaks https" in ann.publish(*CHECK, status=1)
+
+
+def test_none_or_several(machine: Workstation, ann: Ann, server: Jupyter) -> None:
+    shown = ann.publish(*CHECK, status=1)
+    assert "FAILED  jupyter       No Jupyter server of yours runs on ws" in shown
+    machine.has(server)
+    port = server.port
+    assert "ok      jupyter" in ann.publish(*CHECK[:-2], f"ws:{port}", "--check")
+    assert "ok      jupyter" in ann.publish(*CHECK, "--jupyter", str(port))
+    shown = ann.publish(*CHECK, "--jupyter", "1", status=1)
+    assert f"There are: 127.0.0.1:{port}" in shown
+
+
+def test_what_listens_there_is_no_jupyter(machine: Workstation, ann: Ann, server: Jupyter) -> None:
+    machine.has(server)
+    (file,) = server.runtime_dir.glob("jpserver-*.json")
+    true = file.read_text()
+    try:
+        file.write_text(json.dumps({**json.loads(true), "base_url": "/elsewhere/"}))
+        shown = ann.publish(*CHECK, status=1)
+        assert "does not answer as a Jupyter below /elsewhere/" in shown, shown
+        file.write_text(json.dumps({**json.loads(true), "base_url": "/a b/"}))
+        assert "has a value that no Jupyter writes" in ann.publish(*CHECK, status=1)
+    finally:
+        file.write_text(true)
+
+
+def test_the_gateways_side(
+    gateway: WebGateway, machine: Workstation, ann: Ann, server: Jupyter
+) -> None:
+    machine.has(server)
+    shown = ann.publish(*CHECK, "--prefix", "/other", status=1)
+    assert "FAILED  address" in shown
+    assert "c.ServerApp.base_url = '/other/'" in shown
+    ann.lead(NAME, "192.0.2.1")
+    shown = ann.publish(*CHECK, status=1)
+    assert "note    name          It is not known whether" in shown  # its own address is private
+    assert "FAILED  certificate" in shown
+    ann.lead(NAME, "127.0.1.1")
+    assert "note    name          jupyter.example.org is 127.0.1.1 on this machine" in ann.publish(
+        *CHECK
+    )
+    gateway.type([f"mv {PLACES.file(SITE)} /etc/kept"])
+    try:
+        assert "FAILED  site" in ann.publish(*CHECK, status=1)
+    finally:
+        gateway.type([f"mv /etc/kept {PLACES.file(SITE)}"])
+    gateway.type([f"chmod 711 {SITE.folder}"])
+    try:
+        assert "FAILED  folder        Other users of" in ann.publish(*CHECK, status=1)
+    finally:
+        gateway.type([f"chmod 710 {SITE.folder}"])
+
+
+def test_a_workstation_that_does_not_let_in(
+    machine: Workstation, ann: Ann, server: Jupyter
+) -> None:
+    machine.has(server)
+    (ann.home / ".ssh" / "known_hosts").write_text("")
+    assert "The host key of ws is not known" in ann.publish(*PULL, status=1)
+    machine.sshd.kill()
+    said = ann.publish(*PULL, status=1)
+    assert "ws refused the connection" in said
+    assert "Traceback" not in said
+    machine.sshd.start()
+
+
+def test_nothing_stays_where_the_way_in_fails(
+    gateway: WebGateway, machine: Workstation, ann: Ann, server: Jupyter
+) -> None:
+    """A site of one's own, which names another socket."""
+    machine.has(server)
+    own = f"{SITE.folder}/own.sock"
+    said = ann.publish(*PULL, "--socket", own, status=1)
+    assert "FAILED  way in" in said, said
+    assert "Nothing is published: way in failed." in said
+    assert sockets(gateway) == []
+    assert ann.publications() == []
+    said = ann.publish(*PULL, "--socket", "/tmp/own.sock", status=1)
+    assert "FAILED  folder        Every user of this machine can go into /tmp" in said, said
+
+
+def test_while_it_is_shown(
+    gateway: WebGateway, machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter
+) -> None:
+    machine.has(server)
+    ann.publish(*PULL, "--for", "never")
+    (one,) = ann.publications()
+    assert (one["state"], one["host"], one["until"]) == ("shown", "ws", "")
+    second = ann.publish(*PULL, status=1)
+    assert "FAILED  socket        Something listens at" in second, second
+    assert outsider.status(LOGIN) == 200  # which the second one left as it was
+    assert "is published until" in ann.publish("--extend", "--for", "2h")
+    assert ann.publications()[0]["until"] > one["since"]
+
+    (pid,) = ann.holders
+    gateway.type([f"kill -9 {pid}"])
+    wait_until(lambda: outsider.status(LOGIN) == 502, "the end of its forward")
+    assert (
+        "ConnectionRefusedError"
+        in gateway.run(*other_users_python(CONNECT, SITE.socket), user="www-data").stderr
+    )
+    said = ann.publish(*PULL)  # a dead socket is in nobody's way
+    assert "Published" in said
+    assert outsider.status(LOGIN) == 200
+
+
+def test_a_jupyter_that_is_started_again_is_checked_again(
+    machine: Workstation, ann: Ann, outsider: Outsider
+) -> None:
+    with on(machine) as server:
+        config = server.folder / "config" / "jupyter_server_config.json"
+        settings = json.loads(config.read_text())
+        ann.publish(*PULL)
+        settings["IdentityProvider"]["token"] = ""
+        config.write_text(json.dumps(settings))
+        with contextlib.ExitStack() as stack:
+            with machine.sshd.paused():  # whoever looks then finds the next one
+                server.process.kill()
+                stack.enter_context(started_again(server, "server"))
+            wait_until(
+                lambda: "lets everybody in" in ann.publications()[0]["problem"], "a look at it"
+            )
+            assert outsider.status(LOGIN) == 502
+        assert state(ann) == "held_back"
+        settings["IdentityProvider"]["token"] = server.token
+        config.write_text(json.dumps(settings))
+        with started_again(server, "server"):
+            wait_until(lambda: state(ann) == "shown", "it to be shown again")
+            assert outsider.status(LOGIN) == 200
+
+
+def test_an_engine_that_ends_is_followed_by_another(
+    gateway: WebGateway, machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter
+) -> None:
+    machine.has(server)
+    ann.publish(*PULL)
+    (engine,) = [
+        process
+        for process in gateway.processes("python", "ann")
+        if "jupyter_remote_tunnel.engine" in process.cmdline()
+    ]
+    engine.kill()
+    psutil.wait_procs([engine], 10)
+    wait_until(lambda: state(ann) == "shown", "it to be shown again")
+    assert outsider.status(LOGIN) == 200
+
+
+def test_in_the_foreground(
+    gateway: WebGateway, machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter
+) -> None:
+    machine.has(server)
+    with ann.publishing(*PULL) as shell:
+        shell.wait_for_line("Published: ")
+        assert outsider.status(LOGIN) == 200
+        (one,) = ann.publications()
+        assert one["state"] == "shown"
+        ann.shell().send_signal(signal.SIGINT)
+        assert shell.wait() == 0
+    assert outsider.status(LOGIN) == 502
+    assert sockets(gateway) == []
+    with ann.publishing(*PULL) as shell:
+        shell.wait_for_line("Published: ")
+        ann.publish("--stop")
+        assert shell.wait() == 0
+    with ann.publishing(*PULL) as shell:
+        shell.wait_for_line("Published: ")
+        gateway.type([f"kill -9 {pid}" for pid in ann.holders])
+        assert shell.wait() == 1
+        assert "has ended" in shell.output
+    with ann.publishing(*PULL) as shell:
+        shell.wait_for_line("Published: ")
+        ann.shell().kill()
+        wait_until(lambda: ann.holders == [], "the end of what it has started")
+        assert outsider.status(LOGIN) == 502
+    with ann.publishing(*PULL, "--prefix", "/other") as shell:
+        assert shell.wait() == 1
+        assert "Nothing is published: address failed." in shell.output, shell.output
+
+
+def test_from_a_cell(machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter) -> None:
+    machine.has(server)
+    said = ann.cell(f"publish {' '.join(PULL)}")
+    assert f"Published: {SITE.url}" in said, said
+    assert outsider.status(LOGIN) == 200  # though that kernel has ended
+    assert "is not published any more" in ann.cell("publish --stop")
+    assert "There: jupyter tunnel publish" in ann.cell(f"publish {' '.join(PULL)} --systemd")
+
+
+def test_the_token_stays_where_it_is(
+    gateway: WebGateway, machine: Workstation, ann: Ann, server: Jupyter
+) -> None:
+    machine.has(server)
+    token = server.token
+    with ann.publishing(*PULL) as shell:
+        shell.wait_for_line("Published: ")
+        assert "ok      token" in shell.output
+        assert token not in shell.output
+        for process in gateway.processes("python", "ann"):
+            assert token not in " ".join([*process.cmdline(), *process.environ().values()])
+        folders = [ann.home, gateway.path("/var/log/nginx")]
+        found = subprocess.run(
+            ["grep", "-r", token, *map(str, folders)], capture_output=True, text=True, check=False
+        )
+        assert found.stdout == ""
+
+
+def test_a_unit(ann: Ann, gateway: WebGateway, machine: Workstation, server: Jupyter) -> None:
+    machine.has(server)
+    ann.publish(*PULL, "--systemd", "--prefix", SITE.prefix)
+    (file,) = (ann.home / ".config" / "systemd" / "user").iterdir()
+    assert file.name == f"jupyter-remote-tunnel-pull-{NAME}.service"
+    text = file.read_text()
+    assert f"Description=Shows the Jupyter of ws as {NAME}" in text
+    assert "Restart=on-failure" in text
+    (command,) = [line for line in text.splitlines() if line.startswith("ExecStart=")]
+    words = [word.strip('"') for word in command.removeprefix("ExecStart=").split()]
+    typed = words[words.index("publish") + 1 :]
+    assert typed[:4] == ["--foreground", "--pull", "--for", "never"]
+    with ann.publishing(*typed[1:]) as shell:
+        shell.wait_for_line(f"Published: {SITE.url} without an end")
+    ann.publish(*PULL, "--systemd", "--for", "9h", status=1)  # that would be another one
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--pull", "--name", NAME), "Give the host"),
+        (("--pull", "ws"), "--name"),
+        (("--pull", "--name", "a b", "ws"), "host"),
+        (("--pull", "--name", NAME, "--bind", "ws"), "without --bind"),
+        (("--pull", "--name", NAME, "--tcp", "8888", "ws"), "without --bind"),
+        (("--pull", "--name", NAME, "ws:1", "--jupyter", "2"), "once"),
+        (("--pull", "--name", NAME, "ws", "-D", "1"), "one Jupyter server"),
+        (("--pull", "--name", NAME, "ws", "--for", "soon"), "no time"),
+        (("--pull", "--name", NAME, "ws", "--systemd", "--check"), "leave --check"),
+        (("--pull", "--name", NAME, "ws", "--server", "1"), "--server"),
+        (("--foreground", "--name", NAME, "ws"), "--pull"),
+        (("--systemd", "--name", NAME, "ws"), "--pull"),
+        (("--foreground", "--pull", "--name", NAME, "ws", "--check"), "--foreground"),
+        (("--name", NAME, "ws", "--for", "never"), "no time"),
+    ],
+)
+def test_bad_input(ann: Ann, words: tuple[str, ...], said: str) -> None:
+    assert said in ann.publish(*words, status=2)
+
+
+def test_no_site_without_a_jupyter(ann: Ann) -> None:
+    assert "No Jupyter server of yours runs on ws" in ann.publish(*PULL, "--site", status=1)
+    shown = ann.publish(*PULL, "--site", "--prefix", SITE.prefix)
+    assert Path(PLACES.file(SITE)).name in shown
