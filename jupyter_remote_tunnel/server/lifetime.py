@@ -62,7 +62,7 @@ class Lifetime(ABC):
             name=self.request.name,
             url=self.url,
             state=self.state,
-            since=self._since.isoformat(timespec="seconds"),
+            since=self._since.isoformat(timespec="milliseconds"),
             until=self.until.isoformat(timespec="seconds") if self.until else "",
             tunnel=None if self.tunnel is None else self.tunnel.id,
             checks=tuple(self.checks),

@@ -100,7 +100,7 @@ class Pulled(Lifetime):
     @override
     def visitors(self) -> tuple[Visitor, ...]:
         streams = 0 if self.tunnel is None else self.tunnel.forwards[0].streams.open
-        since = self._since.isoformat(timespec="seconds")
+        since = self._since.isoformat(timespec="milliseconds")
         return (Visitor("", streams, since),) if streams else ()
 
     @property
