@@ -5,20 +5,26 @@ server list --json` and `jupyter notebook list --json` print there. Nothing of i
 the known fields are kept, each of its type and in its range.
 """
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import Literal
 from urllib.parse import quote
 
 from ..model.address import Address, TcpAddress, UnixAddress, check_host, check_path
-from ..model.errors import BadInput, Fatal
+from ..model.errors import BadInput
+from ..model.remote_file import Fields, FileKind
 from ..model.remote_shell import is_keeper
 from ..model.text import plain
 from .listeners import Listeners
 
 SIZE_LIMIT = 16 * 1024
+_FILE = FileKind(
+    "the file of a Jupyter server",
+    writer="Jupyter",
+    hint="Start that server again: it writes the file anew.",
+    largest=SIZE_LIMIT,
+    longest=4000,
+)
 
 # A password that is not in the old place of the configuration is not in that file.
 Protection = Literal["token", "password", "unknown"]
@@ -73,7 +79,7 @@ def parse(
     :param where: names it in errors ("jpserver-1.json on gpu01").
     :raises Fatal: it is not one.
     """
-    fields = _Fields(_json_object(data, where), where)
+    fields = Fields(data, where, _FILE)
     address = _address(fields, listeners)
     if address is None:
         return None
@@ -105,7 +111,7 @@ def _url(address: Address, base_url: str, *, secure: bool) -> str:
     return f"{scheme}://{address}{base_url}"
 
 
-def _address(fields: "_Fields", listeners: Listeners) -> Address | None:
+def _address(fields: Fields, listeners: Listeners) -> Address | None:
     try:
         if sock := fields.text("sock", default=""):
             if not sock.startswith("/"):
@@ -119,55 +125,3 @@ def _address(fields: "_Fields", listeners: Listeners) -> Address | None:
         return found and TcpAddress(check_host(found.host, found.host, 0), port)
     except BadInput as error:
         fields.refuse(f"its address is wrong ({error.message.rstrip('.')})")
-
-
-class _Fields:
-    """Typed access to the object of such a file."""
-
-    def __init__(self, values: Mapping[str, Any], where: str) -> None:
-        self.values = values
-        self.where = where
-
-    def refuse(self, why: str) -> NoReturn:
-        raise Fatal(
-            f"{self.where} is not the file of a Jupyter server: {why}.",
-            code="unsupported",
-            hint="Start that server again: it writes the file anew.",
-        )
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self.values.get(name, default)
-        if not isinstance(value, str) or len(value) > 4000 or not value.isprintable():
-            self.refuse(f"“{name}” is missing or is not a line of text")
-        return value
-
-    def matching(self, name: str, pattern: re.Pattern[str]) -> str:
-        value = self.text(name)
-        if not pattern.match(value):
-            self.refuse(f"“{name}” has a value that no Jupyter writes")
-        return value
-
-    def flag(self, name: str) -> bool:
-        value = self.values.get(name, False)
-        if not isinstance(value, bool):
-            self.refuse(f"“{name}” is neither true nor false")
-        return value
-
-    def number(self, name: str, least: int, most: int) -> int:
-        value = self.values.get(name)
-        if type(value) is not int or not least <= value <= most:
-            self.refuse(f"“{name}” is missing or out of range")
-        return value
-
-
-def _json_object(data: str, where: str) -> Mapping[str, Any]:
-    refuse = _Fields({}, where).refuse
-    if len(data) > SIZE_LIMIT:
-        refuse("it is larger than any such file")
-    try:
-        values = json.loads(data)
-    except (ValueError, RecursionError):
-        refuse("it is not JSON")
-    if not isinstance(values, dict):
-        refuse("it is not a JSON object")
-    return values

@@ -5,10 +5,9 @@ the known fields are kept, each of its type and in its range. `RemoteKernel.loca
 the file holds that Jupyter's clients on this side open.
 """
 
-import json
 import re
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from ..model.address import (
     Address,
@@ -18,10 +17,18 @@ from ..model.address import (
     check_path,
 )
 from ..model.errors import BadInput, Fatal
+from ..model.remote_file import Fields, FileKind
 
 # In the order of the ports 1 to 5 of the local file.
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 SIZE_LIMIT = 64 * 1024
+_FILE = FileKind(
+    "the connection file of a kernel",
+    writer="kernel",
+    hint="A kernel writes kernel-….json where `jupyter --runtime-dir` says on that host.",
+    largest=SIZE_LIMIT,
+    longest=1000,
+)
 
 _KERNEL_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
 _SCHEME = re.compile(r"hmac-[a-z0-9-]{1,20}\Z")
@@ -44,10 +51,10 @@ class RemoteKernel:
 
         :raises Fatal: it is not one, or its messages would not be signed.
         """
-        fields = _Fields(_json_object(data, where), where)
+        fields = Fields(data, where, _FILE)
         transport = fields.text("transport", default="tcp")
         ip = fields.text("ip")
-        ports = [fields.port(f"{channel}_port") for channel in CHANNELS]
+        ports = [fields.number(f"{channel}_port", 1, 65535) for channel in CHANNELS]
         if len(set(ports)) != len(ports):
             fields.refuse("two of its channels have the same port")
         key = fields.text("key", default="")
@@ -77,53 +84,7 @@ class RemoteKernel:
         }
 
 
-class _Fields:
-    """Typed access to the object of a connection file."""
-
-    def __init__(self, values: dict[str, Any], where: str) -> None:
-        self.values = values
-        self.where = where
-
-    def refuse(self, why: str) -> NoReturn:
-        raise Fatal(
-            f"{self.where} is not the connection file of a kernel: {why}.",
-            code="unsupported",
-            hint="A kernel writes kernel-….json where `jupyter --runtime-dir` says on that host.",
-        )
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self.values.get(name, default)
-        if not isinstance(value, str) or len(value) > 1000 or not value.isprintable():
-            self.refuse(f"“{name}” is missing or is not a line of text")
-        return value
-
-    def matching(self, name: str, pattern: re.Pattern[str], default: str) -> str:
-        value = self.text(name, default)
-        if value != default and not pattern.match(value):
-            self.refuse(f"“{name}” has a value that no kernel writes")
-        return value
-
-    def port(self, name: str) -> int:
-        value = self.values.get(name)
-        if type(value) is not int or not 1 <= value <= 65535:
-            self.refuse(f"“{name}” is missing or is not a port")
-        return value
-
-
-def _json_object(data: bytes, where: str) -> dict[str, Any]:
-    refuse = _Fields({}, where).refuse
-    if len(data) > SIZE_LIMIT:
-        refuse("it is larger than any such file")
-    try:
-        values = json.loads(data)
-    except (ValueError, RecursionError):
-        refuse("it is not JSON")
-    if not isinstance(values, dict):
-        refuse("it is not a JSON object")
-    return values
-
-
-def _address(fields: _Fields, transport: str, ip: str, port: int) -> Address:
+def _address(fields: Fields, transport: str, ip: str, port: int) -> Address:
     try:
         if transport == "tcp":
             host = _EVERY_INTERFACE.get(ip, ip)
@@ -135,7 +96,7 @@ def _address(fields: _Fields, transport: str, ip: str, port: int) -> Address:
         fields.refuse(f"its address is wrong ({error.message.rstrip('.')})")
 
 
-def _socket(fields: _Fields, path: str) -> UnixAddress:
+def _socket(fields: Fields, path: str) -> UnixAddress:
     if not path.startswith("/"):
         fields.refuse("its sockets are relative to a folder that it does not name")
     return UnixAddress(check_path(path, path, 0))
