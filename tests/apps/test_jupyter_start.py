@@ -281,7 +281,7 @@ def test_why_it_does_not_start(user: User, ssh_bed: SshBed, there: There) -> Non
         said = why(config_says=f"{talk}import sys; sys.exit(3)")
         assert "ended on gpu01 as soon as it was started, with status 3" in said
         assert "at http://gpu01/?token=…&x= [31mred" in said
-        said = why(config_says=f"{talk}import time; time.sleep(100)")
+        said = why(config_says=f"{talk}import signal; signal.pause()")
         assert "did not answer on gpu01 within 10 s" in said
         assert "token=…" in said
         assert "5ecret" not in said

@@ -26,9 +26,9 @@ async def test_what_was_left_before_is_left_afterwards() -> None:
 
     async def think_and_dawdle() -> None:
         async with Deadline(1) as deadline:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # a part of the limit: time itself is what is tried
             with deadline.standing_still():
-                await asyncio.sleep(1)
+                await asyncio.sleep(1)  # as long as the limit, and not counted
             await loop.create_future()
 
     with pytest.raises(TimeoutError):
