@@ -13,7 +13,6 @@ and is given up.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -78,11 +77,11 @@ class Flow:
         while self._in:
             self._in.pop()()
 
-    def write(self, data: bytes) -> None:
+    def write(self, *pieces: bytes) -> None:
         """Send to the transport, with the rest of the batch."""
         if not self._out and not self._depth:
             asyncio.get_running_loop().call_soon(self.flush)
-        self._out.append(data)
+        self._out += pieces
 
     def flush(self) -> None:
         """Send what was gathered."""
@@ -90,9 +89,10 @@ class Flow:
             return
         gathered, self._out = self._out, []
         if not self.transport.is_closing():
-            # A channel raises where a socket's transport would tell later.
-            with contextlib.suppress(ConnectionError):
+            try:  # noqa: SIM105 (a context manager for each message is what one byte waits for)
                 self.transport.write(b"".join(gathered))
+            except ConnectionError:
+                pass  # a channel raises where a socket's transport would tell later
 
     # Back-pressure
 

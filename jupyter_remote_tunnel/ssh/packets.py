@@ -42,11 +42,17 @@ _LENGTH, _TYPE, _CHANNEL, _BODY, _DATA = 4, 1, 2, 6, 10
 _BLOCK = _TAG = 16
 _LEAST_PADDING = 4
 
+# AES-GCM's nonce: bytes that stay, and a count of the packets (RFC 5647, 7.1).
+_FIXED, _COUNT = 4, 8
+_LAST_COUNT = (1 << 8 * _COUNT) - 1
+
 _PADDING = os.urandom(_BLOCK + _LEAST_PADDING)
 """To be arbitrary is all that is asked of it: AES-GCM hides what is always the same."""
 
 _SMALLEST = 256
 """Bytes that a host must take in one packet. Those that are known take 32 KiB."""
+
+_CLOSED = ("close_pending", "closed")
 
 _PIECE = 32 << 10
 """Bytes of a stream that wait together for its reader."""
@@ -72,6 +78,7 @@ class Gcm(GCMCipher):
     def __init__(self, cipher: GCMCipher) -> None:
         self._key, self._iv = cipher._key, cipher._iv  # noqa: SLF001
         self._aead = AESGCM(self._key)
+        self._fixed, self._count = self._iv[:_FIXED], int.from_bytes(self._iv[_FIXED:])
         self._opened: bytes | None = None
 
     @classmethod
@@ -102,6 +109,11 @@ class Gcm(GCMCipher):
         sealed = self._aead.encrypt(self._iv, packet, length)
         self._update_iv()
         return sealed
+
+    @override
+    def _update_iv(self) -> None:
+        self._count = (self._count + 1) & _LAST_COUNT
+        self._iv = self._fixed + self._count.to_bytes(_COUNT)
 
     @override
     def encrypt_and_sign(self, header: bytes, data: bytes) -> tuple[bytes, bytes]:
@@ -257,19 +269,30 @@ class PacketConnection(asyncssh.SSHClientConnection):
 
     @override
     def send_packet(self, pkttype: int, *args: Any, **more: Any) -> None:
+        if not self._send_now(pkttype, *args):
+            super().send_packet(pkttype, *args, **more)
+
+    def send_data(self, head: bytes, data: Any) -> None:
+        """Send a packet with data of a stream: `send_packet`, without what others need of it."""
+        if not self._send_now(MSG_CHANNEL_DATA, head, data):
+            self.send_packet(MSG_CHANNEL_DATA, head, data)
+
+    def _send_now(self, pkttype: int, *args: Any) -> bool:
+        """Send a packet the short way, if it is open to it."""
         gcm = Gcm.of(self._send_encryption)
         if gcm is None or pkttype <= MSG_USERAUTH_LAST or not self._may_send():
-            super().send_packet(pkttype, *args, **more)
-            return
+            return False
         padding = -(2 + sum(map(len, args))) % _BLOCK
         if padding < _LEAST_PADDING:
             padding += _BLOCK
         packet = b"".join((bytes((padding, pkttype)), *args, _PADDING[:padding]))
         length = len(packet).to_bytes(_LENGTH)
-        self._send(length)
-        self._send(gcm.seal(length, packet))
+        sealed = gcm.seal(length, packet)
+        if self._transport is not None:
+            self._transport.writelines((length, sealed))
         self._send_seq = (self._send_seq + 1) & 0xFFFFFFFF
         self._rekey_bytes_sent += len(packet)
+        return True
 
     def _may_send(self) -> bool:
         """Whether packets go out now, as they are: not while keys are exchanged, or have to be."""
@@ -306,15 +329,28 @@ class _Stream(SSHForwardChannel[bytes]):
         size = int.from_bytes(packet[_BODY:_DATA])
         if self._recv_state != "open" or size != end - _DATA or size > self._recv_window:
             return False
-        self._accept_data(packet[_DATA:end])
+        data = packet[_DATA:end]
+        if size and self._session is not None and self._flows():
+            self._recv_window -= size
+            self._session.data_received(data, None)
+        else:
+            self._accept_data(data)
         return True
+
+    def _flows(self) -> bool:
+        """Whether what comes goes on at once, and asyncssh has no window to renew for it."""
+        return (
+            not self._recv_paused
+            and self._recv_window >= self._init_recv_window / 2
+            and self._send_state not in _CLOSED
+        )
 
     @override
     def _accept_data(self, data: bytes, datatype: int | None = None) -> None:
         """What has to wait is joined: asyncssh keeps each packet by itself, and one of a single
         byte takes some 70, and as long to pass on as one that is full."""
         waits = data and self._recv_paused
-        if not waits or self._send_state in ("close_pending", "closed"):
+        if not waits or self._send_state in _CLOSED:
             super()._accept_data(data, datatype)
             return
         self._recv_window -= len(data)
@@ -384,8 +420,7 @@ class _Stream(SSHForwardChannel[bytes]):
             piece = data[: min(self._send_pktsize, self._send_window)]
             self._send_window -= len(piece)
             data = data[len(piece) :]
-            head = number + len(piece).to_bytes(4)
-            self._conn.send_packet(MSG_CHANNEL_DATA, head, cast(bytes, piece))  # any buffer will do
+            self._conn.send_data(number + len(piece).to_bytes(4), piece)
         return data
 
 

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
@@ -113,6 +113,10 @@ class Outlet(asyncio.Transport):
     @override
     def write(self, data: Any) -> None:
         self._flow.write(data)
+
+    @override
+    def writelines(self, list_of_data: Iterable[Any]) -> None:
+        self._flow.write(*list_of_data)
 
     @override
     def abort(self) -> None:
