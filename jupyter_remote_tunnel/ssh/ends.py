@@ -43,8 +43,7 @@ class LocalEnd(asyncio.Protocol):
 
     @override
     def resume_writing(self) -> None:
-        if self._relay.channel is not None:
-            self._relay.channel.resume_reading()
+        self._relay.drained()
 
 
 class RemoteEnd(asyncssh.SSHTCPSession[bytes]):

@@ -267,10 +267,22 @@ class Relay:
         self._close_if_done()
 
     def _end_local(self) -> None:
-        if self.transport is not None and not self.transport.is_closing():
-            # It may have been reset a moment ago; `local_lost` follows then.
-            with contextlib.suppress(OSError):
-                self.transport.write_eof()
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self.transport.get_write_buffer_size():
+            # asyncio would do it after the last byte, and log an error if that finds nobody there.
+            self.transport.set_write_buffer_limits(high=0)  # `drained` is called after it
+            return
+        # It may have been reset a moment ago; `local_lost` follows then.
+        with contextlib.suppress(OSError):
+            self.transport.write_eof()
+
+    def drained(self) -> None:
+        """The local end takes more, or has taken all of what came."""
+        if self._remote_ended:
+            asyncio.get_running_loop().call_soon(self._end_local)
+        if self.channel is not None:
+            self.channel.resume_reading()
 
     # The end
 

@@ -2,12 +2,17 @@
 
 import asyncio
 import contextlib
+import fcntl
 import socket
+import sys
+import termios
+from asyncio.trsock import TransportSocket
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from jupyter_remote_tunnel.model.address import TcpAddress, parse_address
 from jupyter_remote_tunnel.model.errors import Fatal, Transient
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.ssh import base_forward
@@ -191,6 +196,66 @@ async def test_a_client_that_resets_while_it_is_not_read_is_noticed(
             reset_at_close(writer.get_extra_info("socket"))
             writer.transport.abort()
         await forwarding.until(lambda: forward.streams_open == 0)
+
+
+async def test_a_client_that_leaves_as_the_last_of_a_stream_is_written_is_no_error(
+    forwarding: Forwarding, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of what came is passed on when the last byte is written; nobody is there by then, and
+    nobody has noticed, as the client had sent too much to be read."""
+    monkeypatch.setattr(base_forward, "LOOK_EVERY", 0.02)
+    wrong: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
+    size = 1 << 20
+    with serve("silent", size=size) as server, socket.socket() as client:
+        forward = await forwarding.open(f"-L 0:localhost:{server.port}")
+        address = parse_address(forward.bound or "")
+        assert isinstance(address, TcpAddress)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size // 4)
+        client.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(client, (address.host, address.port))
+        await forwarding.until(lambda: forward.streams_open == 1)
+        (relay,) = forward._relays
+        while relay.transport is None:
+            await connection.rtt()
+        near = relay.transport.get_extra_info("socket")
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SMALL)
+        await stands_still(lambda: _fill(client), connection)
+        while forward.bytes_in < size:
+            _drain(client)
+            await connection.rtt()
+        await connection.rtt()  # its end has come too
+        assert relay.transport.get_write_buffer_size() > 0
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)  # all of that goes at once
+        while _not_acknowledged(near):
+            _drain(client)
+        client.close()
+        await forwarding.until(lambda: forward.streams_open == 0)
+    assert wrong == []
+
+
+_SMALL = 4096  # bytes of a socket's buffer: what does not go into it waits here
+
+
+def _fill(client: socket.socket) -> int:
+    """Send what there is room for; how many bytes that were."""
+    sent = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sent += client.send(pattern(1 << 16))
+    return sent
+
+
+def _not_acknowledged(near: TransportSocket) -> int:
+    """Bytes that the system holds for the other end."""
+    return int.from_bytes(fcntl.ioctl(near.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+
+
+def _drain(client: socket.socket) -> None:
+    """Read what is there."""
+    with contextlib.suppress(BlockingIOError):
+        while client.recv(1 << 16):
+            pass
 
 
 async def test_a_refused_destination_resets_the_client_and_keeps_the_reason(

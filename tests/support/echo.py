@@ -5,7 +5,7 @@
 ``source``      sends `size` bytes of `pattern`, whatever it gets, and ends
 ``half_close``  says "hello" and ends its own direction at once, then reads on; see `received`
 ``reply``       reads to the end, only then answers "got N bytes"
-``silent``      accepts and never reads: back-pressure
+``silent``      sends `size` bytes, if any, and its end, and never reads: back-pressure
 ``reset``       reads one piece, answers it, then resets the connection
 
 They run in threads, so they serve tests with and without an event loop::
@@ -165,8 +165,14 @@ def _reply(server: Server, connection: socket.socket) -> None:
     connection.sendall(f"got {size} bytes".encode())
 
 
-def _silent(server: Server, connection: socket.socket) -> None:
-    server.wait_closing()
+def _silent(size: int) -> Handler:
+    def send(server: Server, connection: socket.socket) -> None:
+        if size:
+            connection.sendall(pattern(size))
+            connection.shutdown(socket.SHUT_WR)
+        server.wait_closing()
+
+    return send
 
 
 def _reset(server: Server, connection: socket.socket) -> None:
@@ -192,12 +198,12 @@ def _source(size: int) -> Handler:
     return send
 
 
+_SIZED: dict[str, Callable[[int], Handler]] = {"source": _source, "silent": _silent}
 _HANDLERS: dict[str, Handler] = {
     "echo": _echo,
     "sink": _sink,
     "half_close": _half_close,
     "reply": _reply,
-    "silent": _silent,
     "reset": _reset,
 }
 
@@ -206,12 +212,13 @@ _HANDLERS: dict[str, Handler] = {
 def serve(
     behaviour: str, *, unix: bool = False, host: str = "127.0.0.1", port: int = 0, size: int = 0
 ) -> Iterator[Server]:
-    """A `Server` with one of the module's behaviours; `size` in bytes is for ``source``.
+    """A `Server` with one of the module's behaviours; `size` in bytes is for ``source``
+    and ``silent``.
 
     A port that the kernel chose would be taken on one loopback address only, and another test's
     listener could have the same number on the other, where a client of "localhost" may ask first.
     """
-    handle = _source(size) if behaviour == "source" else _HANDLERS[behaviour]
+    handle = _SIZED[behaviour](size) if behaviour in _SIZED else _HANDLERS[behaviour]
     with contextlib.ExitStack() as stack:
         if unix:
             folder = Path(tempfile.mkdtemp(prefix="jrt-echo-"))
