@@ -6,6 +6,7 @@ round. What is shown is their median and, behind it, the lowest and the highest;
 of the medians.
 """
 
+import contextlib
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -123,12 +124,22 @@ def interleave(
     rounds: int, contenders: Mapping[str, Callable[[], _Sample]]
 ) -> dict[str, list[_Sample]]:
     """The samples of each contender, by name; each round begins with the next one."""
-    found: dict[str, list[_Sample]] = {name: [] for name in contenders}
-    names = list(contenders)
+    return interleave_anew(rounds, lambda: contextlib.nullcontext(contenders))
+
+
+def interleave_anew(
+    rounds: int,
+    start: Callable[[], contextlib.AbstractContextManager[Mapping[str, Callable[[], _Sample]]]],
+) -> dict[str, list[_Sample]]:
+    """The same, each round with contenders that `start` has started for it: where a process is
+    faster or slower for as long as it runs, by what the system gave it at its start."""
+    found: dict[str, list[_Sample]] = {}
     for number in range(rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
-            found[name].append(contenders[name]())
+        with start() as contenders:
+            names = list(contenders)
+            first = number % len(names)
+            for name in names[first:] + names[:first]:
+                found.setdefault(name, []).append(contenders[name]())
     return found
 
 

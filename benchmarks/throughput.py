@@ -6,16 +6,16 @@ byte to the peer's answer, which comes when all of it has come.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from benchmarks import client
 from benchmarks.bench import Bench
-from benchmarks.contenders import CIPHER, CIPHER_NAME, Engine, Forward, ours, peer, ssh
-from benchmarks.figures import Row, Target, interleave, ratio
+from benchmarks.contenders import CIPHER, CIPHER_NAME, Engine, Forward, Peer, ours, peer, ssh
+from benchmarks.figures import Row, Target, interleave_anew, ratio
 from benchmarks.processes import cpu
-from tests.support.sshd import SshBed
+from tests.support.sshd import SshBed, Sshd
 
 _Move = Callable[[client.Address, int], float]
 
@@ -38,20 +38,27 @@ def measure(bench: Bench) -> Iterator[Row]:
         remote = stack.enter_context(peer())
         bed = stack.enter_context(SshBed())
         hosts = [bed.host(f"host{number}") for number in range(3)]
-        engine = stack.enter_context(Engine(bed))
-        ways = {
-            "ours": stack.enter_context(ours(engine, hosts[0], remote)),
-            CIPHER_NAME: stack.enter_context(ssh(bed, hosts[1], remote, CIPHER)),
-            "its default cipher": stack.enter_context(ssh(bed, hosts[2], remote)),
-        }
         for name, move in (("down", client.download), ("up", client.upload)):
-            for way in ways.values():
-                move(way.work, size // 10)
-            contenders = {who: partial(_sample, move, way, size) for who, way in ways.items()}
-            found = interleave(bench.rounds, contenders)
-            yield from _rows(name, found)
+            start = partial(_contenders, bed, hosts, remote, move, size)
+            yield from _rows(name, interleave_anew(bench.rounds, start))
             direct = size / move(remote.work, size) / 1e6
             bench.note(f"one stream {name}, without a forward between: {direct:.0f} MB/s")
+
+
+@contextlib.contextmanager
+def _contenders(
+    bed: SshBed, hosts: Sequence[Sshd], remote: Peer, move: _Move, size: int
+) -> Iterator[Mapping[str, Callable[[], _Sample]]]:
+    with (
+        Engine(bed) as engine,
+        ours(engine, hosts[0], remote) as mine,
+        ssh(bed, hosts[1], remote, CIPHER) as same,
+        ssh(bed, hosts[2], remote) as default,
+    ):
+        ways = {"ours": mine, CIPHER_NAME: same, "its default cipher": default}
+        for way in ways.values():
+            move(way.work, size // 10)
+        yield {who: partial(_sample, move, way, size) for who, way in ways.items()}
 
 
 def _sample(move: _Move, way: Forward, size: int) -> _Sample:
