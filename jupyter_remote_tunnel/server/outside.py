@@ -110,7 +110,7 @@ class Gate(Router):
         self._app = web_app
         self._nonce: Nonce | None = None
         self._porch = Application(log_function=lambda _: None)
-        self._visits: dict[HTTPServerRequest, tuple[IOStream, datetime]] = {}
+        self._visits: dict[IOStream, tuple[HTTPServerRequest, datetime]] = {}
         self._logins = Logins()
         # The same application, rules and all, with other settings.
         self._outside = copy.copy(web_app)
@@ -141,7 +141,7 @@ class Gate(Router):
         """Who is connected now."""
         self._forget_closed()
         found: dict[str, list[datetime]] = {}
-        for request, (_, since) in self._visits.items():
+        for request, since in self._visits.values():
             found.setdefault(_address(request), []).append(since)
         return tuple(
             Visitor(address, len(times), min(times).isoformat(timespec="seconds"))
@@ -174,7 +174,7 @@ class Gate(Router):
                 delegate.handler_class = _login_alone(delegate.handler_class)  # type: ignore[arg-type]
             self._forget_closed()
             stream = cast("HTTP1Connection", request.connection).stream
-            self._visits[request] = (stream, datetime.now(UTC))
+            self._visits[stream] = (request, datetime.now(UTC))
         return delegate
 
     def _refusal(self, request: HTTPServerRequest) -> "Refusal | None":
@@ -224,13 +224,12 @@ class Gate(Router):
     def _finished(self, handler: RequestHandler) -> None:
         """Jupyter has answered a request: a websocket goes on."""
         if handler.get_status() != HTTPStatus.SWITCHING_PROTOCOLS:
-            self._visits.pop(handler.request, None)
+            self._visits.pop(cast("HTTP1Connection", handler.request.connection).stream, None)
         self._app.log_request(handler)
 
     def _forget_closed(self) -> None:
-        closed = [request for request, (stream, _) in self._visits.items() if stream.closed()]
-        for request in closed:
-            del self._visits[request]
+        for stream in [stream for stream in self._visits if stream.closed()]:
+            del self._visits[stream]
 
 
 @functools.cache

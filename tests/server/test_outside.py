@@ -59,6 +59,16 @@ class Page(RequestHandler):
         self.write(str(len(self.request.body)))
 
 
+class OwnLine(RequestHandler):
+    """Is logged by itself, as a view is."""
+
+    def get(self) -> None:
+        self.write("hello")
+
+    def _log(self) -> None:
+        pass
+
+
 class Socket(WebSocketHandler):
     async def on_message(self, message: str | bytes) -> None:
         await self.write_message(message)
@@ -67,7 +77,7 @@ class Socket(WebSocketHandler):
 @pytest.fixture
 def app() -> Application:
     """In the place of Jupyter's."""
-    rules = [(r"/base/socket", Socket), (r"/base/.*", Page)]
+    rules = [(r"/base/socket", Socket), (r"/base/own", OwnLine), (r"/base/.*", Page)]
     return Application(rules, log_function=lambda _: None)
 
 
@@ -459,6 +469,18 @@ async def test_who_is_connected(app: Application, files: certificates.Certificat
             (visitor,) = it.gate.visitors
             assert (visitor.address, visitor.streams) == ("127.0.0.1", 1)
         await _until(lambda: not it.gate.visitors)
+
+
+async def test_who_asks_again_on_a_kept_connection_is_one(
+    app: Application, files: certificates.Certificate
+) -> None:
+    async with outside(app, files) as it, aiohttp.ClientSession() as session:
+        it.gate.is_open = True
+        for _ in range(3):
+            async with session.get(it.url("own"), ssl=False) as answer:
+                assert await answer.text() == "hello"
+        (visitor,) = it.gate.visitors
+        assert visitor.streams == 1
 
 
 async def test_all_connections_end_at_once(
