@@ -220,7 +220,8 @@ map ${own}_upgrade ${own}_connection {{
     default "";
     websocket upgrade;
 }}
-# Who guesses passwords is slowed down: an address, or a network (/64) of IPv6.
+# Who guesses passwords is slowed down, and who holds connections keeps nobody else out: an address,
+# or a network (/64) of IPv6.
 map $binary_remote_addr ${own}_visitor {{
     default $binary_remote_addr;
     "~^(?s)(.{{8}}).{{8}}\\z" $1;
@@ -230,6 +231,7 @@ map $request_method ${own}_login {{
     POST ${own}_visitor;
 }}
 limit_req_zone ${own}_login zone={own}:1m rate=6r/m;
+limit_conn_zone ${own}_visitor zone={own}_held:1m;
 # Addresses within Jupyter can be secret: none is logged.
 log_format {own} '$remote_addr [$time_local] {name} $request_method $status $bytes_sent';
 """
@@ -258,6 +260,8 @@ server {{
     add_header Strict-Transport-Security "max-age=31536000" always;
     access_log /var/log/nginx/access.log {own};
     error_log /var/log/nginx/error.log alert;
+    limit_conn {own}_held 100;
+    limit_conn_status 429;
 
     proxy_http_version 1.1;
     proxy_set_header Upgrade ${own}_upgrade;

@@ -28,11 +28,14 @@ from tornado.web import Application
 from typing_extensions import override
 
 from ..model.proxy_protocol import LONGEST_HEADER, read_proxy_header
-from .outside import Gate, Refused, moved
+from .outside import Gate, Refused, moved, visitor_of
 from .views.gate import UNKNOWN_ADDRESS
 
 MAX_STREAMS = 500
 """Connections at a time: descriptors are shared with who sits here."""
+
+MAX_STREAMS_OF_ONE = 100
+"""Those of one address (of a network, of IPv6), where no web server in front counts them."""
 
 _HANDSHAKE = b"\x16"
 # Seconds for what is said first, and for the head of a request.
@@ -96,8 +99,9 @@ class Listener:
         self._without_tls = HTTPServer(_Elsewhere(gate.door.url), idle_connection_timeout=_HEAD)
         self._sockets: list[socket.socket] = []
         self._stops: list[Callable[[], None]] = []
-        self._unknown: dict[socket.socket, asyncio.TimerHandle] = {}
-        self._streams: set[IOStream] = set()
+        # Whose each is, or "" where that is not to be counted.
+        self._unknown: dict[socket.socket, tuple[asyncio.TimerHandle, str]] = {}
+        self._streams: dict[IOStream, str] = {}
 
     def open(self, sockets: Sequence[socket.socket]) -> None:
         """Serve these, which are ours from now on."""
@@ -109,15 +113,24 @@ class Listener:
     @property
     def count(self) -> int:
         """How many connections there are."""
-        self._streams = {stream for stream in self._streams if not stream.closed()}
+        self._forget_closed()
         return len(self._streams) + len(self._unknown)
+
+    def _count_of(self, visitor: str) -> int:
+        self._forget_closed()
+        waiting = (whose for _, whose in self._unknown.values())
+        return sum(whose == visitor for whose in (*self._streams.values(), *waiting))
+
+    def _forget_closed(self) -> None:
+        open_ones = self._streams.items()
+        self._streams = {stream: whose for stream, whose in open_ones if not stream.closed()}
 
     def cut(self) -> None:
         """End every connection now, websockets too."""
         for connection in list(self._unknown):
             self._forget(connection)
             connection.close()
-        streams, self._streams = self._streams, set()
+        streams, self._streams = self._streams, {}
         for stream in streams:
             stream.close()
 
@@ -144,11 +157,19 @@ class Listener:
         """It is known whose this is, or need not be said."""
         if self._certificate is None:
             self._serve(self._server, IOStream(connection), address)
-        else:
-            self._when_heard(connection, functools.partial(self._hear, self._certificate, address))
+            return
+        visitor = visitor_of(address[0]) if address else ""
+        if visitor and self._count_of(visitor) >= MAX_STREAMS_OF_ONE:
+            connection.close()
+            return
+        hear = functools.partial(self._hear, self._certificate, address, visitor)
+        self._when_heard(connection, hear, visitor)
 
     def _when_heard(
-        self, connection: socket.socket, take: Callable[[socket.socket, bytes], None]
+        self,
+        connection: socket.socket,
+        take: Callable[[socket.socket, bytes], None],
+        visitor: str = "",
     ) -> None:
         """Have `take` called with what has come, which stays to be read; b"" is the end."""
 
@@ -166,7 +187,8 @@ class Listener:
                 connection.close()
 
         loop = asyncio.get_running_loop()
-        self._unknown[connection] = loop.call_later(_FIRST_BYTE, self._drop, connection)
+        timer = loop.call_later(_FIRST_BYTE, self._drop, connection)
+        self._unknown[connection] = (timer, visitor)
         loop.add_reader(connection, heard)
 
     def _meet(self, connection: socket.socket, first: bytes) -> None:
@@ -180,7 +202,12 @@ class Listener:
         self._admit(connection, found)
 
     def _hear(
-        self, certificate: Certificate, address: Any, connection: socket.socket, first: bytes
+        self,
+        certificate: Certificate,
+        address: Any,
+        visitor: str,
+        connection: socket.socket,
+        first: bytes,
     ) -> None:
         """The first byte is there."""
         if not first:
@@ -189,12 +216,12 @@ class Listener:
             wrapped = certificate.context().wrap_socket(
                 connection, server_side=True, do_handshake_on_connect=False
             )
-            self._serve(self._server, SSLIOStream(wrapped), address)
+            self._serve(self._server, SSLIOStream(wrapped), address, visitor)
         else:
-            self._serve(self._without_tls, IOStream(connection), address)
+            self._serve(self._without_tls, IOStream(connection), address, visitor)
 
-    def _serve(self, server: HTTPServer, stream: IOStream, address: Any) -> None:
-        self._streams.add(stream)
+    def _serve(self, server: HTTPServer, stream: IOStream, address: Any, visitor: str = "") -> None:
+        self._streams[stream] = visitor
         if self._introduced:
             self._visitors[stream] = address[0] if address else UNKNOWN_ADDRESS
         server.handle_stream(stream, address)
@@ -205,7 +232,8 @@ class Listener:
 
     def _forget(self, connection: socket.socket) -> None:
         asyncio.get_running_loop().remove_reader(connection)
-        self._unknown.pop(connection).cancel()
+        timer, _ = self._unknown.pop(connection)
+        timer.cancel()
 
 
 class _Introduced(Router):

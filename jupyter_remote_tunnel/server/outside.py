@@ -268,7 +268,7 @@ class Logins:
 
     def admits(self, address: str) -> bool:
         """Whether one more of `address` is taken, which counts then."""
-        now, address = self._now(), _visitor(address)
+        now, address = self._now(), visitor_of(address)
         if len(self._of) > _ADDRESSES:
             self._of = {one: times for one, times in self._of.items() if now - times[-1] < _MINUTE}
         own = self._of.setdefault(address, deque(maxlen=LOGINS))
@@ -284,7 +284,7 @@ class Logins:
         return admitted
 
 
-def _visitor(address: str) -> str:
+def visitor_of(address: str) -> str:
     """What is counted in the place of an address."""
     try:
         found = IPv6Address(address)

@@ -74,6 +74,17 @@ class Published:
         ) as client:
             yield client
 
+    def websocket(self) -> websockets.connect:
+        """One that a visitor opens."""
+        return websockets.connect(
+            f"wss://{NAME}/words",
+            host=self.gateway.address,
+            port=443,
+            ssl=self.trusted,
+            proxy=None,
+            max_size=None,
+        )
+
     def behind(self, prefix: str = "/") -> contextlib.AbstractAsyncContextManager[Backend]:
         """What it shows."""
         return backend(self.gateway.path(self.site.socket), prefix)
@@ -145,17 +156,7 @@ async def test_a_visitor_cannot_pass_for_another(published: Published) -> None:
 
 async def test_websockets(published: Published) -> None:
     large = bytes(8 << 20)
-    async with (
-        published.behind(),
-        websockets.connect(
-            f"wss://{NAME}/words",
-            host=published.gateway.address,
-            port=443,
-            ssl=published.trusted,
-            proxy=None,
-            max_size=None,
-        ) as socket,
-    ):
+    async with published.behind(), published.websocket() as socket:
         await socket.send("hello")
         assert await socket.recv() == "hello"
         await socket.send(large)
@@ -344,6 +345,20 @@ async def test_a_network_of_ipv6_is_one_visitor(published: Published) -> None:
         guess = [sys.executable, "-I", "-c", GUESS, f"[{here}]", *one, other]
         done = await asyncio.to_thread(published.gateway.run, *guess)
     assert done.stdout.split() == [*6 * ["200"], *4 * ["429"], "200"], done.stderr
+
+
+@in_nginx
+async def test_who_holds_connections_keeps_nobody_else_out(published: Published) -> None:
+    here = published.gateway.address
+    post = [sys.executable, "-I", "-c", GUESS, here, here]
+    async with published.behind(), published.client() as client:
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(100):
+                await stack.enter_async_context(published.websocket())
+            assert (await client.get("/echo")).status_code == 429
+            done = await asyncio.to_thread(published.gateway.run, *post)
+            assert done.stdout.split() == ["200"], done.stderr
+        assert (await client.get("/echo")).status_code == 200
 
 
 @in_nginx

@@ -24,7 +24,12 @@ from jupyter_remote_tunnel.model.proxy_protocol import proxy_header
 from jupyter_remote_tunnel.model.publication import Check
 from jupyter_remote_tunnel.publish import certificates
 from jupyter_remote_tunnel.publish.probing import Way, checks
-from jupyter_remote_tunnel.server.listening import Certificate, Listener, on_all_interfaces
+from jupyter_remote_tunnel.server.listening import (
+    MAX_STREAMS_OF_ONE,
+    Certificate,
+    Listener,
+    on_all_interfaces,
+)
 from jupyter_remote_tunnel.server.outside import (
     LOGINS,
     LOGINS_OF_ALL,
@@ -32,6 +37,7 @@ from jupyter_remote_tunnel.server.outside import (
     Gate,
     Logins,
     is_outside,
+    visitor_of,
 )
 from jupyter_remote_tunnel.server.probes import WELL_KNOWN, Nonce
 from jupyter_remote_tunnel.server.views import Views, add_first
@@ -534,6 +540,27 @@ async def test_who_guesses_keeps_nobody_else_out(
 
         assert [await status(guesser) for _ in range(LOGINS)] == [200] * LOGINS
         assert [await status(one) for one in (guesser, neighbour, other)] == [429, 429, 200]
+
+
+@pytest.mark.parametrize(
+    ("holder", "neighbour", "other"),
+    [
+        ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
+        ("2001:db8::7", "2001:db8::8:7", "2001:db8:0:1::7"),
+    ],
+)
+async def test_who_holds_connections_keeps_nobody_else_out(
+    app: Application, files: certificates.Certificate, holder: str, neighbour: str, other: str
+) -> None:
+    async with outside(app, files, introduced=True) as it, contextlib.AsyncExitStack() as stack:
+        it.gate.is_open = True
+        for _ in range(MAX_STREAMS_OF_ONE):
+            _, writer = await asyncio.open_connection("127.0.0.1", it.port)
+            stack.callback(writer.close)
+            writer.write(introduction(holder))
+        await _until(lambda: it.listener._count_of(visitor_of(holder)) == MAX_STREAMS_OF_ONE)
+        assert await said_to(it, introduction(neighbour), request(it)) == b""
+        assert (await said_to(it, introduction(other), request(it))).startswith(b"HTTP/1.1 200")
 
 
 def test_logins_are_counted_for_a_minute() -> None:
