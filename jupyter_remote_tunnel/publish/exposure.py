@@ -20,7 +20,8 @@ def exposed(request: PublishRequest, url: str) -> tuple[str, ...]:
     if request.way == "proxy":
         return (*first, _reads(gateway))
     if request.way == "bind":
-        return (*first, f"TLS ends here: {gateway} passes on what it cannot read.")
+        pose = f"but root on {gateway} could pose as it with a certificate of its own."
+        return (*first, f"TLS ends here: {gateway} cannot read what it passes on, {pose}")
     port = request.public_port
     return (*first, f"Port {port} of every interface of this machine is open to it. TLS ends here.")
 

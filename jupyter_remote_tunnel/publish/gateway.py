@@ -78,7 +78,9 @@ record end
 """
 _SECONDS = 30.0
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
-_IMPORT = re.compile(r"import\s+((?:/?[A-Za-z0-9_][A-Za-z0-9_.-]*)+)/\*((?:\.[A-Za-z0-9_-]+)?)\s*")
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+# In time that grows as the line does: it is the gateway's.
+_IMPORT = re.compile(rf"import\s+(/?{_NAME}(?:/{_NAME})*)/\*((?:\.[A-Za-z0-9_-]+)?)\s*")
 _PORTS = {"0050": 80, "01BB": 443, "07E3": 2019}
 _WILDCARDS = {"00000000", 32 * "0"}
 _FIRST_PERSON = 1000

@@ -295,6 +295,16 @@ def test_names_that_no_command_may_hold() -> None:
     assert parse(records(imports=imports), "gw").imports == ()
 
 
+@pytest.mark.parametrize(
+    "line", ["import common_security_headers_everywhere", "import " + 100_000 * "a" + "/x.conf"]
+)
+def test_a_line_of_a_caddyfile_that_is_no_folder(line: str) -> None:
+    """It takes no time, as the whole server waits."""
+    assert parse(records(imports=f"{line}\nimport sites/*.caddy\n"), "gw").imports == (
+        ("/etc/caddy/sites", ".caddy"),
+    )
+
+
 def test_an_account_that_is_a_number(engine: SyncEngine, gateway: WebGateway) -> None:
     """As for one whose name no folder can have; `su` wants the name."""
     site = Site(NAME, "64900")
