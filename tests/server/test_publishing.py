@@ -348,7 +348,9 @@ def test_what_a_stranger_sends_takes_no_room(scene: Scene, api: httpx.Client, pa
         stream.sendall(bytes(length - 1))
         assert memory().rss - before < length / 2
         stream.sendall(b"x")
-        assert stream.recv(1000).split()[1] in (b"403", b"404")
+        # Where nothing of it is read, nginx may find us gone before it has read our answer.
+        unread = (b"502",) if path.startswith(".well-known") else ()
+        assert stream.recv(1000).split()[1] in (b"403", b"404", *unread)
     with scene.stream() as stream:
         stream.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
         stream.sendall(b"20000\r\n" + bytes(0x20000) + b"\r\n")
