@@ -31,8 +31,10 @@ install: $(VENV)/.installed
 demo: install
 	jupyter tunnel demo $(ARGS)
 
-# pytest last: what it counts is the last thing to read.
-test: lint test-front-end test-python
+# pytest last: what it counts is the last thing to read. Before it side by side what keeps one processor busy.
+test: set-up
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint-python lint-front-end test-front-end
+	@$(MAKE) --no-print-directory test-python
 
 test-front-end: set-up
 	cd labextension && jlpm test
@@ -53,7 +55,6 @@ bench: set-up
 pictures: set-up
 	pytest tests/ui/test_pictures.py --pictures docs/images
 
-# Side by side, as each keeps one processor busy; the front end's own tests want them all.
 lint: set-up
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-python lint-front-end
 

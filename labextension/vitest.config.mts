@@ -19,6 +19,8 @@ export default defineConfig({
     include: ['test/**/*.test.{ts,tsx}'],
     setupFiles: ['test/setup.ts'],
     restoreMocks: true,
+    // In one world: to load JupyterLab anew for each file takes longer than all tests do.
+    isolate: false,
     // They import CSS and SVG, which Node alone cannot.
     server: { deps: { inline: [/@jupyterlab/, /@jupyter\//, /@lumino/] } }
   }
