@@ -218,7 +218,7 @@ async def leave_site(
     *,
     person: "Who | None" = None,
 ) -> str:
-    """Leave the site's text in the user's home on the gateway, from where `sudo install` takes it.
+    """Leave the site's text in the user's home on the gateway, from where it is installed.
 
     That is for users who may use sudo: for an administrator, it would be a file of somebody else.
 

@@ -79,7 +79,10 @@ def site_commands(site: Site, places: Places, *, left_at: str = "") -> list[str]
     """
     text = site.text(places.server)
     if left_at and is_plain_path(left_at):
-        lines = [*_folder_of(places), f"sudo install -m 0644 {left_at} {places.file(site)}"]
+        # Read as its user: what is a link by now leads to nothing that only root may read.
+        user = f"'#{site.account}'" if site.account.isdecimal() else site.account
+        install = f"sudo install -m 0644 /dev/stdin {places.file(site)}"
+        lines = [*_folder_of(places), f"sudo -u {user} cat {left_at} | {install}"]
     else:
         lines = [*_folder_of(places), *_written(text, places.file(site))]
     return [*lines, *_shown(site, places), *reload_commands(places)]

@@ -19,7 +19,7 @@ from jupyter_remote_tunnel.publish.gateway_checks import (
     check_gateway,
     check_port_80,
 )
-from jupyter_remote_tunnel.publish.installing import copy_commands
+from jupyter_remote_tunnel.publish.installing import Places, copy_commands, site_commands
 from jupyter_remote_tunnel.publish.names import reached_addresses
 from jupyter_remote_tunnel.publish.sites import Site, WebServer
 from tests.publish.conftest import GIVEN, NAME
@@ -246,10 +246,23 @@ def test_the_text_is_left_in_the_home(engine: SyncEngine, shown: WebGateway) -> 
     shown.type([f"rm {installed}"])
     checks = check_gateway(seen(engine), SITE, left_at=path)
     [site] = [check for check in checks if check.name == "site"]
-    assert f"sudo install -m 0644 {path} {installed}" in site.details
+    install = f"sudo install -m 0644 /dev/stdin {installed}"
+    assert f"sudo -u ann cat {path} | {install}" in site.details
     assert len(site.details) == 3, "no text of a site"
     shown.type(site.details)
     assert failing(verdicts(engine)) == []
+
+
+def test_a_link_in_the_home_leads_to_nothing_of_roots(shown: WebGateway) -> None:
+    secret, left_at = shown.path("/etc/shadow"), "/home/ann/.jupyter-remote-tunnel/site"
+    secret.write_text("of root\n")
+    secret.chmod(0o600)
+    shown.type([f"ln -sf /etc/shadow {left_at}"])
+    places = Places("nginx", "www-data", "/etc/nginx/sites-available")
+    install, *_ = site_commands(SITE, places, left_at=left_at)
+    shown.type([install])
+    assert shown.path(places.file(SITE)).read_text() == ""
+    shown.type(site_commands(SITE, places)[:1])
 
 
 def test_the_address_by_which_ssh_reaches_it(engine: SyncEngine, gateway: WebGateway) -> None:

@@ -45,6 +45,17 @@ _NSSWITCH = "passwd: files\ngroup: files\nhosts: files\n"
 _PATH = "/run/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+# Who types there is root already.
+_SUDO = """#!/bin/sh
+if [ "$1" = -u ]; then
+  user=${2#\\#}
+  shift 2
+  exec setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@"
+fi
+exec "$@"
+"""
+
+
 class WebGateway(Sshd):
     """See the module's docstring. `root` holds the folders that stand for the machine's."""
 
@@ -78,7 +89,7 @@ class WebGateway(Sshd):
         for folder, name in (("home/ann", "ann"), ("var/lib/caddy", "caddy")):
             shutil.chown(self.root / folder, _USERS[name], _USERS[name])
         sudo = self.root / "run" / "bin" / "sudo"
-        sudo.write_text('#!/bin/sh\nexec "$@"\n')  # who types there is root already
+        sudo.write_text(_SUDO)
         sudo.chmod(0o755)
 
     @property
