@@ -254,7 +254,7 @@ def test_the_text_is_left_in_the_home(engine: SyncEngine, shown: WebGateway) -> 
 
 
 def test_a_link_in_the_home_leads_to_nothing_of_roots(shown: WebGateway) -> None:
-    secret, left_at = shown.path("/etc/shadow"), "/home/ann/.jupyter-remote-tunnel/site"
+    secret, left_at = shown.path("/etc/shadow"), "/home/ann/site"
     secret.write_text("of root\n")
     secret.chmod(0o600)
     shown.type([f"ln -sf /etc/shadow {left_at}"])
