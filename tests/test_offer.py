@@ -107,7 +107,7 @@ def test_on_a_port_if_that_is_asked_for(user: User, words: list[str], ssh_bed: S
 
 
 @pytest.mark.parametrize(
-    "line", ["gw", "-L 1:a:2 gw", "gw:5006", "-D 1080 gw", "-R 5006:localhost:5006"]
+    "line", ["gw", "-L 1:a:2 gw", "gw:5006", "-D 1080 gw", "-R 5006 gw", "-R 5006:localhost:5006"]
 )
 def test_what_is_no_offer_is_refused(user: User, line: str) -> None:
     complaint = user.tunnel("offer", *line.split(), status=2).stderr

@@ -20,18 +20,21 @@ def offered(spec: TunnelSpec, *, tcp: bool) -> TunnelSpec:
     :raises BadInput: it has other forwards.
     """
     for forward in spec.forwards:
+        wrong = ""
         if forward.kind is not ForwardKind.REMOTE:
-            raise BadInput(
-                f"“{forward}” listens here: what is offered listens on the gateway.",
-                hint="For example: jupyter tunnel offer -R 5006:localhost:5006 ann@gw",
-            )
+            wrong = "listens here: what is offered listens on the gateway"
+        elif forward.destination is None:  # a SOCKS proxy, on a port that others can connect to
+            wrong = "names no destination: whoever is on the gateway could connect to anything here"
+        if wrong:
+            example = "For example: jupyter tunnel offer -R 5006:localhost:5006 ann@gw"
+            raise BadInput(f"“{forward}” {wrong}.", hint=example)
     forwards = spec.forwards if tcp else tuple(map(_as_offer, spec.forwards))
     return replace(spec, forwards=forwards, kind="offer")
 
 
 def _as_offer(forward: ForwardSpec) -> ForwardSpec:
     bind = forward.bind
-    if isinstance(bind, TcpBind) and bind.loopback and bind.port and forward.destination:
+    if isinstance(bind, TcpBind) and bind.loopback and bind.port:
         return replace(forward, bind=OfferedPort(bind.port))
     return forward
 
@@ -63,7 +66,7 @@ def offered_answer(spec: TunnelSpec, tunnel: TunnelStatus, *, created: bool) -> 
     how = "is offered" if created else "was offered already"
     line = shlex.join(["jupyter", "tunnel", "offer", *offer_words(spec)])
     lines = [f"{plain(tunnel.name)} {how}. Understood: {line}", *tunnel_lines(tunnel)]
-    if _ports(spec):
+    if any(isinstance(forward.bind, TcpBind) for forward in spec.forwards):
         lines.append(f"  Other users of {plain(spec.host)} can connect there, too.")
     ports = [
         forward.bind.port for forward in spec.forwards if isinstance(forward.bind, OfferedPort)

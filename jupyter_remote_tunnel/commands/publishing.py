@@ -152,7 +152,7 @@ async def _list(engines: Engines, _: Parsed) -> Answer:
             plain(one.url, 300),
             one.state.replace("_", " "),
             plain(one.host) or "directly",
-            time_of(one.until) if one.until else "stopped",
+            time_of(one.until) if one.until else "no end",
             _connected(one),
             one.id,
         )
@@ -166,9 +166,9 @@ async def _list(engines: Engines, _: Parsed) -> Answer:
 
 
 def _connected(one: Publication) -> str:
-    """Who is, as "192.0.2.7 (2), not known"."""
+    """Who is, as "192.0.2.7 (2), address not known"."""
     shown = [
-        (plain(visitor.address, 50) or "not known")
+        (plain(visitor.address, 50) or "address not known")
         + (f" ({visitor.streams})" if visitor.streams > 1 else "")
         for visitor in one.visitors
     ]

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..engine.folders import write_private
-from ..model.address import check_host
 from ..model.errors import BadInput, Fatal
+from ..model.host_name import published_name
 from ..model.text import plain
 
 KeyKind = Literal["ecdsa", "rsa"]
@@ -111,11 +111,7 @@ def _subject(name: str) -> x509.DNSName | x509.IPAddress:
     if address is not None:
         return x509.IPAddress(address)
     star, host = ("*.", name[2:]) if name.startswith("*.") else ("", name)
-    check_host(host, name, len(star))
-    try:
-        return x509.DNSName(star + host.lower().encode("idna").decode())
-    except UnicodeError:
-        raise BadInput(f"“{plain(name, 100)}” is no name of a host.") from None
+    return x509.DNSName(star + published_name(host))
 
 
 def _make_key(kind: KeyKind) -> _PrivateKey:

@@ -14,7 +14,7 @@ import pytest
 from jupyter_remote_tunnel.model.errors import BadInput, Fatal
 from jupyter_remote_tunnel.publish.certificates import Certificate, KeyKind, make
 
-NAMES = ("gpu01.example.org", "*.apps.example.org", "192.0.2.7", "[2001:db8::7]", "Bücher.example")
+NAMES = ("GPU01.example.org.", "*.apps.example.org", "192.0.2.7", "[2001:db8::7]", "Bücher.example")
 
 
 @asynccontextmanager
@@ -48,7 +48,7 @@ async def greeted(port: int, name: str, trusted: Path) -> bytes:
 async def test_clients_take_it_for_its_names_only(tmp_path: Path, kind: KeyKind) -> None:
     made = make(NAMES, tmp_path / "new", kind=kind, days=30)
     assert made.names == (
-        *("gpu01.example.org", "*.apps.example.org"),
+        *("GPU01.example.org.", "*.apps.example.org"),
         *("192.0.2.7", "2001:db8::7", "xn--bcher-kva.example"),
     )
     assert timedelta(29) < made.until - datetime.now(UTC) < timedelta(31)
@@ -94,6 +94,7 @@ def test_what_is_there_stays_unless_it_is_to_be_replaced(tmp_path: Path) -> None
         (["*.*.example.org"], 30, "cannot hold"),
         ([f"{'a' * 64}.example.org"], 30, "is no name of a host"),
         (["a..b"], 30, "is no name of a host"),
+        (["example.org:8888"], 30, "is no name of a host"),
         (["localhost"], 0, "1 to 3650 days"),
         (["localhost"], 4000, "1 to 3650 days"),
     ],
