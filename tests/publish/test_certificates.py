@@ -48,7 +48,7 @@ async def greeted(port: int, name: str, trusted: Path) -> bytes:
 async def test_clients_take_it_for_its_names_only(tmp_path: Path, kind: KeyKind) -> None:
     made = make(NAMES, tmp_path / "new", kind=kind, days=30)
     assert made.names == (
-        *("GPU01.example.org.", "*.apps.example.org"),
+        *("gpu01.example.org", "*.apps.example.org"),
         *("192.0.2.7", "2001:db8::7", "xn--bcher-kva.example"),
     )
     assert timedelta(29) < made.until - datetime.now(UTC) < timedelta(31)
