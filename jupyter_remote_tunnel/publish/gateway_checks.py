@@ -15,6 +15,7 @@ from .installing import (
     enable_commands,
     folder_commands,
     site_commands,
+    start_command,
     wildcard_commands,
 )
 from .names import about_apps
@@ -75,6 +76,7 @@ def installation_commands(
     places = gateway.places(server)
     needs_wildcard = site.apps and not site.certificate and server.kind == "nginx"
     return (
+        *([] if server.running else [start_command(server.kind)]),
         *([] if site.port else folder_commands(site, places)),
         *certificate_commands(gateway, site, server.kind),
         *(wildcard_commands(site, places) if needs_wildcard else ()),
@@ -178,7 +180,7 @@ def _server(gateway: Gateway, server: ServerThere) -> Check:
             "web server",
             "failed",
             f"{named} is installed on {gateway.host} and does not run.",
-            (f"sudo systemctl enable --now {server.kind}",),
+            (start_command(server.kind),),
             "Start it there.",
         )
     if (0, 0) < server.version < _OLDEST[server.kind]:

@@ -85,22 +85,30 @@ def site_commands(site: Site, places: Places, *, left_at: str = "") -> list[str]
         lines = [*_folder_of(places), f"sudo -u {user} cat {left_at} | {install}"]
     else:
         lines = [*_folder_of(places), *_written(text, places.file(site))]
-    return [*lines, *_shown(site, places), *reload_commands(places)]
+    return [*lines, *enable_commands(site, places)]
 
 
 def enable_commands(site: Site, places: Places) -> list[str]:
     """Show a site that is installed."""
-    return [*_shown(site, places), *reload_commands(places)]
+    return [*_shown(site, places), _reload_command(site, places)]
 
 
-def reload_commands(places: Places) -> list[str]:
-    """Have the server read its files again, if it understands them."""
-    if places.server == "nginx":
-        return ["sudo nginx -t && sudo nginx -s reload"]
-    again = f"caddy reload --config {CADDYFILE}"
-    if not places.takes_orders:
-        again = "systemctl restart caddy"
-    return [f"sudo caddy validate --config {CADDYFILE} && sudo {again}"]
+def start_command(server: WebServer) -> str:
+    """Start a server that is installed, now and whenever that machine starts."""
+    return f"sudo systemctl enable --now {server}"
+
+
+def _reload_command(site: Site, places: Places) -> str:
+    """Have the server read its files again. A site that it does not take, as its certificate is
+    lacking, is taken out: the server would not start again with it."""
+    look, again = "nginx -t", "nginx -s reload"
+    if places.server == "caddy":
+        look = f"caddy validate --config {CADDYFILE}"
+        again = f"caddy reload --config {CADDYFILE}"
+        if not places.takes_orders:
+            again = "systemctl restart caddy"
+    shown = places.link(site) or places.file(site)
+    return f"sudo sh -c '{look} || {{ rm {shown}; exit 1; }}; {again}'"
 
 
 def certbot_commands(

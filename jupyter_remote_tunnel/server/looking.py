@@ -198,9 +198,9 @@ class Looking:
             for check in before:
                 yield check
             is_there = all(check.verdict != "failed" for check in (*before, installed))
-            last = [installed]
             if gateway.choose(request.proxy) is not None:
                 lines = certificate_commands(gateway, site, request.proxy)
+            last = [_in_turn(installed, waits=named == "failed" and bool(lines))]
         elif request.loopback_port is not None:
             yield check_loopback(plain(request.gateway), request.loopback_port)
         async for check in self._certificates(named, lines, is_there=is_there):
@@ -361,6 +361,17 @@ class Looking:
         if self.certificate is None:
             self.certificate = Certificate(fetched.file, fetched.file)
         return fetched.checks
+
+
+def _in_turn(site: Check, *, waits: bool) -> Check:
+    """What is said of the site.
+
+    :param waits: for a certificate that was not looked at: nginx takes no site without it.
+    """
+    if site.verdict != "failed" or not waits:
+        return site
+    advice = "First the name, then the certificate; look again then."
+    return replace(site, details=(), advice=advice, remedy="")
 
 
 def failed(name: str, error: RemoteTunnelError) -> Check:
