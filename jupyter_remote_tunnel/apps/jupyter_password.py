@@ -1,15 +1,20 @@
-"""The password of a remote Jupyter, set from here by that Jupyter's own tool.
+"""The password of a remote Jupyter, set from here by that Jupyter's own tool; and its hashes, for
+who sees whether it is one of those that are tried first.
 
 `jupyter server password` (of Notebook up to 6: `jupyter notebook password`) hashes it there as that
 version likes it, and writes it where that version looks for it. Without a terminal it reads its
 standard input, and there the password comes: it stands in no argv and in no file.
 """
 
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..model.errors import BadInput, Fatal
+from ..model.errors import Fatal
+from ..model.password import refuse_weak
 from ..model.remote_shell import FENCE, between_fences
 from ..model.spec import TunnelRequest
+from ..model.status import TunnelStatus
 from ..model.text import plain
 
 if TYPE_CHECKING:
@@ -36,6 +41,39 @@ done
 """
 _SECONDS = 120.0
 
+# Prints FILE:HASH for what the files of a configuration hold: that of the process $1, where this
+# host tells (Linux), or else the usual one. What is commented out does not count.
+_HASHES = f"""
+dir=$(tr '\\0' '\\n' 2>/dev/null <"/proc/$1/environ" | sed -n 's/^JUPYTER_CONFIG_DIR=//p')
+cd "${{dir:-${{JUPYTER_CONFIG_DIR:-$HOME/.jupyter}}}}" 2>/dev/null || exit 0
+printf '{FENCE}'
+for name in server lab notebook; do
+  for file in "jupyter_${{name}}_config.json" "jupyter_${{name}}_config.py"; do
+    sed '/^[[:space:]]*#/d' "$file" 2>/dev/null | grep -oE '(argon2|sha[0-9]+):[^"'"'"' ]+' |
+      head -c 2000 | sed "s/^/$file:/"
+  done
+done
+"""
+_HASH = re.compile(
+    r"(jupyter_[a-z]+_config\.(?:json|py)):"
+    r"(argon2:\$argon2id?\$v=19\$m=(\d{1,6}),t=(\d{1,3}),p=\d{1,2}\$[\w+/]{8,90}\$[\w+/]{8,90}"
+    r"|sha(?:1|256|512):[\w]{0,64}:[0-9a-f]{40,128})",
+    re.ASCII,
+)
+_MOST = 3
+# KiB times rounds, of argon2: four times what Jupyter takes. It is tried here, with each word.
+_MOST_WORK = 4 * 10240 * 10
+
+
+@dataclass(frozen=True)
+class PasswordHash:
+    """The hash of a password, and the name of the file in which it stands there. It is never shown,
+    and stays in memory.
+    """
+
+    file: str
+    hashed: str = field(repr=False)
+
 
 async def set_password(
     client: "EngineClient", host: TunnelRequest, password: str, *, person: "Who | None" = None
@@ -44,11 +82,10 @@ async def set_password(
 
     :param host: the host and how to log in to it, no forwards.
     :returns: the tools that did it: ["jupyter server password"].
-    :raises BadInput: it is no password.
+    :raises BadInput: it is none for a Jupyter that others can reach.
     :raises RemoteTunnelError: the host is out of reach, has no Jupyter, or its tool failed.
     """
-    if not password or not password.isprintable():
-        raise BadInput("A password has characters, and no control characters among them.")
+    refuse_weak(password, (host.host or "", host.ssh.user or ""))
     answer = await client.exec(
         host, ["sh", "-c", _SET], f"{password}\n".encode(), timeout=_SECONDS, person=person
     )
@@ -72,3 +109,23 @@ async def set_password(
             hint="`jupyter server password` must work in a login shell there.",
         )
     return done
+
+
+async def read_hashes(
+    client: "EngineClient", way: TunnelRequest | TunnelStatus, pid: int
+) -> tuple[PasswordHash, ...]:
+    """The hashes in the configuration of a Jupyter server, as far as they can be read and tried.
+
+    :param way: the host and how to log in to it, no forwards; or a tunnel to it.
+    :param pid: of that server.
+    :raises RemoteTunnelError: the host is out of reach.
+    """
+    argv = ["sh", "-c", _HASHES, "sh", str(pid)]
+    if isinstance(way, TunnelStatus):
+        answer = await client.exec(None, argv, tunnel=way.id)
+    else:
+        answer = await client.exec(way, argv)
+    lines = "".join(between_fences(answer.stdout)[:1]).splitlines()
+    found = [match for line in lines if (match := _HASH.fullmatch(line))]
+    cheap = [one for one in found if int(one[3] or 0) * int(one[4] or 0) <= _MOST_WORK]
+    return tuple(PasswordHash(one[1], one[2]) for one in cheap[:_MOST])

@@ -1,11 +1,12 @@
 """The password of this Jupyter: whether it is one of those that are tried first, and a new one.
+What is none for the outside, `model.password` says.
 
 A new one is hashed and written as `jupyter server password` does it, and counts at once.
 """
 
 import getpass
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,37 +15,21 @@ from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvi
 from jupyter_server.auth.security import passwd, passwd_check
 
 from ..engine.folders import make_folder, write_private
-from ..model.errors import BadInput, Fatal
+from ..model.errors import Fatal
+from ..model.password import FIRST, refuse_weak
 from ..model.text import plain
 from .config_files import config_file, dump, parse, section
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
-SHORTEST = 10
-"""Characters of a password for the outside."""
-
 _CLASS = PasswordIdentityProvider.__name__
-
-# What every list of passwords begins with, and what people think of in front of a Jupyter. Each
-# costs a tenth of a second to try.
-_FIRST = (
-    *("123456", "password", "12345678", "qwerty", "123456789", "1234", "abc123", "letmein"),
-    *("admin", "secret", "test", "changeme", "password123", "jupyter", "jupyterlab", "notebook"),
-)
-_COMMON = (
-    *("12345", "111111", "1234567", "123123", "1234567890", "654321", "123321", "000000"),
-    *("dragon", "baseball", "football", "monkey", "shadow", "master", "qwertyuiop", "mustang"),
-    *("superman", "1qaz2wsx", "qazwsx", "123qwe", "killer", "trustno1", "zxcvbnm", "asdfgh"),
-    *("iloveyou", "welcome", "root", "passw0rd", "p@ssw0rd", "sunshine", "princess", "starwars"),
-    *("python", "anaconda", "jupyterhub", "jupyternotebook", "qwertyuiop123", "1q2w3e4r5t"),
-)
 
 
 def guesses(*names: str) -> tuple[str, ...]:
     """What would be tried first: common passwords, and names that go with this machine."""
     words = [*_names_here(), *names]
-    return tuple(dict.fromkeys((*_FIRST, *filter(None, words))))
+    return tuple(dict.fromkeys((*FIRST, *filter(None, words))))
 
 
 def _names_here() -> Iterable[str]:
@@ -65,18 +50,6 @@ def _is(hashed: str, word: str) -> bool:
     return bool(passwd_check(hashed, word))  # type: ignore[no-untyped-call]
 
 
-def refuse_weak(password: str, names: Sequence[str] = ()) -> None:
-    """:raises BadInput: it is no password, or one that is guessed fast."""
-    if not password.isprintable():
-        raise BadInput("A password holds no control characters.")
-    if len(password) < SHORTEST:
-        raise BadInput(f"A password for the outside has at least {SHORTEST} characters.")
-    known = {word.lower() for word in (*guesses(*names), *_COMMON)}
-    few = len(set(password)) < 4
-    if few or password.lower() in known or password.lower().rstrip("0123456789!.") in known:
-        raise BadInput("That is one of the passwords that are tried first.")
-
-
 def set_password(server: "ServerApp", password: str) -> Path:
     """Set it for this server, now and when it is started again. Blocks: call it on a thread.
 
@@ -87,7 +60,7 @@ def set_password(server: "ServerApp", password: str) -> Path:
     provider = server.identity_provider
     if not isinstance(provider, PasswordIdentityProvider):
         raise _decided_elsewhere(provider)
-    refuse_weak(password)
+    refuse_weak(password, _names_here())
     hashed: str = passwd(password)  # type: ignore[no-untyped-call]
     path = config_file(server)
     try:

@@ -24,6 +24,7 @@ from tornado.web import Application
 from typing_extensions import override
 
 from ..apps.jupyter_files import FoundJupyter
+from ..apps.jupyter_password import PasswordHash, read_hashes
 from ..apps.jupyters import find, open_jupyter
 from ..engine.messages import Who
 from ..model.address import UnixAddress
@@ -152,8 +153,14 @@ class Pulled(Lifetime):
             advice="Start it without a certificate: between the two machines SSH carries it.",
         )
 
-    def _jupyter(self, found: FoundJupyter, socket: str) -> AsyncIterator[Check]:
-        return PulledJupyter(found, socket, self.request, self._called).checks()
+    async def _jupyter(self, found: FoundJupyter, socket: str) -> AsyncIterator[Check]:
+        hashes: tuple[PasswordHash, ...] = ()
+        with contextlib.suppress(RemoteTunnelError):  # they are not known then
+            client = await self._engine.client()
+            hashes = await read_hashes(client, self.tunnel or self._host, found.server.pid)
+        there = PulledJupyter(found, socket, self.request, self._called, hashes)
+        async for check in there.checks():
+            yield check
 
     async def installation(self) -> dict[str, object]:
         """The site of the web server here, and what installs it: as `Looking.installation`.

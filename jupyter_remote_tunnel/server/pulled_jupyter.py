@@ -15,9 +15,11 @@ import aiohttp
 from yarl import URL
 
 from ..apps.jupyter_files import FoundJupyter
+from ..apps.jupyter_password import PasswordHash
 from ..model.publication import Check, PublishRequest
 from ..model.text import plain
 from ..publish.tokens import check_token
+from .passwords import guesses, is_guessed
 
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
@@ -43,15 +45,22 @@ class PulledJupyter:
     :param found: where it is, and what leads into it.
     :param socket: the path of the socket here that leads there.
     :param host: what that host is called.
+    :param hashes: of its password, as far as they could be read there.
     """
 
     def __init__(
-        self, found: FoundJupyter, socket: str, request: PublishRequest, host: str
+        self,
+        found: FoundJupyter,
+        socket: str,
+        request: PublishRequest,
+        host: str,
+        hashes: tuple[PasswordHash, ...] = (),
     ) -> None:
         self._found = found
         self._socket = socket
         self._request = request
         self._host = host
+        self._hashes = hashes
 
     async def checks(self) -> AsyncIterator[Check]:
         """What is found, one after the other; only the first one, if no Jupyter answers."""
@@ -125,19 +134,26 @@ class PulledJupyter:
                 "failed",
                 f"The Jupyter on {self._host} lets everybody in: it has no password, and its token"
                 " is empty.",
-                advice=f"Set one: jupyter tunnel jupyter {self._host} --set-password."
-                f" {self._again}",
+                advice=self._to_set,
             )
         if files.status not in _REFUSED:
             says = f"Whether it asks for a password is not known: it answers {files.status}."
             return Check(name, "failed", says, advice=f"Its log on {self._host} says more.")
+        words = guesses(self._request.name, self._host)
+        for one in self._hashes:
+            if await asyncio.to_thread(is_guessed, one.hashed, words):
+                says = f"Its password ({one.file}) is one of those that are tried first."
+                return Check(name, "failed", says, advice=self._to_set)
         if self._found.token:
             return Check(name, "ok", "Who comes without its token or password is refused.")
+        refused = "Who comes without its password is refused."
+        if self._hashes:
+            return Check(name, "ok", f"{refused} It is none of those that are tried first.")
         return Check(
             name,
             "note",
-            "Who comes without its password is refused. Whether that can be guessed is not known.",
-            advice="It should have ten characters, and stand in no list.",
+            f"{refused} Whether that can be guessed is not known, as its hash is not found there.",
+            advice=self._to_set,
         )
 
     async def _token(self) -> Check:
@@ -250,6 +266,10 @@ class PulledJupyter:
     @property
     def _to_change(self) -> str:
         return f"Put that line into {_CONFIG} on {self._host}. {self._again}"
+
+    @property
+    def _to_set(self) -> str:
+        return f"Set a good one: jupyter tunnel jupyter {self._host} --set-password. {self._again}"
 
     @property
     def _again(self) -> str:

@@ -80,7 +80,13 @@ def test_of_notebook_6_too(user: User, ssh_bed: SshBed, config: Path, tmp_path: 
 
 @pytest.mark.parametrize(
     ("answers", "why"),
-    [(("a", "b"), "differ"), (("", ""), "A password has characters"), (("\x04",), "No password")],
+    [
+        (("a", "b"), "differ"),
+        (("", ""), "at least 10 characters"),
+        (("a", "a"), "at least 10 characters"),
+        (("jupyterhub1", "jupyterhub1"), "tried first"),
+        (("\x04",), "No password"),
+    ],
 )
 def test_what_is_no_password(
     user: User, ssh_bed: SshBed, config: Path, answers: tuple[str, ...], why: str

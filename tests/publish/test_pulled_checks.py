@@ -127,6 +127,35 @@ def test_a_short_token_and_one_that_is_another(machine: Workstation, ann: Ann) -
         assert "FAILED  token         It does not take" in ann.publish(*CHECK, status=1)
 
 
+@pytest.mark.parametrize(
+    ("password", "status", "line"),
+    [
+        ("letmein", 1, "FAILED  password      Its password (jupyter_server_config.json) is one of"),
+        ("a good one, all in all", 0, "ok      password      Who comes without its password"),
+    ],
+)
+def test_a_password_is_tried_by_its_hash(
+    gateway: WebGateway, machine: Workstation, ann: Ann, password: str, status: int, line: str
+) -> None:
+    with jupyter(base_url=SITE.prefix, password=password, traits=FRIENDLY) as server:
+        machine.has(server)
+        shown = ann.publish(*CHECK, status=status)
+        assert line in shown, shown
+        assert ("jupyter tunnel jupyter ws --set-password" in shown) == (status == 1)
+        config = server.folder / "config" / "jupyter_server_config.json"
+        hashed = json.loads(config.read_text())["PasswordIdentityProvider"]["hashed_password"]
+        assert hashed not in shown
+        kept = gateway.run("grep", "-rF", hashed, "/home", "/var", "/run", "/etc")
+        assert kept.stdout == ""
+        config.unlink()
+        costly = hashed.replace("m=10240,t=10", "m=999999,t=99")
+        lines = f"# c.ServerApp.password = '{hashed}'\nc.ServerApp.password = '{costly}'\n"
+        config.with_suffix(".py").write_text(lines)  # which nobody takes hours for
+        shown = ann.publish(*CHECK)
+        assert "note    password" in shown, shown
+        assert "Set a good one: jupyter tunnel jupyter ws --set-password. End that" in shown
+
+
 def test_one_that_speaks_tls(machine: Workstation, ann: Ann) -> None:
     with jupyter(base_url=SITE.prefix, https=True, traits=FRIENDLY) as server:
         machine.has(server)
