@@ -30,18 +30,24 @@ _WEB_SERVER_COMMANDS = {
 
 
 def check_gateway(
-    gateway: Gateway, site: Site, wanted: WebServer | None = None, *, left_at: str = ""
+    gateway: Gateway,
+    site: Site,
+    wanted: WebServer | None = None,
+    *,
+    left_at: str = "",
+    here: bool = False,
 ) -> list[Check]:
     """Whether its web server shows the site.
 
     :param wanted: the web server to use; None is the one that is there.
     :param left_at: where the site's text lies on the gateway, in the user's home.
+    :param here: whether this machine is the gateway, where there is no way without a web server.
     :returns: the last one is of the site itself, if there is a web server.
     :raises BadInput: what the gateway says of its web server is not understood.
     """
     server = gateway.choose(wanted)
     if server is None:
-        return [_no_server(gateway, wanted)]
+        return [_no_server(gateway, wanted, here=here)]
     places = gateway.places(server)
     checks = [_server(gateway, server)]
     if site.port is None:
@@ -159,15 +165,15 @@ def check_port_80(gateway: Gateway, wanted: WebServer | None = None) -> Check:
     )
 
 
-def _no_server(gateway: Gateway, wanted: WebServer | None) -> Check:
+def _no_server(gateway: Gateway, wanted: WebServer | None, *, here: bool) -> Check:
     lacking = _TITLES[wanted] if wanted else "nginx or Caddy"
+    without = "" if here else f" Without one: jupyter tunnel publish --bind {gateway.host}"
     return Check(
         "web server",
         "failed",
         f"{gateway.host} has no {lacking}.",
         _WEB_SERVER_COMMANDS[wanted or "nginx"],
-        f"Install it there, as its system does it, and look again. Without one:"
-        f" jupyter tunnel publish --bind {gateway.host}",
+        f"Install it there, as its system does it, and look again.{without}",
     )
 
 

@@ -66,8 +66,11 @@ class Looking:
 
     `socket` is the path of the socket on the gateway that its web server's site names, "" where
     there is none; `certificate` is that with which TLS ends here; `apps` is the domain below which
-    applications can be shown, None where there is none.
+    applications can be shown, None where there is none; `here` is whether this machine is the
+    gateway.
     """
+
+    here = False
 
     def __init__(
         self,
@@ -224,7 +227,7 @@ class Looking:
     async def _of_the_site(self, gateway: Gateway, site: Site) -> list[Check]:
         """What is thought of the web server. A text that has to be installed is left there."""
         wanted = self.request.proxy
-        found = check_gateway(gateway, site, wanted)
+        found = check_gateway(gateway, site, wanted, here=self.here)
         server = gateway.choose(wanted)
         if server is None or found[-1].verdict != "failed":
             return found
@@ -298,8 +301,9 @@ class Looking:
         assert gateway is not None
         site, server = self._site(gateway), gateway.choose(wanted)
         if server is None:
-            (lacking,) = check_gateway(gateway, site, wanted)
-            raise Fatal(lacking.says, code="not_found", hint=lacking.advice)
+            (lacking,) = check_gateway(gateway, site, wanted, here=self.here)
+            hint = f"{lacking.advice} With apt: {'; '.join(lacking.details)}"
+            raise Fatal(lacking.says, code="not_found", hint=hint)
         left_at = await self._leave(site, server)
         return {
             "host": gateway.host,

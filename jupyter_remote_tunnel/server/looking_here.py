@@ -27,6 +27,8 @@ _ANYBODY = 0o001  # may go through a folder
 class LookingHere(Looking):
     """See `Looking`. `request` is of the way "proxy"."""
 
+    here = True
+
     def __init__(self, request: PublishRequest, base_url: str, engine: Engine) -> None:
         super().__init__(
             replace(request, gateway=plain(socket.gethostname())), base_url, engine, None
@@ -37,7 +39,7 @@ class LookingHere(Looking):
         try:
             ours = await self._reach()
             request = self.request
-            name = await check_name(request.name, request.gateway, ours, here=True)
+            name = await check_name(request.name, request.gateway, ours, here=self.here)
             yield name
             if request.socket is not None:
                 yield await asyncio.to_thread(_own_folder, Path(request.socket))

@@ -329,6 +329,12 @@ def test_an_account_that_is_a_number(engine: SyncEngine, gateway: WebGateway) ->
     assert done.stdout == "privkey.pem"
 
 
+def test_a_gateway_without_a_web_server() -> None:
+    (only,) = check_gateway(parse(records(), "gw"), SITE)
+    assert (only.verdict, only.details) == ("failed", ("sudo apt install nginx",))
+    assert only.advice.endswith("Without one: jupyter tunnel publish --bind gw")
+
+
 def test_certificates_by_what_is_there(engine: SyncEngine, nginx: WebGateway) -> None:
     site = Site(NAME, "ann")
     found = seen(engine)

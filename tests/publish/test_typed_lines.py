@@ -113,3 +113,17 @@ def test_where_nginx_does_not_run(
         wait_until(lambda: outsider.status("/", port=80) == 301, "nginx to answer")
         ann.publish(*own)
         assert outsider.status(SITE.prefix + "login") == 200
+
+
+def test_where_there_is_no_web_server(here: WebGateway, ann: Ann) -> None:
+    """A pull has no other way than one."""
+    servers = here.type(["command -v nginx", "command -v caddy"]).split()
+    here.type([f"mount --bind /dev/null {path}" for path in servers])
+    try:
+        for more in ((), ("--site",)):
+            said = ann.publish(*PULL, *more, status=1)
+            assert "has no nginx or Caddy" in said, said
+            assert "sudo apt install nginx" in said
+            assert "--bind" not in said
+    finally:
+        here.type([f"umount {path}" for path in servers])
