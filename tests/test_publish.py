@@ -113,11 +113,23 @@ def test_bad_input(person: User, more: list[str], why: str) -> None:
 
 
 def test_without_a_jupyter_server(user: User) -> None:
-    said = user.tunnel("publish", "--list", status=1).stderr
-    assert "No engine for tunnels is running" in said
+    says_nothing_is_published(user)
     with user.engine(EngineSettings()):
-        said = user.tunnel("publish", "--list", status=1).stderr
-    assert "none is running" in said
+        says_nothing_is_published(user)
+
+
+def says_nothing_is_published(user: User) -> None:
+    """Where no Jupyter server runs."""
+    assert user.tunnel("publish", "--list").stdout == "Nothing is published.\n"
+    assert json.loads(user.tunnel("publish", "--list", "--json").stdout) == {"publications": []}
+    for words in (["--stop"], ["--stop", NAME], ["--extend"]):
+        assert "Nothing is published." in user.tunnel("publish", *words, status=1).stderr
+    said = user.tunnel("publish", "--name", NAME, "gw", status=1).stderr
+    assert "No Jupyter runs here." in said
+    assert "on the gateway: jupyter tunnel publish --pull HOST" in said
+    said = user.tunnel("publish", "--fix", status=1).stderr
+    assert "No Jupyter runs here." in said
+    assert "--pull" not in said
 
 
 async def test_an_engine_without_a_server() -> None:

@@ -49,7 +49,8 @@ async def publish(engines: Engines, parsed: Parsed) -> Answer:
     if options["pull"]:
         return await pull(engines, parsed)
     wanted = _wanted(parsed)
-    client = await _client(engines)
+    or_else = f"; or, on the gateway: {parsed.prog} publish --pull HOST"
+    client = await _client(engines, "" if wanted.way == "direct" else or_else)
     if wanted.gateway:
         # The server shares this connection, and has nobody to ask.
         host = TunnelRequest(host=wanted.gateway, ssh=wanted.ssh)
@@ -60,18 +61,32 @@ async def publish(engines: Engines, parsed: Parsed) -> Answer:
     return await follow(client, question, wanted.as_dict(), engines.say, parsed.prog)
 
 
-async def _client(engines: Engines) -> EngineClient:
+async def _client(engines: Engines, or_else: str = "") -> EngineClient:
     """A client of the engine that the Jupyter server holds.
 
+    :param or_else: what else can be done where none runs.
     :raises RemoteTunnelError: none does, or it does not answer.
     """
-    if engines.find().kind != "server":
+    if not _has_jupyter(engines):
         raise Fatal(
-            "It is a Jupyter server that is published, and none is running.",
+            "No Jupyter runs here.",
             code="engine_unavailable",
-            hint="Start JupyterLab with this extension, and ask again.",
+            hint=f"Start JupyterLab with this extension{or_else or '.'}",
         )
     return await engines.one()
+
+
+def _has_jupyter(engines: Engines) -> bool:
+    """Whether a Jupyter server is meant, and not another holder of an engine, or none.
+
+    :raises BadInput: several could be, or `--server` names none.
+    """
+    try:
+        return engines.find().kind == "server"
+    except Fatal as error:
+        if error.code != "engine_unavailable":
+            raise
+        return False
 
 
 def _wanted(parsed: Parsed) -> PublishRequest:
@@ -124,12 +139,12 @@ async def _publishers(engines: Engines) -> list[EngineClient]:
     """Clients of the engines of all that publish something: of the Jupyter server, and of each
     process that shows a Jupyter of another host.
 
-    :raises RemoteTunnelError: there are none.
+    :raises RemoteTunnelError: it is not known who is meant, or nobody answers.
     """
     found = list_engines() if engines.server is None else [engines.find()]
     clients = [await engines.of(one) for one in found if one.kind == "publication"]
     try:
-        return [await _client(engines), *clients]
+        return [await engines.one(), *clients] if _has_jupyter(engines) else clients
     except RemoteTunnelError:
         if not clients:
             raise
@@ -178,18 +193,19 @@ def _connected(one: Publication) -> str:
 async def _chosen(engines: Engines, name: str) -> _One:
     """The publication of that id or name; the only one, for "".
 
-    :raises BadInput: several are meant, or there is none to choose.
+    :raises BadInput: several are meant.
     :raises Fatal: `not_found`.
     """
     found = await _all(engines)
+    if not found:
+        raise Fatal("Nothing is published.", code="not_found")
     meant = [one for one in found if name.lower() in (one.status.id, one.status.name, "")]
     if len(meant) == 1:
         return meant[0]
-    if name and not meant:
+    if not meant:
         raise Fatal(f"Nothing is published as {plain(name, 100)}.", code="not_found")
     names = ", ".join(f"{plain(one.status.name)} ({one.status.id})" for one in meant)
-    hint = f"There are: {names}." if meant else ""
-    raise BadInput("Say which one." if meant else "Nothing is published.", hint=hint)
+    raise BadInput("Say which one.", hint=f"There are: {names}.")
 
 
 async def _stop(engines: Engines, parsed: Parsed) -> Answer:

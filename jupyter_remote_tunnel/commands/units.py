@@ -68,6 +68,8 @@ def write_unit(name: str, text: str, host: str, say: Callable[[str], None] | Non
         *([] if say is not None else shown.splitlines()),
         "That is written. To start it, now and at each log-in:",
         f"  systemctl --user daemon-reload && {start}",
+        "To see what it says:",
+        f"  {shlex.join(['journalctl', '--user', '-u', path.name])}",
         "To have it run while nobody is logged in:",
         "  loginctl enable-linger",
         f"It has no agent and nobody to ask: {host} must take a key without a passphrase.",

@@ -369,7 +369,8 @@ def test_the_token_stays_where_it_is(
 
 def test_a_unit(ann: Ann, gateway: WebGateway, machine: Workstation, server: Jupyter) -> None:
     machine.has(server)
-    ann.publish(*PULL, "--systemd", "--prefix", SITE.prefix)
+    said = ann.publish(*PULL, "--systemd", "--prefix", SITE.prefix)
+    assert f"journalctl --user -u jupyter-remote-tunnel-pull-{NAME}.service" in said
     (file,) = (ann.home / ".config" / "systemd" / "user").iterdir()
     assert file.name == f"jupyter-remote-tunnel-pull-{NAME}.service"
     text = file.read_text()
