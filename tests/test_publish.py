@@ -99,9 +99,13 @@ def test_the_site_of_ones_own_is_not_shown(scene: Scene, person: User) -> None:
         (["gw"], "--name"),
         (["gw", "--name", "a b"], "host"),
         (["--direct", "--name", "j"], "--certfile"),
-        (["gw", "--list"], "Give one of"),
+        (["gw", "--list"], "--list stands alone."),
+        (["--list", "--for", "2h"], "--list stands alone."),
+        (["--extend", "--for", "2h", NAME], "publish --extend NAME --for 2h"),
+        (["--stop", "--check"], "publish --stop NAME"),
+        (["--pull", "ws", "--name", "j", "--fix"], "--check prints"),
         (["--list", "--stop"], "Give one of"),
-        (["gw", "--name", "j", "--fix"], "Give one of"),
+        (["gw", "--name", "j", "--fix"], "--fix stands alone, at most with --prefix."),
         (["gw", "--name", "j", "--for", "soon"], "no time"),
         (["gw:80", "--name", "j"], "port"),
         (["gw", "--name", "j", "--site", "apache"], "no web server"),
@@ -202,7 +206,7 @@ def test_a_setting_is_changed_after_a_yes(careless: tuple[Jupyter, User]) -> Non
     file = server.folder / "config" / "jupyter_server_config.json"
     before = file.read_text()
     with fix(user) as terminal:
-        terminal.read("FAILED  other sites")
+        terminal.read("disable_check_xsrf, c.ServerApp.allow_origin = '*'")
         terminal.read(str(file))
         terminal.read("- ServerApp.disable_check_xsrf = true")
         terminal.read("+ ServerApp.disable_check_xsrf = false")
@@ -213,6 +217,7 @@ def test_a_setting_is_changed_after_a_yes(careless: tuple[Jupyter, User]) -> Non
         terminal.read('- ServerApp.allow_origin = "*"')
         terminal.read("Write that? [y/N] ")
         terminal.type("")
+        terminal.read("Nothing was written.")
         terminal.read("FAILED  other sites")
         assert terminal.wait() == 1
     assert server_config(server)["disable_check_xsrf"] is False

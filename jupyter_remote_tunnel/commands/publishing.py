@@ -41,10 +41,11 @@ async def publish(engines: Engines, parsed: Parsed) -> Answer:
     """
     options = parsed.options
     chosen = [name for name in _OTHERS if options[name] not in (None, False)]
-    if len(chosen) > 1 or (chosen and (parsed.words or options["check"])):
+    if len(chosen) > 1:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in _OTHERS)
         raise BadInput(f"Give one of {names}, or what is to be published.")
     if chosen:
+        _check_alone(chosen[0], parsed)
         return await _OTHERS[chosen[0]](engines, parsed)
     if options["pull"]:
         return await pull(engines, parsed)
@@ -59,6 +60,24 @@ async def publish(engines: Engines, parsed: Parsed) -> Answer:
         return site_answer(await ask_server(client, "publish.site", wanted.as_dict()))
     question = "publish.check" if options["check"] else "publish"
     return await follow(client, question, wanted.as_dict(), engines.say, parsed.prog)
+
+
+def _check_alone(chosen: str, parsed: Parsed) -> None:
+    """:raises BadInput: what has no place beside that one was typed, too."""
+    beside = {"fix": "prefix", "extend": "period"}.get(chosen, "")
+    taken = {chosen, beside, "json", "server"}
+    others = {name for name, value in parsed.options.items() if value not in (None, False)} - taken
+    if not parsed.words and not others:
+        return
+    flag = f"--{chosen.replace('_', '-')}"
+    at_most = {"prefix": ", at most with --prefix", "period": ", at most with --for"}
+    hint = ""
+    if chosen in ("stop", "extend"):
+        more = " --for 2h" if chosen == "extend" else ""
+        hint = f"The name of what is meant comes next: {parsed.prog} publish {flag} NAME{more}"
+    elif chosen == "fix":
+        hint = "It is for the Jupyter that runs here. What another host's lacks, --check prints."
+    raise BadInput(f"{flag} stands alone{at_most.get(beside, '')}.", hint=hint)
 
 
 async def _client(engines: Engines, or_else: str = "") -> EngineClient:
@@ -271,6 +290,8 @@ async def _fix(engines: Engines, parsed: Parsed) -> Answer:
             await ask_server(client, "publish.change", wanted)
             made.append(change)
             await face.show([f"{MARGIN}{_written(change)}"])
+        else:
+            await face.show([f"{MARGIN}Nothing was written."])
     lines = [line for check in checks for line in _left_lines(check, is_shown=face is None)]
     data = {"changed": [change.as_dict() for change in made], "checks": answer["checks"]}
     return Answer(data, tuple(lines or ["No setting of this Jupyter is wrong."]), ok=not checks)

@@ -88,19 +88,19 @@ def _token(server: "ServerApp", _: PublishRequest) -> _Found | None:
 
 def _browsers(server: "ServerApp", _: PublishRequest) -> _Found:
     """Whether pages of other sites could act for who is logged in."""
-    name, wrong = "other sites", ""
-    if server.disable_check_xsrf:
-        wrong = changes.DISABLE_CHECK_XSRF
-    elif server.allow_origin == "*":
-        wrong = changes.ALLOW_ORIGIN
-    elif server.allow_origin_pat and any(
+    name = "other sites"
+    takes_any = server.allow_origin_pat and any(
         re.match(server.allow_origin_pat, stranger) for stranger in _STRANGERS
-    ):
-        wrong = changes.ALLOW_ORIGIN_PAT
-    if wrong:
-        value = " = '*'" if wrong == changes.ALLOW_ORIGIN else ""
-        says = f"Any web site could act for who is logged in: c.{wrong}{value}."
-        return Check(name, "failed", says), wrong
+    )
+    wrong = {
+        changes.DISABLE_CHECK_XSRF: server.disable_check_xsrf,
+        changes.ALLOW_ORIGIN: server.allow_origin == "*",
+        changes.ALLOW_ORIGIN_PAT: takes_any,
+    }
+    if settings := [setting for setting, is_wrong in wrong.items() if is_wrong]:
+        lines = [f"c.{one}" + " = '*'" * (one == changes.ALLOW_ORIGIN) for one in settings]
+        says = f"Any web site could act for who is logged in: {', '.join(lines)}."
+        return Check(name, "failed", says), settings[0]
     allowed = server.allow_origin or server.allow_origin_pat
     if allowed:
         says = f"Pages of {plain(allowed, 200)} may act for who is logged in (allow_origin)."

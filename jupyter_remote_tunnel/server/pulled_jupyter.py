@@ -183,18 +183,17 @@ class PulledJupyter:
 
     async def _other_sites(self) -> Check:
         """Whether pages of other sites could act for who is logged in."""
-        name, wrong = "other sites", ""
+        name, wrong = "other sites", []
         answer = await self._ask("login", Origin=_STRANGER)
         allowed = answer.headers.get("Access-Control-Allow-Origin", "")
         if allowed in ("*", _STRANGER):
-            wrong = "allow_origin, allow_origin_pat"
-        else:
-            # Without `_xsrf` it is refused before anybody looks for a password in it.
-            login = await self._ask("login", method="POST")
-            if login.status in (HTTPStatus.OK, HTTPStatus.FOUND, HTTPStatus.UNAUTHORIZED):
-                wrong = "disable_check_xsrf"
+            wrong.append("allow_origin or allow_origin_pat")
+        # Without `_xsrf` it is refused before anybody looks for a password in it.
+        login = await self._ask("login", method="POST")
+        if login.status in (HTTPStatus.OK, HTTPStatus.FOUND, HTTPStatus.UNAUTHORIZED):
+            wrong.append("disable_check_xsrf")
         if wrong:
-            says = f"Any web site could act for who is logged in: {wrong}."
+            says = f"Any web site could act for who is logged in: {', '.join(wrong)}."
             advice = f"Take that out of {_CONFIG} on {self._host}. {self._again}"
             return Check(name, "failed", says, advice=advice)
         if allowed:

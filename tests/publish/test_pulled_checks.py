@@ -78,6 +78,11 @@ def on(machine: Workstation, **traits: Any) -> Iterator[Jupyter]:
         ({"allow_origin": "*"}, "other sites", "allow_origin"),
         ({"allow_origin_pat": ".*"}, "other sites", "allow_origin_pat"),
         ({"disable_check_xsrf": True}, "other sites", "disable_check_xsrf"),
+        (
+            {"disable_check_xsrf": True, "allow_origin": "*"},
+            "other sites",
+            "allow_origin or allow_origin_pat, disable_check_xsrf.",
+        ),
     ],
 )
 def test_its_configuration(
