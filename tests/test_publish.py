@@ -110,6 +110,9 @@ def test_the_site_of_ones_own_is_not_shown(scene: Scene, person: User) -> None:
         (["gw:80", "--name", "j"], "port"),
         (["gw", "--name", "j", "--site", "apache"], "no web server"),
         (["gw", "--name", "j", "--certfile", "/x.pem"], "--keyfile"),
+        (["gw", "--name", "192.0.2.7", "--site"], "Take a name, or --certfile and --keyfile."),
+        (["gw", "--name", "192.0.2.7.", "--check"], "no certificate for an address"),
+        (["--pull", "ws", "--name", "192.0.2.7"], "no certificate for an address"),
     ],
 )
 def test_bad_input(person: User, more: list[str], why: str) -> None:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import NoReturn
 
 from .errors import BadInput
@@ -45,6 +45,15 @@ def is_ipv6(text: str) -> bool:
     """Whether this is an IPv6 address, without brackets; it may have a zone."""
     try:
         IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_ipv4(text: str) -> bool:
+    """Whether this is an IPv4 address, as it is usually written."""
+    try:
+        IPv4Address(text)
     except ValueError:
         return False
     return True

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
-from .address import bracketed, check_host, check_path
+from .address import bracketed, check_host, check_path, is_ipv4
 from .diagnosis import Verdict
 from .errors import BadInput
 from .spec import HostArgument, SshOptions
@@ -169,6 +169,7 @@ class PublishRequest:
             if port is not None and not 1 <= port <= 65535:
                 raise BadInput(f"{port} is no port.", hint="It lies between 1 and 65535.")
         self._check_ends()
+        self._check_issued()
         check_prefix(self.prefix)
         check_hours(self.hours)
 
@@ -195,6 +196,17 @@ class PublishRequest:
                 )
             if self.socket is not None or self.loopback_port is not None:
                 raise BadInput("A socket or port behind a web server is for a gateway with one.")
+
+    def _check_issued(self) -> None:
+        """Whether Let's Encrypt gives the certificate, where it is to come from there."""
+        by_caddy = self.proxy == "caddy" and self.self_signed  # which makes one for an address
+        if self.certificate or self.has_own_site or by_caddy:
+            return
+        if is_ipv4(self.name.removesuffix(".")):
+            raise BadInput(
+                f"certbot gets no certificate for an address, such as {self.name}.",
+                hint="Take a name, or --certfile and --keyfile.",
+            )
 
 
 def check_prefix(prefix: str) -> None:

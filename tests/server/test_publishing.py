@@ -455,6 +455,7 @@ def test_a_gateway_that_is_not_reached(scene: Scene, api: httpx.Client) -> None:
         ({"way": "bind", "key": "/x"}, "--keyfile"),
         ({"name": "2001:db8::1"}, "IPv4"),
         ({"way": "direct"}, "gateway"),
+        ({"way": "bind", "socket": None, "name": "192.0.2.7"}, "--certfile"),
     ],
 )
 def test_what_cannot_be(scene: Scene, api: httpx.Client, more: dict[str, Any], named: str) -> None:
