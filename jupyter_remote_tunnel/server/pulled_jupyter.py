@@ -78,11 +78,15 @@ class PulledJupyter:
         yield await self._lets_in()
         if self._found.token:
             yield await self._token()
-        yield await self._takes_name()
+        takes_name = await self._takes_name()
+        yield takes_name
         yield await self._other_sites()
         yield self._address()
-        for ask in (self._pages, self._web_server):
-            check = await ask() if self._found.token else None
+        if not self._found.token:
+            return
+        # Who refuses the name refuses its websockets, whatever page they are of.
+        pages = await self._pages() if takes_name.verdict != "failed" else None
+        for check in (pages, await self._web_server()):
             if check is not None:
                 yield check
 

@@ -87,6 +87,7 @@ def test_its_configuration(
         shown = ann.publish(*CHECK, status=1)
         assert f"FAILED  {failed}" in shown, shown
         assert said in shown
+        assert shown.count("FAILED") == 1, shown
         assert "jupyter_server_config.py on ws" in shown
         assert "start it again" in shown
         assert server.token not in shown
