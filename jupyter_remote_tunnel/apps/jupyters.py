@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..engine.messages import Who
 
 _MOST = 50
+_NAMED = 5  # of them in a hint
 
 # Prints the runtime directory, the uid and who listens on which port (of Linux), and of each server
 # there whose process lives its file's name with the process's age, the folder of its keeper, and
@@ -83,7 +84,9 @@ class Found:
         if len(among) == 1:
             return among[0]
         if among:
-            listed = "; ".join(f"{one.destination} ({one.root_dir})" for one in self.servers)
+            listed = "; ".join(
+                f"{one.destination} ({one.root_dir})" for one in self.servers[:_NAMED]
+            )
             raise BadInput(
                 f"Several Jupyter servers run on {self.host}.",
                 code="ambiguous",
@@ -92,7 +95,7 @@ class Found:
         if self.problems and not self.jupyters:
             raise self.problems[0]
         where = "" if destination is None else f" at {plain(destination)}"
-        listed = ", ".join(one.destination for one in self.servers)
+        listed = ", ".join(one.destination for one in self.servers[:_NAMED])
         raise Fatal(
             f"No Jupyter server of yours runs on {self.host}{where}.",
             code="not_found",

@@ -6,6 +6,8 @@ for who reads it to check.
 
 import re
 
+_LONGEST_FOLDER = 1000  # characters
+
 FENCE = "=jupyter-remote-tunnel="
 
 MARKER = "jupyter-kept-"
@@ -33,8 +35,8 @@ def between_fences(output: bytes) -> list[str]:
 
 
 def is_folder(text: str) -> bool:
-    """Whether this can be the path of a folder there, in one line."""
-    return text.startswith("/") and text.isprintable()
+    """Whether this can be the path of a folder there, in one line that is not endless."""
+    return text.startswith("/") and text.isprintable() and len(text) <= _LONGEST_FOLDER
 
 
 def is_keeper(path: str) -> bool:
