@@ -23,6 +23,7 @@ from ipaddress import IPv6Address
 from typing import Any, cast
 
 from jupyter_server.auth.identity import PasswordIdentityProvider
+from jupyter_server.auth.login import LoginFormHandler
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest, split_host_and_port
 from tornado.iostream import IOStream
@@ -160,8 +161,9 @@ class Gate(Router):
         if refusal is not None:
             return self._porch.get_handler_delegate(request, Refused, {"refusal": refusal})
         delegate = self._app.find_handler(request)
-        if self._is_for_app(request) and not _shows_app(delegate):
-            return self._porch.get_handler_delegate(request, Refused, {"refusal": _MISDIRECTED})
+        refusal = self._refusal_of(delegate, request)
+        if refusal is not None:
+            return self._porch.get_handler_delegate(request, Refused, {"refusal": refusal})
         if not getattr(delegate, "stream_request_body", False) and self._is_stranger(request):
             length = request.headers.get("Content-Length", "")
             if length.isdecimal() and int(length) > _STRANGERS_BODY:
@@ -170,7 +172,7 @@ class Gate(Router):
             cast("HTTP1Connection", request.connection).set_max_body_size(_STRANGERS_BODY)
         if hasattr(delegate, "application"):
             delegate.application = self._outside
-            if self._is_login(request):
+            if self._is_login(delegate):
                 delegate.handler_class = _login_alone(delegate.handler_class)  # type: ignore[arg-type]
             self._forget_closed()
             stream = cast("HTTP1Connection", request.connection).stream
@@ -178,7 +180,7 @@ class Gate(Router):
         return delegate
 
     def _refusal(self, request: HTTPServerRequest) -> "Refusal | None":
-        """Why a request does not pass."""
+        """Why a request does not pass, whatever it is for."""
         for_app = self._is_for_app(request)
         if not for_app and request.host.lower() not in self._hosts:
             return _MISDIRECTED
@@ -190,7 +192,18 @@ class Gate(Router):
                 "This Jupyter is not shown at the moment: its connection is being checked.",
                 (("Retry-After", "10"),),
             )
-        tries = self._is_login(request) and request.method == "POST"
+        # To Jupyter's rules this is a pattern, which others may fit as well.
+        if not for_app and not f"{request.path}/".startswith(self.door.base_url):
+            return _NOT_HERE
+        return None
+
+    def _refusal_of(
+        self, delegate: HTTPMessageDelegate | None, request: HTTPServerRequest
+    ) -> "Refusal | None":
+        """Why it does not pass to who would answer it."""
+        if self._is_for_app(request) and not _shows_app(delegate):
+            return _MISDIRECTED
+        tries = self._is_login(delegate) and request.method == "POST"
         if tries and not self._logins.admits(_address(request)):
             return Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -217,9 +230,11 @@ class Gate(Router):
         by_token = provider.token and provider.get_token(asks) == provider.token
         return not by_token and provider.get_user_cookie(asks) is None
 
-    def _is_login(self, request: HTTPServerRequest) -> bool:
-        """Whether it is for Jupyter's login page; an application may have one of its own."""
-        return request.path == f"{self.door.base_url}login" and not self._is_for_app(request)
+    def _is_login(self, delegate: HTTPMessageDelegate | None) -> bool:
+        """Whether a request was found to be for Jupyter's login, by whatever path."""
+        provider = self._app.settings.get("identity_provider")
+        logins = (LoginFormHandler, getattr(provider, "login_handler_class", LoginFormHandler))
+        return issubclass(getattr(delegate, "handler_class", object), logins)
 
     def _finished(self, handler: RequestHandler) -> None:
         """Jupyter has answered a request: a websocket goes on."""
@@ -303,6 +318,7 @@ class Refusal:
 
 
 _MISDIRECTED = Refusal(HTTPStatus.MISDIRECTED_REQUEST, "Nothing is published by that name.")
+_NOT_HERE = Refusal(HTTPStatus.NOT_FOUND, "Nothing is published at that address.")
 _TOO_LONG = Refusal(HTTPStatus.FORBIDDEN, "Only who is logged in may send that much.")
 
 

@@ -15,9 +15,10 @@ from typing import Any, cast
 
 import aiohttp
 import pytest
-from jupyter_server.auth.identity import IdentityProvider
+from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
+from yarl import URL
 
 from jupyter_remote_tunnel.model.app_domain import AppDomain
 from jupyter_remote_tunnel.model.proxy_protocol import proxy_header
@@ -75,16 +76,41 @@ class OwnLine(RequestHandler):
         pass
 
 
+class Login(RequestHandler):
+    """In the place of Jupyter's."""
+
+    def post(self) -> None:
+        self.write("tried")
+
+
 class Socket(WebSocketHandler):
     async def on_message(self, message: str | bytes) -> None:
         await self.write_message(message)
 
 
+TOKEN = 24 * "ab"
+LOGGED_IN = {"Authorization": f"token {TOKEN}"}
+
+
 @pytest.fixture
-def app() -> Application:
+def provider() -> IdentityProvider:
+    """Who tells who is logged in."""
+    return PasswordIdentityProvider(token=TOKEN, login_handler_class=Login)
+
+
+@pytest.fixture
+def app(provider: IdentityProvider) -> Application:
     """In the place of Jupyter's."""
-    rules = [(r"/base/socket", Socket), (r"/base/own", OwnLine), (r"/base/.*", Page)]
-    return Application(rules, log_function=lambda _: None)
+    return an_app("/base/", provider)
+
+
+def an_app(base_url: str, provider: IdentityProvider) -> Application:
+    """Its rules have the base URL as Jupyter's have it: as a pattern."""
+    handlers = (("socket", Socket), ("own", OwnLine), ("login", Login), (".*", Page))
+    rules = [(base_url + path, handler) for path, handler in handlers]
+    return Application(
+        rules, log_function=lambda _: None, identity_provider=provider, cookie_secret="x"
+    )
 
 
 @pytest.fixture
@@ -106,7 +132,7 @@ class Open:
             return answer.status, await answer.text()
 
     def url(self, path: str = "", scheme: str = "https") -> str:
-        return f"{scheme}://{NAME}:{self.port}/base/{path}"
+        return f"{scheme}://{NAME}:{self.port}{self.gate.door.base_url}{path}"
 
     def way(self, nonce: Nonce) -> Way:
         url = self.url(f"{WELL_KNOWN}{nonce.text}")
@@ -125,10 +151,11 @@ async def outside(
     name: str = NAME,
     introduced: bool = False,
     apps: AppDomain | None = None,
+    base_url: str = "/base/",
 ) -> AsyncIterator[Open]:
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    gate = Gate(app, Door(f"{name}:{port}", "/base/", proxied=files is None, apps=apps))
+    gate = Gate(app, Door(f"{name}:{port}", base_url, proxied=files is None, apps=apps))
     certificate = None if files is None else Certificate(files.certificate, files.key)
     listener = Listener(gate, certificate, introduced=introduced)
     listener.open([listening])
@@ -253,7 +280,8 @@ async def test_a_long_body_is_not_read_while_it_is_shut(
         head = f"POST /base/ HTTP/1.1\r\nHost: {NAME}:{it.port}\r\nContent-Length: 90000000\r\n\r\n"
         assert b" 503 " in await _first_line(it.port, head.encode())
         it.gate.is_open = True
-        async with session.post(it.url(), data=io.BytesIO(bytes(3 << 20)), ssl=False) as answer:
+        long = io.BytesIO(bytes(3 << 20))
+        async with session.post(it.url(), data=long, headers=LOGGED_IN, ssl=False) as answer:
             assert await answer.text() == str(3 << 20)
 
 
@@ -519,6 +547,27 @@ async def test_passwords_cannot_be_guessed_fast(
                 given.append(answer.status)
         assert given == [200] * LOGINS + [429]
         assert (await it.ask())[0] == 200
+
+
+async def test_no_other_path_leads_round_that(
+    provider: IdentityProvider, files: certificates.Certificate
+) -> None:
+    """Jupyter takes its base URL for a pattern."""
+    base_url = "/user/ann.smith/"
+    app = an_app(base_url, provider)
+    app.add_handlers(".*", [(r"/user/ann.smith/another", Login)])
+    async with outside(app, files, base_url=base_url) as it, aiohttp.ClientSession() as session:
+        it.gate.is_open = True
+        given = []
+        for path in ("login", "../annXsmith/login", *["another"] * LOGINS):
+            url = URL(it.url(path))
+            async with session.post(url, data=b"", ssl=False) as answer:
+                given.append(answer.status)
+        assert given == [200, 404, *[200] * (LOGINS - 1), 429]
+        for path, status in ((".", 200), ("../ann.smith", 404), ("../annXsmith/", 404)):
+            assert ((await it.ask(path))[0], path) == (status, path)
+        for path in ("..", "../..", "../ann.smithX/"):
+            assert (await it.ask(path))[1] == "Nothing is published at that address.\n"
 
 
 @pytest.mark.parametrize(
