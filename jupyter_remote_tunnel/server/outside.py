@@ -22,7 +22,6 @@ from http import HTTPStatus
 from ipaddress import IPv6Address
 from typing import Any, cast
 
-from jupyter_server.auth.identity import PasswordIdentityProvider
 from jupyter_server.auth.login import LoginFormHandler
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest, split_host_and_port
@@ -35,7 +34,8 @@ from typing_extensions import override
 from ..model.app_domain import AppDomain
 from ..model.publication import HTTPS, Visitor
 from .probes import WELL_KNOWN, Nonce, probe_handler
-from .views.gate import UNKNOWN_ADDRESS
+from .strangers import SMALL_BODY, Bodies, Counted, Standing, standing
+from .views.gate import UNKNOWN_ADDRESS, has_body
 from .views.names import LEAD_HERE
 from .views.origin import OriginHandler, ProbeHandler
 
@@ -44,8 +44,6 @@ _OUTSIDE = "jupyter_remote_tunnel_outside"
 LOGINS = 10
 LOGINS_OF_ALL = 60
 _MINUTE = 60.0
-# Bytes that who has not logged in may send at once: Jupyter holds each body in memory.
-_STRANGERS_BODY = 1 << 16
 _ADDRESSES = 1000
 
 
@@ -113,6 +111,8 @@ class Gate(Router):
         self._porch = Application(log_function=lambda _: None)
         self._visits: dict[IOStream, tuple[HTTPServerRequest, datetime]] = {}
         self._logins = Logins()
+        self._provider = web_app.settings.get("identity_provider")
+        self._bodies = Bodies()
         # The same application, rules and all, with other settings.
         self._outside = copy.copy(web_app)
         settings = OutsideSettings(
@@ -164,20 +164,23 @@ class Gate(Router):
         refusal = self._refusal_of(delegate, request)
         if refusal is not None:
             return self._porch.get_handler_delegate(request, Refused, {"refusal": refusal})
-        if not getattr(delegate, "stream_request_body", False) and self._is_stranger(request):
-            length = request.headers.get("Content-Length", "")
-            if length.isdecimal() and int(length) > _STRANGERS_BODY:
-                made = {"refusal": _TOO_LONG}
-                return self._porch.get_handler_delegate(request, RefusedAtTheEnd, made)
-            cast("HTTP1Connection", request.connection).set_max_body_size(_STRANGERS_BODY)
+        told = self._told(delegate, request)
+        refusal = self._bound_body(request, told)
+        if refusal is not None:
+            made = {"refusal": refusal}
+            return self._porch.get_handler_delegate(request, RefusedAtTheEnd, made)
         if hasattr(delegate, "application"):
-            delegate.application = self._outside
-            if self._is_login(delegate):
-                delegate.handler_class = _login_alone(delegate.handler_class)  # type: ignore[arg-type]
-            self._forget_closed()
-            stream = cast("HTTP1Connection", request.connection).stream
-            self._visits[stream] = (request, datetime.now(UTC))
-        return delegate
+            self._let_in(delegate, request)
+        return Counted(delegate, self._bodies) if told is Standing.UNTOLD else delegate
+
+    def _let_in(self, delegate: Any, request: HTTPServerRequest) -> None:
+        """Give a request to who answers it, with our settings."""
+        delegate.application = self._outside
+        if self._is_login(delegate):
+            delegate.handler_class = _login_alone(delegate.handler_class)
+        self._forget_closed()
+        stream = cast("HTTP1Connection", request.connection).stream
+        self._visits[stream] = (request, datetime.now(UTC))
 
     def _refusal(self, request: HTTPServerRequest) -> "Refusal | None":
         """Why a request does not pass, whatever it is for."""
@@ -219,22 +222,28 @@ class Gate(Router):
             return False
         return apps.covers(host.removesuffix(".")) and port == _split(self.door.authority)[1]
 
-    def _is_stranger(self, request: HTTPServerRequest) -> bool:
-        """Whether something is sent by who has not logged in, as far as that can be told here."""
-        if not {"Content-Length", "Transfer-Encoding"} & set(request.headers):
-            return False
-        provider = self._app.settings.get("identity_provider")
-        if type(provider) is not PasswordIdentityProvider:
-            return False
-        asks = RequestHandler(self._outside, request)
-        by_token = provider.token and provider.get_token(asks) == provider.token
-        return not by_token and provider.get_user_cookie(asks) is None
+    def _told(self, delegate: HTTPMessageDelegate, request: HTTPServerRequest) -> Standing:
+        """What has to be known of who sends it. Where no body is held, that is nothing."""
+        if getattr(delegate, "stream_request_body", False) or not has_body(request.headers):
+            return Standing.LOGGED_IN
+        return standing(self._provider, RequestHandler(self._outside, request))
+
+    def _bound_body(self, request: HTTPServerRequest, told: Standing) -> "Refusal | None":
+        """Take no longer a body than there is room for; or why none is taken."""
+        if told is Standing.LOGGED_IN:
+            return None
+        is_stranger = told is Standing.STRANGER
+        room = SMALL_BODY if is_stranger else SMALL_BODY + self._bodies.room
+        length = request.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) > room:
+            return _TOO_LONG if is_stranger else _TOO_MUCH
+        cast("HTTP1Connection", request.connection).set_max_body_size(room)
+        return None
 
     def _is_login(self, delegate: HTTPMessageDelegate | None) -> bool:
         """Whether a request was found to be for Jupyter's login, by whatever path."""
-        provider = self._app.settings.get("identity_provider")
-        logins = (LoginFormHandler, getattr(provider, "login_handler_class", LoginFormHandler))
-        return issubclass(getattr(delegate, "handler_class", object), logins)
+        own = getattr(self._provider, "login_handler_class", LoginFormHandler)
+        return issubclass(getattr(delegate, "handler_class", object), (LoginFormHandler, own))
 
     def _finished(self, handler: RequestHandler) -> None:
         """Jupyter has answered a request: a websocket goes on."""
@@ -320,6 +329,11 @@ class Refusal:
 _MISDIRECTED = Refusal(HTTPStatus.MISDIRECTED_REQUEST, "Nothing is published by that name.")
 _NOT_HERE = Refusal(HTTPStatus.NOT_FOUND, "Nothing is published at that address.")
 _TOO_LONG = Refusal(HTTPStatus.FORBIDDEN, "Only who is logged in may send that much.")
+_TOO_MUCH = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "More is being sent at the moment than is taken. Try again.",
+    (("Retry-After", "10"),),
+)
 
 
 def moved(url: str) -> Refusal:

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import aiohttp
 import pytest
-from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider
+from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider, User
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 from yarl import URL
@@ -41,6 +41,7 @@ from jupyter_remote_tunnel.server.outside import (
     visitor_of,
 )
 from jupyter_remote_tunnel.server.probes import WELL_KNOWN, Nonce
+from jupyter_remote_tunnel.server.strangers import SMALL_BODY
 from jupyter_remote_tunnel.server.views import Views, add_first
 from jupyter_remote_tunnel.server.views.names import OurNames
 from jupyter_remote_tunnel.server.views.origin import OriginHandler
@@ -285,6 +286,90 @@ async def test_a_long_body_is_not_read_while_it_is_shut(
             assert await answer.text() == str(3 << 20)
 
 
+class Renamed(PasswordIdentityProvider):
+    """One that knows people as Jupyter's own does."""
+
+
+class Elsewhere(PasswordIdentityProvider):
+    """One that knows people in another way."""
+
+    async def get_user(self, handler: RequestHandler) -> User | None:
+        return User("ann") if handler.request.headers.get("X-User") else None
+
+
+def long_request(it: Open, length: int, headers: str = "") -> bytes:
+    """The head of what is sent, and has a long body."""
+    head = f"POST /base/ HTTP/1.1\r\nHost: {NAME}:{it.port}\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {length}\r\n{headers}\r\n".encode()
+
+
+@pytest.mark.parametrize("kind", [PasswordIdentityProvider, Renamed])
+async def test_no_more_is_kept_of_a_stranger_than_a_login_takes(
+    kind: type[PasswordIdentityProvider], files: certificates.Certificate
+) -> None:
+    size = SMALL_BODY + 1
+    app = an_app("/base/", kind(token=TOKEN))
+    async with outside(app, files, introduced=True) as it:
+        it.gate.is_open = True
+        who = introduction("203.0.113.7")
+        said = await said_to(it, who, long_request(it, size) + bytes(size))
+        assert (b" 403 " in said, b"Only who is logged in" in said) == (True, True)
+        token = f"Authorization: token {TOKEN}\r\n"
+        said = await said_to(it, who, long_request(it, size, token) + bytes(size))
+        assert said.endswith(str(size).encode())
+        said = await said_to(it, who, long_request(it, size - 1) + bytes(size - 1))
+        assert said.endswith(str(size - 1).encode())
+
+
+@pytest.mark.parametrize("provider", [Elsewhere(token=TOKEN), None])
+async def test_bodies_of_whom_it_is_not_told_have_a_bound_in_common(
+    provider: IdentityProvider, files: certificates.Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_remote_tunnel.server.strangers.ALL_UNTOLD", 1 << 20)
+    part = SMALL_BODY + (1 << 19)
+    async with outside(an_app("/base/", provider), files, introduced=True) as it:
+        it.gate.is_open = True
+        bodies, who = it.gate._bodies, introduction("203.0.113.7")
+
+        async def told(length: int) -> bytes:
+            return await said_to(it, who, long_request(it, length) + bytes(length))
+
+        assert (await told(part)).endswith(str(part).encode())
+        unfinished = long_request(it, part) + bytes(part - 1)
+        waits = [(await sending(it, unfinished))[1] for _ in range(2)]
+        await _until(lambda: bodies.room == 2)
+        assert b" 503 " in await told(part)
+        assert (await told(SMALL_BODY)).endswith(str(SMALL_BODY).encode())
+        for writer in waits:
+            writer.transport.abort()
+        await _until(lambda: bodies.room == 1 << 20)
+
+
+async def test_there_is_no_more_room_than_that_for_those_who_began_when_there_was(
+    files: certificates.Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_remote_tunnel.server.strangers.ALL_UNTOLD", 2)
+    app = an_app("/base/", Elsewhere(token=TOKEN))
+    async with outside(app, files, introduced=True) as it:
+        it.gate.is_open = True
+        bodies, head = it.gate._bodies, long_request(it, SMALL_BODY + 2)
+        (reader, first), (other, second) = [
+            await sending(it, head + bytes(SMALL_BODY)) for _ in range(2)
+        ]
+        await _until(lambda: [visitor.streams for visitor in it.gate.visitors] == [2])
+        for writer, room in ((first, 1), (second, 0)):
+            writer.write(b"x")
+            await _until(lambda room=room: bodies.room == room)  # type: ignore[misc]
+        second.write(b"x")
+        assert (await other.read()).startswith(b"HTTP/1.1 400 ")
+        await _until(lambda: bodies.room == 1)
+        first.write(b"x")
+        assert (await reader.read()).endswith(str(SMALL_BODY + 2).encode())
+        for writer in (first, second):
+            writer.transport.abort()
+        assert bodies.room == 2
+
+
 async def test_who_asks_is_what_the_web_server_in_front_says_last(app: Application) -> None:
     async with outside(app, None) as it:
         it.gate.is_open = True
@@ -325,6 +410,17 @@ async def said_to(it: Open, first: bytes, then: bytes, *, tls: bool = True) -> b
     finally:
         writer.transport.abort()
         await asyncio.sleep(0)  # which closes it
+
+
+async def sending(
+    it: Open, said: bytes, address: str = "203.0.113.7"
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection of that address on which this was said, and more can be."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
+    writer.write(introduction(address))
+    await writer.start_tls(_unverified(), server_hostname=NAME)
+    writer.write(said)
+    return reader, writer
 
 
 def request(it: Open, method: str = "GET", path: str = "") -> bytes:
