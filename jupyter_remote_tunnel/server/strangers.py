@@ -12,15 +12,11 @@ from collections.abc import Awaitable
 from typing import Any
 
 from jupyter_server.auth.identity import PasswordIdentityProvider
-from tornado.httputil import (
-    HTTPHeaders,
-    HTTPInputError,
-    HTTPMessageDelegate,
-    RequestStartLine,
-    ResponseStartLine,
-)
+from tornado.httputil import HTTPInputError, HTTPMessageDelegate
 from tornado.web import HTTPError, RequestHandler
 from typing_extensions import override
+
+from .passing import Passing
 
 SMALL_BODY = 1 << 16
 """Bytes that anybody may send at once."""
@@ -71,20 +67,14 @@ class Bodies:
         self.room = ALL_UNTOLD
 
 
-class Counted(HTTPMessageDelegate):
+class Counted(Passing):
     """A request whose body counts with those, but for a small one's bytes."""
 
     def __init__(self, request: HTTPMessageDelegate, bodies: Bodies) -> None:
-        self._request = request
+        super().__init__(request)
         self._bodies = bodies
         self._size = 0
         self._counts = 0
-
-    @override
-    def headers_received(
-        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
-    ) -> Awaitable[None] | None:
-        return self._request.headers_received(start_line, headers)
 
     @override
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
@@ -94,17 +84,17 @@ class Counted(HTTPMessageDelegate):
             raise HTTPInputError("more is sent at the moment than is taken")
         self._bodies.room -= more
         self._counts += more
-        return self._request.data_received(chunk)
+        return super().data_received(chunk)
 
     @override
     def finish(self) -> None:
         self._let_go()
-        self._request.finish()
+        super().finish()
 
     @override
     def on_connection_close(self) -> None:
         self._let_go()
-        self._request.on_connection_close()
+        super().on_connection_close()
 
     def _let_go(self) -> None:
         self._bodies.room += self._counts

@@ -370,6 +370,33 @@ async def test_there_is_no_more_room_than_that_for_those_who_began_when_there_wa
         assert bodies.room == 2
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "POST /base/ HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: {digits}",
+        "POST /base/own HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: 2, {digits}",
+        "GET /base/ HTTP/1.1\r\nHost: localhost:{digits}",
+        "POST /base/?token=%ff HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: 0{digits}",
+        "POST /base/?token=%ff HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: 2",
+    ],
+)
+@pytest.mark.parametrize("tls", [True, False])
+async def test_what_cannot_be_read_is_no_error_of_ours(
+    app: Application,
+    files: certificates.Certificate,
+    head: str,
+    tls: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with outside(app, files, introduced=True) as it:
+        it.gate.is_open = True
+        asked = head.format(port=it.port, digits=5000 * "9") + "\r\nConnection: close\r\n\r\nab"
+        said = await said_to(it, introduction("203.0.113.7"), asked.encode(), tls=tls)
+        taken = b"200" if tls else b"301"
+        assert said.split()[1] == (b"400" if "{digits}" in head else taken)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_who_asks_is_what_the_web_server_in_front_says_last(app: Application) -> None:
     async with outside(app, None) as it:
         it.gate.is_open = True
