@@ -284,8 +284,8 @@ server {{
     proxy_buffers 8 32k;
     proxy_read_timeout 1d;
     proxy_send_timeout 1d;
-    client_body_timeout 10m;
-    send_timeout 10m;
+    client_body_timeout 60s;
+    send_timeout 60s;
 """  # noqa: E501 (one directive, one line)
 
 _NGINX_LOGIN = """

@@ -41,7 +41,8 @@ from .passing import Passing
 from .views.gate import UNKNOWN_ADDRESS
 
 MAX_STREAMS = 500
-"""Connections at a time: descriptors are shared with who sits here."""
+"""Connections at a time: descriptors are shared with who sits here. One more takes the place of a
+stranger's."""
 
 MAX_STREAMS_OF_ONE = 100
 """Those of one address (of a network, of IPv6), where no web server in front counts them."""
@@ -97,6 +98,7 @@ class Listener:
         introduced: bool = False,
         **limits: int | None,
     ) -> None:
+        self._gate = gate
         self._certificate = certificate
         self._introduced = introduced
         self._visitors: WeakKeyDictionary[IOStream, str] = WeakKeyDictionary()
@@ -157,12 +159,33 @@ class Listener:
 
     def _accept(self, connection: socket.socket, address: Any) -> None:
         connection.setblocking(False)
-        if self.count >= MAX_STREAMS:
+        if self.count >= MAX_STREAMS and not self._make_room():
             connection.close()
         elif self._introduced:
             self._when_heard(connection, self._meet)
         else:
             self._admit(connection, address)
+
+    def _make_room(self) -> bool:
+        """End the oldest connection of a stranger, of who has the most of them; False if everybody
+        has logged in."""
+        strangers: dict[str, list[IOStream | socket.socket]] = {}
+        waiting = [(connection, whose) for connection, (_, whose) in self._unknown.items()]
+        held: list[tuple[IOStream | socket.socket, str]] = [*self._streams.items(), *waiting]
+        for connection, whose in held:
+            visit = self._gate.visit_on(connection)
+            if visit is None or not visit.is_known:
+                asked = visitor_of(visit.address) if visit is not None else ""
+                strangers.setdefault(whose or asked, []).append(connection)
+        if not strangers:
+            return False
+        oldest = max(strangers.values(), key=len)[0]
+        if isinstance(oldest, IOStream):
+            del self._streams[oldest]
+            oldest.close()
+        else:
+            self._drop(oldest)
+        return True
 
     def _admit(self, connection: socket.socket, address: Any) -> None:
         """It is known whose this is, or need not be said."""

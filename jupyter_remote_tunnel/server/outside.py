@@ -34,7 +34,7 @@ from typing_extensions import override
 from ..model.app_domain import AppDomain
 from ..model.publication import HTTPS, Visitor
 from .probes import WELL_KNOWN, Nonce, probe_handler
-from .strangers import SMALL_BODY, Bodies, Counted, Standing, standing
+from .strangers import BODY_SECONDS, SMALL_BODY, Bodies, Counted, Standing, Visit, standing
 from .views.gate import UNKNOWN_ADDRESS, has_body
 from .views.names import LEAD_HERE
 from .views.origin import OriginHandler, ProbeHandler
@@ -109,7 +109,7 @@ class Gate(Router):
         self._app = web_app
         self._nonce: Nonce | None = None
         self._porch = Application(log_function=lambda _: None)
-        self._visits: dict[IOStream, tuple[HTTPServerRequest, datetime]] = {}
+        self._visits: dict[IOStream, Visit] = {}
         self._logins = Logins()
         self._provider = web_app.settings.get("identity_provider")
         self._bodies = Bodies()
@@ -142,17 +142,25 @@ class Gate(Router):
         """Who is connected now."""
         self._forget_closed()
         found: dict[str, list[datetime]] = {}
-        for request, since in self._visits.values():
-            found.setdefault(_address(request), []).append(since)
+        for visit in self._visits.values():
+            if visit.delegate is not None:
+                found.setdefault(visit.address, []).append(visit.since)
         return tuple(
             Visitor(address, len(times), min(times).isoformat(timespec="seconds"))
             for address, times in sorted(found.items())
         )
 
+    def visit_on(self, connection: object) -> "Visit | None":
+        """What is known of who asked last on a connection, if anybody did."""
+        return self._visits.get(cast("IOStream", connection))
+
     @override
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
         if self.door.proxied:
             _take_forwarded(request)
+        self._forget_closed()
+        visit = Visit(_address(request), datetime.now(UTC))
+        self._visits[cast("HTTP1Connection", request.connection).stream] = visit
         probed = request.path.removeprefix(self.door.base_url + WELL_KNOWN)
         if probed != request.path:
             handler, made = probe_handler(probed, self._nonce)
@@ -169,18 +177,16 @@ class Gate(Router):
         if refusal is not None:
             made = {"refusal": refusal}
             return self._porch.get_handler_delegate(request, RefusedAtTheEnd, made)
+        visit.delegate, visit.was_known = delegate, told is Standing.LOGGED_IN
         if hasattr(delegate, "application"):
-            self._let_in(delegate, request)
+            self._let_in(delegate)
         return Counted(delegate, self._bodies) if told is Standing.UNTOLD else delegate
 
-    def _let_in(self, delegate: Any, request: HTTPServerRequest) -> None:
+    def _let_in(self, delegate: Any) -> None:
         """Give a request to who answers it, with our settings."""
         delegate.application = self._outside
         if self._is_login(delegate):
             delegate.handler_class = _login_alone(delegate.handler_class)
-        self._forget_closed()
-        stream = cast("HTTP1Connection", request.connection).stream
-        self._visits[stream] = (request, datetime.now(UTC))
 
     def _refusal(self, request: HTTPServerRequest) -> "Refusal | None":
         """Why a request does not pass, whatever it is for."""
@@ -222,22 +228,24 @@ class Gate(Router):
             return False
         return apps.covers(host.removesuffix(".")) and port == _split(self.door.authority)[1]
 
-    def _told(self, delegate: HTTPMessageDelegate, request: HTTPServerRequest) -> Standing:
-        """What has to be known of who sends it. Where no body is held, that is nothing."""
+    def _told(self, delegate: HTTPMessageDelegate, request: HTTPServerRequest) -> Standing | None:
+        """What is known of who sends it; None where that need not be, as no body is held."""
         if getattr(delegate, "stream_request_body", False) or not has_body(request.headers):
-            return Standing.LOGGED_IN
+            return None
         return standing(self._provider, RequestHandler(self._outside, request))
 
-    def _bound_body(self, request: HTTPServerRequest, told: Standing) -> "Refusal | None":
-        """Take no longer a body than there is room for; or why none is taken."""
-        if told is Standing.LOGGED_IN:
+    def _bound_body(self, request: HTTPServerRequest, told: Standing | None) -> "Refusal | None":
+        """Take no longer a body than there is room for, and for so long; or why none is taken."""
+        if told is None or told is Standing.LOGGED_IN:
             return None
         is_stranger = told is Standing.STRANGER
         room = SMALL_BODY if is_stranger else SMALL_BODY + self._bodies.room
+        connection = cast("HTTP1Connection", request.connection)
+        connection.set_body_timeout(BODY_SECONDS[told])
         length = request.headers.get("Content-Length", "")
         if length.isdecimal() and int(length) > room:
             return _TOO_LONG if is_stranger else _TOO_MUCH
-        cast("HTTP1Connection", request.connection).set_max_body_size(room)
+        connection.set_max_body_size(room)
         return None
 
     def _is_login(self, delegate: HTTPMessageDelegate | None) -> bool:
@@ -248,7 +256,9 @@ class Gate(Router):
     def _finished(self, handler: RequestHandler) -> None:
         """Jupyter has answered a request: a websocket goes on."""
         if handler.get_status() != HTTPStatus.SWITCHING_PROTOCOLS:
-            self._visits.pop(cast("HTTP1Connection", handler.request.connection).stream, None)
+            visit = self.visit_on(cast("HTTP1Connection", handler.request.connection).stream)
+            if visit is not None:
+                visit.end()
         self._app.log_request(handler)
 
     def _forget_closed(self) -> None:

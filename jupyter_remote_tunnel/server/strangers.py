@@ -1,4 +1,4 @@
-"""Who has logged in, as far as the head of a request tells it, and what all others may send.
+"""Who has logged in, as far as that can be told at the gate, and what all others may send.
 
 Jupyter holds a body in memory, whole, before it asks who sends it. Who is known by its own cookie
 or token is known before; who is not, and sends more than a login takes, is refused. A provider that
@@ -9,6 +9,8 @@ what is sent to one of these has a bound in common, whoever sends it.
 import enum
 import inspect
 from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from jupyter_server.auth.identity import PasswordIdentityProvider
@@ -55,6 +57,37 @@ def _knows_in_jupyters_way(provider: PasswordIdentityProvider) -> bool:
     mine, jupyters = type(provider), PasswordIdentityProvider
     is_own = all(getattr(mine, name) is getattr(jupyters, name) for name in _IN_JUPYTERS_WAY)
     return is_own and not inspect.iscoroutinefunction(provider.get_user_cookie)
+
+
+BODY_SECONDS = {Standing.STRANGER: 60.0, Standing.UNTOLD: 600.0}
+"""Until when a body has to be there. Who has logged in can take any time."""
+
+
+@dataclass(eq=False)
+class Visit:
+    """The last request on a connection.
+
+    :param address: of who asked; "" where that is not known.
+    :param delegate: who answers; None before that is known, and when it is done.
+    :param was_known: whether its head showed that they had logged in.
+    """
+
+    address: str
+    since: datetime
+    delegate: HTTPMessageDelegate | None = None
+    was_known: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether they have logged in, or were let in to an application."""
+        handler = getattr(self.delegate, "handler", None)
+        found = (getattr(handler, name, None) for name in ("_current_user", "admitted"))
+        return self.was_known or any(one is not None for one in found)
+
+    def end(self) -> None:
+        """It is answered."""
+        self.was_known = self.is_known
+        self.delegate = None
 
 
 class Bodies:

@@ -361,6 +361,34 @@ async def test_who_holds_connections_keeps_nobody_else_out(published: Published)
         assert (await client.get("/echo")).status_code == 200
 
 
+class Hasty(Site):
+    """Waits no more than a second between two pieces."""
+
+    def text(self, server: WebServer) -> str:
+        minute = "client_body_timeout 60s;"
+        assert minute in super().text(server)
+        return super().text(server).replace(minute, minute.replace("60", "1"))
+
+
+@in_nginx
+async def test_what_never_comes_is_not_waited_for(published: Published) -> None:
+    published.install(Hasty(**vars(published.site)))
+    try:
+        async with published.behind() as behind:
+            reader, writer = await asyncio.open_connection(
+                published.gateway.address, 443, ssl=published.trusted, server_hostname=NAME
+            )
+            writer.write(
+                f"POST /upload HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 9\r\n\r\n1".encode()
+            )
+            assert await behind.pieces.get() == 1
+            async with asyncio.timeout(PATIENCE):
+                await reader.read()
+            writer.close()
+    finally:
+        published.install(SITE)
+
+
 @in_nginx
 async def test_no_log_names_what_was_asked_for(published: Published) -> None:
     logs = published.gateway.path("/var/log/nginx")

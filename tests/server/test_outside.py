@@ -41,7 +41,7 @@ from jupyter_remote_tunnel.server.outside import (
     visitor_of,
 )
 from jupyter_remote_tunnel.server.probes import WELL_KNOWN, Nonce
-from jupyter_remote_tunnel.server.strangers import SMALL_BODY
+from jupyter_remote_tunnel.server.strangers import BODY_SECONDS, SMALL_BODY, Standing
 from jupyter_remote_tunnel.server.views import Views, add_first
 from jupyter_remote_tunnel.server.views.names import OurNames
 from jupyter_remote_tunnel.server.views.origin import OriginHandler
@@ -93,6 +93,18 @@ TOKEN = 24 * "ab"
 LOGGED_IN = {"Authorization": f"token {TOKEN}"}
 
 
+class KnownSocket(Socket):
+    """Finds out by itself who asks, as Jupyter's handlers do."""
+
+    async def prepare(self) -> None:
+        self.current_user = "ann"
+
+
+class KnownPage(Page):
+    async def prepare(self) -> None:
+        self.current_user = "ann"
+
+
 @pytest.fixture
 def provider() -> IdentityProvider:
     """Who tells who is logged in."""
@@ -107,7 +119,8 @@ def app(provider: IdentityProvider) -> Application:
 
 def an_app(base_url: str, provider: IdentityProvider) -> Application:
     """Its rules have the base URL as Jupyter's have it: as a pattern."""
-    handlers = (("socket", Socket), ("own", OwnLine), ("login", Login), (".*", Page))
+    known = (("known/socket", KnownSocket), ("known", KnownPage))
+    handlers = (("socket", Socket), ("own", OwnLine), ("login", Login), *known, (".*", Page))
     rules = [(base_url + path, handler) for path, handler in handlers]
     return Application(
         rules, log_function=lambda _: None, identity_provider=provider, cookie_secret="x"
@@ -733,6 +746,89 @@ async def test_who_holds_connections_keeps_nobody_else_out(
         await _until(lambda: it.listener._count_of(visitor_of(holder)) == MAX_STREAMS_OF_ONE)
         assert await said_to(it, introduction(neighbour), request(it)) == b""
         assert (await said_to(it, introduction(other), request(it))).startswith(b"HTTP/1.1 200")
+
+
+async def held_by(
+    it: Open, stack: contextlib.AsyncExitStack, address: str, *, known: bool = False
+) -> asyncio.StreamReader:
+    """A connection of that address which sends, and does not come to an end."""
+    before = sum(visitor.streams for visitor in it.gate.visitors)
+    by = f"X-Forwarded-For: {address}\r\n"
+    if known:
+        by += f"Authorization: token {TOKEN}\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
+    stack.callback(writer.close)
+    writer.write(introduction("127.0.0.1" if it.gate.door.proxied else address))
+    if not it.gate.door.proxied:
+        await writer.start_tls(_unverified(), server_hostname=NAME)
+    writer.write(long_request(it, 9, by) + b"1")
+    await _until(lambda: sum(visitor.streams for visitor in it.gate.visitors) > before)
+    return reader
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+async def test_who_comes_when_all_is_held_takes_the_place_of_a_stranger(
+    app: Application,
+    files: certificates.Certificate,
+    proxied: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("jupyter_remote_tunnel.server.listening.MAX_STREAMS", 6)
+    served = outside(app, None if proxied else files, introduced=True)
+    async with served as it, contextlib.AsyncExitStack() as stack:
+        it.gate.is_open = True
+        users = [await held_by(it, stack, "203.0.113.1", known=True) for _ in range(3)]
+        other = await held_by(it, stack, "203.0.113.2")
+        first, second = [await held_by(it, stack, "203.0.113.3") for _ in range(2)]
+        asked = request(it)
+        said = await said_to(it, introduction("203.0.113.4"), asked, tls=not proxied)
+        assert said.startswith(b"HTTP/1.1 200 ")
+        assert await first.read() == b""
+        assert not any(one.at_eof() for one in (*users, other, second))
+        assert it.listener.count == 5
+
+
+async def test_who_has_logged_in_gives_place_to_nobody(
+    app: Application, files: certificates.Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whatever they were known."""
+    monkeypatch.setattr("jupyter_remote_tunnel.server.listening.MAX_STREAMS", 2)
+    async with outside(app, files) as it, aiohttp.ClientSession() as session:
+        it.gate.is_open = True
+        async with session.ws_connect(it.url("known/socket"), ssl=False) as opened:
+            async with session.get(it.url("known"), ssl=False) as answer:
+                await answer.read()
+            assert it.listener.count == 2
+            assert await said_to(it, b"", request(it)) == b""
+            async with session.get(it.url("known"), ssl=False) as answer:
+                await answer.read()
+            async with session.get(it.url(), ssl=False) as answer:  # by the same connection
+                await answer.read()
+            assert b" 200 " in await said_to(it, b"", request(it))
+            await opened.send_str("hello")
+            assert await opened.receive_str() == "hello"
+            it.listener.cut()
+
+
+@pytest.mark.parametrize("length", [2, SMALL_BODY + 1])
+async def test_what_a_stranger_sends_has_to_be_there_in_a_minute(
+    app: Application,
+    files: certificates.Certificate,
+    length: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(BODY_SECONDS, Standing.STRANGER, 0.2)
+    token = f"Authorization: token {TOKEN}\r\n"
+    async with outside(app, files, introduced=True) as it:
+        it.gate.is_open = True
+        user, slow = await sending(it, long_request(it, 2, token) + b"1")
+        await _until(lambda: bool(it.gate.visitors))
+        stranger, other = await sending(it, long_request(it, length) + b"1")
+        assert await stranger.read() == b""
+        slow.write(b"2")
+        assert (await user.read()).endswith(b"\r\n2")
+        for writer in (slow, other):
+            writer.transport.abort()
 
 
 def test_logins_are_counted_for_a_minute() -> None:
