@@ -83,7 +83,9 @@ class Looking:
         :param apps: the domain that is set for applications.
         """
         self._apps_set = apps
-        self.apps = apps if apps is not None and apps.is_apart(request.name) else None
+        name = request.name
+        is_used = apps is not None and apps.is_apart(name) and not apps.covers(name)
+        self.apps = apps if is_used else None
         self.socket = request.socket or ""
         self.certificate: Certificate | None = None
         if request.way != "proxy" and request.certificate and request.key:
@@ -123,16 +125,19 @@ class Looking:
     def _domain(self) -> Iterator[Check]:
         """What is wrong with the domain that is set for applications."""
         domain, name = self._apps_set, self.request.name
-        if domain is None or domain.is_apart(name):
+        if domain is None:
+            return
+        if domain.covers(name):  # also where that domain is a public suffix
+            says = f"{name} lies below {domain.parent}, where all is taken for applications."
+            advice = "Publish under a name elsewhere, or take another domain for applications."
+            yield Check("app names", "failed", says, advice=advice)
+            return
+        if domain.is_apart(name):
             return
         advice = (
             "Take a domain for them that is no other name's below"
             f" {domain.site}, or publish under a name elsewhere."
         )
-        if domain.covers(name):
-            says = f"{name} lies below {domain.parent}, where all is taken for applications."
-            yield Check("app names", "failed", says, advice=advice)
-            return
         says = (
             f"{domain} is not used: pages of applications there could set cookies for"
             f" {domain.site}, which reach {name} as well."

@@ -484,17 +484,18 @@ def test_jupyters_end_is_its_end(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("domain", "verdict", "says"),
+    ("domain", "suffixes", "verdict", "says"),
     [
-        ("{id}.apps.example.test", "note", "could set cookies for example.test, which reach"),
-        ("{id}.jupyter.example.test", "note", "could set cookies for example.test, which reach"),
-        ("{id}.example.test", "failed", "where all is taken for applications"),
+        ("{id}.apps.example.test", [], "note", "could set cookies for example.test, which reach"),
+        ("{id}.jupyter.example.test", [], "note", "set cookies for example.test, which reach"),
+        ("{id}.example.test", [], "failed", "where all is taken for applications"),
+        ("{id}.example.test", ["example.test"], "failed", "where all is taken for applications"),
     ],
 )
 def test_names_of_applications_that_could_give_jupyter_cookies(
-    scene: Scene, domain: str, verdict: str, says: str
+    scene: Scene, domain: str, suffixes: list[str], verdict: str, says: str
 ) -> None:
-    settings = manager(scene.bed, app_domain=domain)
+    settings = manager(scene.bed, app_domain=domain, public_suffixes=suffixes)
     with (
         jupyter(
             traits={"TunnelManager": settings},
