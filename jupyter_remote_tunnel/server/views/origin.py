@@ -114,8 +114,13 @@ class OriginHandler(ViewHandler):
 
     @override
     def passes_gate(self, *, websocket: bool) -> bool:
-        method = self.request.method or ""
-        return gate.admits_origin(method, self.request.headers, self._origin, websocket=websocket)
+        return gate.admits_origin(
+            self.request.method or "",
+            self.request.headers,
+            self._origin,
+            websocket=websocket,
+            has_neighbours=self._has_neighbours,
+        )
 
     def _detour(self) -> Reply | None:
         """By Jupyter, where the user is logged in, to a ticket for what a framed page opens."""
@@ -159,7 +164,7 @@ class OriginHandler(ViewHandler):
             token=self.views.token,
             extra=(
                 ("Content-Security-Policy", f"frame-ancestors 'self' {grant.lab}"),
-                ("Referrer-Policy", "no-referrer"),
+                ("Referrer-Policy", "same-origin" if self._has_neighbours else "no-referrer"),
             ),
         )
 
@@ -170,6 +175,11 @@ class OriginHandler(ViewHandler):
     @property
     def _cookie(self) -> str:
         return cookies.of_view(port_of(self.request), self.request.protocol)
+
+    @property
+    def _has_neighbours(self) -> bool:
+        """Whether applications are of one site, as they are below a domain in DNS."""
+        return self.views.names.domain_of(self._host) is not names.LOCAL
 
     @property
     def _host(self) -> str:
