@@ -15,11 +15,13 @@ from typing import Any, cast
 
 import aiohttp
 import pytest
+from aiohttp import web
 from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider, User
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 from yarl import URL
 
+from jupyter_remote_tunnel.model.address import TcpAddress, UnixAddress
 from jupyter_remote_tunnel.model.app_domain import AppDomain
 from jupyter_remote_tunnel.model.proxy_protocol import proxy_header
 from jupyter_remote_tunnel.model.publication import Check
@@ -42,10 +44,12 @@ from jupyter_remote_tunnel.server.outside import (
 )
 from jupyter_remote_tunnel.server.probes import WELL_KNOWN, Nonce
 from jupyter_remote_tunnel.server.strangers import BODY_SECONDS, SMALL_BODY, Standing
-from jupyter_remote_tunnel.server.views import Views, add_first
+from jupyter_remote_tunnel.server.views import Upstream, Views, add_first
+from jupyter_remote_tunnel.server.views.grants import Grant
 from jupyter_remote_tunnel.server.views.names import OurNames
 from jupyter_remote_tunnel.server.views.origin import OriginHandler
 from tests.support.process import PATIENCE, wait_until
+from tests.views.backend import serve
 
 NAME = "localhost"
 
@@ -218,10 +222,12 @@ OF_AN_APP = APPS.host("a" + 20 * "b")
 
 
 class Upstreams:
-    """Without applications."""
+    """Without applications, or with one."""
 
-    def get(self, app_id: str) -> None:
-        return None
+    known: Upstream | None = None
+
+    def get(self, app_id: str) -> Upstream | None:
+        return self.known
 
 
 @pytest.fixture
@@ -808,6 +814,46 @@ async def test_who_has_logged_in_gives_place_to_nobody(
             await opened.send_str("hello")
             assert await opened.receive_str() == "hello"
             it.listener.cut()
+
+
+async def test_nor_does_who_was_let_in_to_an_application(
+    app: Application,
+    files: certificates.Certificate,
+    views: Views,
+    short_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("jupyter_remote_tunnel.server.listening.MAX_STREAMS", 1)
+    is_over = asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b"first")
+        await is_over.wait()
+        await answer.write(b"last")
+        return answer
+
+    here, there = UnixAddress(str(short_dir / "app")), TcpAddress("localhost", 5006)
+    cast("Any", views.upstreams).known = Upstream("a", "a", "gpu01", there, here, "open")
+    grant = Grant("ann", "a", "https://localhost", OF_AN_APP)
+    value = views.grants.enter(views.grants.ticket(grant), OF_AN_APP, [], framed=False)
+    async with outside(app, files, apps=APPS) as it, serve(Path(here.path), slow):
+        it.gate.is_open = it.gate.shows_apps = True
+        headers = {
+            "Host": f"{OF_AN_APP}:{it.port}",
+            "Cookie": f"__Host-remote-tunnel-{it.port}={value}",
+            "Accept": "text/html",
+        }
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(it.url(), headers=headers, ssl=False) as answer,
+        ):
+            assert await answer.content.readany() == b"first"
+            assert await said_to(it, b"", request(it)) == b""
+            is_over.set()
+            assert await answer.read() == b"last"
+        await views.close()
 
 
 @pytest.mark.parametrize("length", [2, SMALL_BODY + 1])
