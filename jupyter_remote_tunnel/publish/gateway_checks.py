@@ -54,13 +54,21 @@ def check_gateway(
     return [*checks, _site(gateway, site, places, left_at)]
 
 
-def check_loopback(host: str, port: int) -> Check:
-    """What a port of the gateway's loopback means, in the place of a socket."""
+def check_loopback(host: str, port: int, *, own_site: bool = False) -> Check:
+    """What a port of the gateway's loopback means, in the place of a socket.
+
+    :param own_site: whether the site that leads there is not ours.
+    """
     return Check(
         "port",
         "note",
-        f"It is port {port} of the loopback of {host}: its other users can connect there, and see"
-        " the login page without TLS. A socket is better.",
+        f"It is port {port} of the loopback of {host}. Its other users can connect there, and see"
+        " the login page without TLS. Whenever this is not shown, any of them can take the port:"
+        " who comes by the name is theirs then, with password and cookies. A socket cannot be"
+        " taken.",
+        advice="Your site has to name 127.0.0.1: of “localhost” another user can have half."
+        if own_site
+        else "",
     )
 
 

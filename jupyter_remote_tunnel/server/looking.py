@@ -207,7 +207,7 @@ class Looking:
             if gateway.choose(request.proxy) is not None:
                 lines = certificate_commands(gateway, site, request.proxy)
         elif request.loopback_port is not None:
-            yield check_loopback(plain(request.gateway), request.loopback_port)
+            yield check_loopback(plain(request.gateway), request.loopback_port, own_site=True)
         async for check in self._certificates(named, lines, is_there=is_there):
             yield check
         for check in last:

@@ -409,8 +409,27 @@ def test_a_port_of_the_gateways_loopback(scene: Scene, api: httpx.Client) -> Non
             one = publish(api, **{**request, "port": web.port, "self_signed": True})
         notes = {check["name"]: check for check in one["checks"] if check["verdict"] == "note"}
         assert list(notes) == ["port", "certificate"]
-        assert "other users" in notes["port"]["says"]
+        assert "any of them can take the port" in notes["port"]["says"]
+        assert "has to name 127.0.0.1" in notes["port"]["advice"]
         assert "self-signed" in notes["certificate"]["says"]
+        assert any("gets passwords and cookies" in sentence for sentence in one["exposed"])
+
+
+def test_whose_a_port_is_that_no_table_tells(
+    scene: Scene, api: httpx.Client, tmp_path: Path
+) -> None:
+    """As on a gateway that is no Linux."""
+    (tmp_path / "awk").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "awk").chmod(0o755)
+    with scene.bed.guests(), ReservedPort() as port:
+        scene.bed.host("other", env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+        request = {**scene.request, "gateway": "other", "socket": None, "self_signed": True}
+        with nginx(NAME, upstream=f"127.0.0.1:{port.number}") as web:
+            wanted = {"port": web.port, "loopback_port": port.number}
+            one = publish(api, **{**request, **wanted})
+            api.delete(f"{PUBLISH}/{one['id']}")
+    (found,) = (check for check in one["checks"] if check["name"] == "tunnel")
+    assert (found["verdict"], "could not be found out" in found["says"]) == ("note", True)
 
 
 @pytest.mark.parametrize(
