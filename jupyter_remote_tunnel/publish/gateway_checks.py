@@ -44,7 +44,7 @@ def check_gateway(
     places = gateway.places(server)
     checks = [_server(gateway, server)]
     if site.port is None:
-        checks.append(_folder(gateway, site, places))
+        checks.append(_folder(gateway, site, places, server))
     else:
         checks.append(check_loopback(gateway.host, site.port))
     if gateway.claimed and server.kind == "nginx":
@@ -209,7 +209,7 @@ def _server(gateway: Gateway, server: ServerThere) -> Check:
     return Check("web server", "ok", f"{named} runs on {gateway.host}.")
 
 
-def _folder(gateway: Gateway, site: Site, places: Places) -> Check:
+def _folder(gateway: Gateway, site: Site, places: Places, server: ServerThere) -> Check:
     found, fault = gateway.folder, ""
     if found is None:
         fault = f"{site.folder} is not there."
@@ -231,11 +231,26 @@ def _folder(gateway: Gateway, site: Site, places: Places) -> Check:
             " This has to be typed there once, by who may use sudo.",
             "site",
         )
+    if others := _also_let_in(gateway, server):
+        return Check(
+            "folder",
+            "note",
+            f"Others in the group {places.group} reach {site.folder}, too, and can give themselves"
+            f" any address: {plain(', '.join(others))}.",
+            advice=f"Take who is not {_TITLES[places.server]} out of that group (gpasswd -d).",
+        )
     return Check(
         "folder",
         "ok",
         f"None but you and {_TITLES[places.server]} reach {site.folder}.",
     )
+
+
+def _also_let_in(gateway: Gateway, server: ServerThere) -> list[str]:
+    """Who is in the group of the folder, and neither its owner, root nor the web server."""
+    known = {gateway.uid, 0, *server.uids}
+    members = gateway.members.items()
+    return [name for name, uid in members if uid not in known and name != server.user]
 
 
 def _is_safe_parent(parent: FolderRights | None) -> bool:
