@@ -34,6 +34,7 @@ from ..publish.names import (
     check_name,
     reached_addresses,
 )
+from ..publish.own_folder import check_own_folder
 from ..publish.sites import CertificateFiles, Site
 from .listening import Certificate
 from .probes import WELL_KNOWN
@@ -206,8 +207,8 @@ class Looking:
             last = [installed]
             if gateway.choose(request.proxy) is not None:
                 lines = certificate_commands(gateway, site, request.proxy)
-        elif request.loopback_port is not None:
-            yield check_loopback(plain(request.gateway), request.loopback_port, own_site=True)
+        elif (place := await self._own_place()) is not None:
+            yield place
         async for check in self._certificates(named, lines, is_there=is_there):
             yield check
         for check in last:
@@ -215,6 +216,17 @@ class Looking:
         if named != "failed" and is_there:
             async for check in self._taken():
                 yield check
+
+    async def _own_place(self) -> Check | None:
+        """Who can come between a site that is not ours and what listens for it."""
+        request = self.request
+        gateway = plain(request.gateway)
+        if request.loopback_port is not None:
+            return check_loopback(gateway, request.loopback_port, own_site=True)
+        if request.socket is None:
+            return None
+        shell, person = await self._shell(), self._person
+        return await check_own_folder(shell, self._host, gateway, request.socket, person=person)
 
     async def _certificates(
         self, named: str, lines: tuple[str, ...], *, is_there: bool

@@ -211,7 +211,8 @@ def test_nothing_stays_where_the_way_in_fails(
     assert sockets(gateway) == []
     assert ann.publications() == []
     said = ann.publish(*PULL, "--socket", "/tmp/own.sock", status=1)
-    assert "FAILED  folder        Every user of this machine can go into /tmp" in said, said
+    assert "FAILED  folder        Every user of" in said, said
+    assert "can go into /tmp" in said
 
 
 def test_while_it_is_shown(

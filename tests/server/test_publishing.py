@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import socket
 import ssl
@@ -77,7 +78,8 @@ def _by_name(request: httpx.Request) -> None:
 def scene() -> Iterator[Scene]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jrt-gw-")))
-        folder.chmod(0o755)  # in the place of a folder for nginx's group
+        shutil.chown(folder, group="nogroup")  # of nginx's workers
+        folder.chmod(0o750)
         socket = folder / f"{NAME}.sock"
         bed = stack.enter_context(SshBed())
         bed.host("gw")
@@ -163,13 +165,25 @@ def test_jupyters_own_port_stays_as_it_is(scene: Scene, api: httpx.Client) -> No
         assert user.get("api/contents", headers=other).status_code == 421
 
 
+def test_a_folder_that_others_can_enter(scene: Scene, api: httpx.Client) -> None:
+    """They would reach the socket, and could say of themselves who they are."""
+    scene.socket.parent.chmod(0o755)
+    try:
+        (failed,) = refused(api, **scene.request)
+    finally:
+        scene.socket.parent.chmod(0o750)
+    assert failed["name"] == "folder"
+    assert f"Every user of gw can go into {scene.socket.parent}" in failed["says"]
+    assert failed["details"] == [f"chmod o-rwx {scene.socket.parent}"]
+
+
 def test_each_check_as_a_line(scene: Scene, api: httpx.Client) -> None:
     answer = api.post(f"{PUBLISH}/check", json=scene.request, headers=LINES)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, LINES["Accept"])
     *lines, last = map(json.loads, answer.text.splitlines())
     assert [line["check"] for line in lines] == last["report"]["checks"]
     assert (last["report"]["ok"], last["report"]["publication"]) == (True, None)
-    names = ["token", "other sites", "address", "gateway", "name", "certificate"]
+    names = ["token", "other sites", "address", "gateway", "name", "folder", "certificate"]
     assert [line["check"]["name"] for line in lines] == names
     assert publications(api) == []
     answer = api.post(PUBLISH, json=scene.request, headers=LINES)
@@ -282,7 +296,7 @@ def test_a_name_that_leads_elsewhere(scene: Scene, api: httpx.Client, tmp_path: 
     (failed,) = refused(api, **{**scene.request, "socket": str(scene.socket) + "x"})
     assert (failed["name"], "(502)" in failed["says"]) == ("way in", True)
     (failed,) = refused(api, **{**scene.request, "socket": f"{tmp_path}/none/x.sock"})
-    assert (failed["name"], "folder may be missing" in failed["advice"]) == ("tunnel", True)
+    assert (failed["name"], "it is not there" in failed["says"]) == ("folder", True)
 
 
 def test_who_is_published_already(scene: Scene, api: httpx.Client) -> None:
