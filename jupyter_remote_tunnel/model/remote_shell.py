@@ -28,6 +28,16 @@ dir=$(jupyter --runtime-dir 2>/dev/null </dev/null)
 esac
 """
 
+# Whether a process runs. One that has ended has its number until its parent has asked (which Linux
+# tells in /proc), and holds no port any more.
+LIVES = """
+lives() {
+  kill -0 "$1" 2>/dev/null || return
+  read -r about 2>/dev/null <"/proc/$1/stat" || return 0
+  case ${about##*) } in [ZX]*) return 1 ;; esac
+}
+"""
+
 
 def between_fences(output: bytes) -> list[str]:
     """The parts behind the first fence; the last one has no fence behind it."""

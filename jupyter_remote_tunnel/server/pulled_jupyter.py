@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from ..apps.jupyter_files import FoundJupyter
+from ..model.address import TcpAddress
 from ..model.publication import Check, PublishRequest
 from ..model.text import plain
 from ..publish.tokens import check_token
@@ -82,6 +83,8 @@ class PulledJupyter:
         yield takes_name
         yield await self._other_sites()
         yield self._address()
+        if isinstance(self._found.address, TcpAddress):
+            yield self._port(self._found.address.port)
         if not self._found.token:
             return
         # Who refuses the name refuses its websockets, whatever page they are of.
@@ -202,6 +205,16 @@ class PulledJupyter:
             )
         says = f"It will be found at https://{self._request.authority}{self._base}"
         return Check("address", "ok", says)
+
+    def _port(self, port: int) -> Check:
+        return Check(
+            "port",
+            "note",
+            f"When it ends, another user of {self._host} can take its port {port}, and visitors"
+            " meet them until that is noticed, a moment later.",
+            advice="Nobody can take a Unix socket in a folder that only you can enter: start it"
+            " with --sock and a path there.",
+        )
 
     async def _pages(self) -> Check | None:
         """Whether its websockets take pages of the name; None where that cannot be tried."""
