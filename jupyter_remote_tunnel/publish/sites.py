@@ -195,8 +195,9 @@ def _nginx_words(site: Site) -> dict[str, str]:
         "url": site.url,
         "name": site.name,
         "server_name": site.name if len(site.name) <= _LONGEST_HASHED else f'"~^{escaped}$"',
-        # nginx has one set of such names for all its sites.
-        "own": f"jupyter_{_digest(site.name)[:8]}",
+        # nginx has one set of such names for all its sites, and likes them no longer than 22 bytes
+        # with what stands behind.
+        "own": f"jrt_{_digest(site.name)[:8]}",
         "prefix": site.prefix,
         "bare_prefix": site.prefix.rstrip("/"),
         "account": site.account,
@@ -216,7 +217,7 @@ map $http_upgrade ${own}_upgrade {{
     default "";
     "~*^websocket$" websocket;
 }}
-map ${own}_upgrade ${own}_connection {{
+map ${own}_upgrade ${own}_connect {{
     default "";
     websocket upgrade;
 }}
@@ -230,7 +231,13 @@ map $request_method ${own}_login {{
     default "";
     POST ${own}_visitor;
 }}
+# Who has many addresses is slowed down, too.
+map $request_method ${own}_logins {{
+    default "";
+    POST all;
+}}
 limit_req_zone ${own}_login zone={own}:1m rate=6r/m;
+limit_req_zone ${own}_logins zone={own}_all:32k rate=60r/m;
 limit_conn_zone ${own}_visitor zone={own}_held:1m;
 # Addresses within Jupyter can be secret: none is logged.
 log_format {own} '$remote_addr [$time_local] {name} $request_method $status $bytes_sent';
@@ -265,7 +272,7 @@ server {{
 
     proxy_http_version 1.1;
     proxy_set_header Upgrade ${own}_upgrade;
-    proxy_set_header Connection ${own}_connection;
+    proxy_set_header Connection ${own}_connect;
     proxy_set_header Host $http_host;
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
@@ -291,6 +298,7 @@ server {{
 _NGINX_LOGIN = """
     location = {prefix}login {{
         limit_req zone={own} burst=5 nodelay;
+        limit_req zone={own}_all burst=59 nodelay;
         limit_req_status 429;
         proxy_pass http://{upstream};
     }}

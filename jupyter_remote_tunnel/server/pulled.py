@@ -282,6 +282,8 @@ class Pulled(Lifetime):
         """See whether it is still the same Jupyter, and the site's socket still ours."""
         assert self._place is not None
         while not (problem := await self._changed_there()):
+            # Refused streams are doubts, and to look is some work for its host.
+            await asyncio.sleep(_SOON)
             while self._place.is_shown and not self._doubt.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._doubt.wait(), _LOOK)

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import ssl
 import sys
 import time
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 import websockets
 
+from jupyter_remote_tunnel.model.settings import EngineSettings
 from tests.publish.conftest import NAME
 from tests.publish.test_published import printed
 from tests.publish.test_pulled import FRIENDLY, PULL, SITE, state
@@ -121,11 +123,43 @@ async def test_streams_are_cut_when_it_ends(
             port=443,
             ssl=trusted,
             proxy=None,
-        ) as socket:
+        ) as websocket:
             assert streams(ann) == 1
             process.kill()
             with pytest.raises(websockets.ConnectionClosed):
-                await socket.recv()
+                await websocket.recv()
         assert streams(ann) == 0
         # As it is there, whatever its file says, it is looked at and shown again.
         await asyncio.to_thread(wait_until, lambda: state(ann) == "shown", "it to be shown again")
+
+
+def test_refused_streams_do_not_have_it_looked_at_all_the_time(
+    gateway: WebGateway, machine: Workstation, ann: Ann, shown: Jupyter
+) -> None:
+    at = str(gateway.path(SITE.socket))
+    asks = f"GET {SITE.prefix}api HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode()
+    with contextlib.ExitStack() as stack:
+
+        def visit() -> tuple[bool, socket.socket]:
+            visitor = stack.enter_context(socket.socket(socket.AF_UNIX))
+            visitor.settimeout(30)
+            visitor.connect(at)
+            with contextlib.suppress(ConnectionError):
+                visitor.sendall(asks)
+                return bool(visitor.recv(4096)), visitor
+            return False, visitor
+
+        held = []
+        while (came := visit())[0]:
+            held.append(came[1])
+        assert len(held) == EngineSettings().max_streams
+        end = time.monotonic() + 6
+        looks = machine.sshd.log.count("Starting session")
+        refused = 0
+        while time.monotonic() < end:
+            held.pop().close()
+            wait_until(lambda: visit()[0], "room for another")
+            refused += not visit()[0]
+        assert refused > 20
+        assert machine.sshd.log.count("Starting session") - looks <= 2
+        assert state(ann) == "shown"

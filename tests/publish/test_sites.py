@@ -347,6 +347,39 @@ async def test_a_network_of_ipv6_is_one_visitor(published: Published) -> None:
     assert done.stdout.split() == [*6 * ["200"], *4 * ["429"], "200"], done.stderr
 
 
+# Tries a password by a name from many networks; prints the answers.
+GUESS_ALL = """
+import socket, ssl, sys
+anything = ssl._create_unverified_context()
+there, name, sources = sys.argv[1], sys.argv[2], sys.argv[3:]
+for source in sources:
+    with anything.wrap_socket(
+        socket.create_connection((there, 443), source_address=(source, 0)), server_hostname=name
+    ) as at:
+        head = f"POST /login HTTP/1.1\\r\\nHost: {name}\\r\\nContent-Length: 0\\r\\n\\r\\n"
+        at.sendall(head.encode())
+        print(at.recv(1000).split()[1].decode())
+"""
+
+
+@in_nginx
+def test_who_has_many_networks_is_slowed_down(published: Published) -> None:
+    gateway, site = published.gateway, Site("many.example.org", "ann", certificate=GIVEN)
+    published.gateway.type(site_commands(site, published.places))
+    here, many = "2001:db8:1::1", [f"2001:db8:1:{number}::1" for number in range(1, 100)]
+    try:
+        for address in (here, *many):
+            gateway.run("ip", "addr", "add", f"{address}/64", "dev", "lo", "nodad")
+        done = gateway.run(sys.executable, "-I", "-c", GUESS_ALL, here, site.name, *many)
+        answers = done.stdout.split()
+        assert answers[:60] == 60 * ["502"], done.stderr  # nobody is behind
+        assert len(answers) == len(many)
+        assert "429" in answers[60:]
+    finally:
+        gateway.path(published.places.link(site)).unlink()
+        gateway.type(["nginx -s reload"])
+
+
 @in_nginx
 async def test_who_holds_connections_keeps_nobody_else_out(published: Published) -> None:
     here = published.gateway.address
