@@ -168,9 +168,8 @@ def _nginx_apps(site: Site, apps: AppDomain) -> str:
     """The servers for the names of applications: for all of them, or those of this Jupyter where
     the domain is for several."""
     words = {**_nginx_words(site), "wildcard": apps.wildcard, "server_name": apps.wildcard}
-    if (apps.before, apps.after) != ("", "") or len(apps.wildcard) > _LONGEST_HASHED:
-        parent = apps.parent.replace(".", r"\.")
-        words["server_name"] = rf'"~^{apps.before}[a-z0-9-]+{apps.after}\.{parent}$"'
+    if apps.is_shared or len(apps.wildcard) > _LONGEST_HASHED:
+        words["server_name"] = f'"~^{apps.pattern}$"'
     if site.certificate is None:
         words["chain"], words["key"] = _live(site.apps_lineage)
     return (_NGINX_APPS + _NGINX_TLS + _NGINX_ALL).format(**words)
@@ -351,7 +350,9 @@ def caddy_site(site: Site) -> str:
     shown = _CADDY_ALL if site.prefix == "/" else _CADDY_PREFIX
     text = (_CADDY_HEAD + shown).format(**words)
     if site.apps is not None:
-        text += (_CADDY_APPS + _CADDY_ALL).format(**words, wildcard=site.apps.wildcard)
+        apps = {"wildcard": site.apps.wildcard, "pattern": site.apps.pattern}
+        own = _CADDY_OWN if site.apps.is_shared else ""
+        text += (_CADDY_APPS + own + _CADDY_ALL).format(**words, **apps)
     return text
 
 
@@ -375,6 +376,11 @@ http://{wildcard} {{
 
 {wildcard} {{
 {tls}\theader Strict-Transport-Security "max-age=31536000"
+"""
+
+_CADDY_OWN = """\
+\t@other not header_regexp Host `(?i)^{pattern}(:[0-9]+)?$`
+\trespond @other 404
 """
 
 _CADDY_ALL = """\
