@@ -384,6 +384,15 @@ def test_a_unit(ann: Ann, gateway: WebGateway, machine: Workstation, server: Jup
     ann.publish(*PULL, "--systemd", "--for", "9h", status=1)  # that would be another one
 
 
+@pytest.mark.parametrize("flag", ["--jupyter", "--certfile"])
+def test_a_line_break_begins_no_setting_of_a_unit(ann: Ann, flag: str) -> None:
+    typed = "/a\nExecStartPre=/bin/false"
+    own = ["--keyfile", "/k"] if flag == "--certfile" else []
+    said = ann.publish(*PULL, "--systemd", flag, typed, *own, status=2)
+    assert "control character" in said, said
+    assert not (ann.home / ".config" / "systemd").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
