@@ -30,7 +30,7 @@ _FILE = FileKind(
 Protection = Literal["token", "password", "unknown"]
 
 # Paths as they stand in a request, in full: what begins and ends with a slash, and climbs nowhere.
-_BASE_URL = re.compile(r"/(?:(?!\.{1,2}/)[A-Za-z0-9._~!$&'()*+,;=:@%-]+/){0,50}\Z")
+_BASE_URL = re.compile(r"(?=.{1,300}\Z)/(?:(?!\.{1,2}/)[A-Za-z0-9._~!$&'()*+,;=:@%-]+/){0,50}\Z")
 # It goes into a header.
 _TOKEN = re.compile(r"[!-~](?:[ -~]{0,998}[!-~])?\Z")
 

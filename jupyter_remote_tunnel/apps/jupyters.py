@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..model.address import TcpAddress
 from ..model.errors import BadInput, Fatal
 from ..model.forward import Bind, ForwardKind, ForwardSpec, PrivateSocket
-from ..model.remote_shell import FENCE, MARKER, RUNTIME_DIR, between_fences, is_folder
+from ..model.remote_shell import FENCE, LIVES, MARKER, RUNTIME_DIR, between_fences, is_folder
 from ..model.spec import SshOptions, TunnelRequest
 from ..model.status import TunnelStatus
 from ..model.text import plain
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from ..engine.messages import Who
 
 _MOST = 50
+_NAMED = 5  # of them in a hint
 
 # Prints the runtime directory, the uid and who listens on which port (of Linux), and of each server
 # there whose process lives its file's name with the process's age, the folder of its keeper, and
 # the file. (`jupyter server list` reads the same files, takes a second or two for it, and is not
 # always to be found.)
-_FIND = f"""{RUNTIME_DIR}
+_FIND = f"""{LIVES}{RUNTIME_DIR}
 printf '{FENCE}%s{FENCE}' "$dir"
 id -u
 awk '$4 == "0A" {{ print $2, $8 }}' /proc/net/tcp /proc/net/tcp6 2>/dev/null | head -n 5000
@@ -38,13 +39,28 @@ printf '{FENCE}'
 cd "$dir" 2>/dev/null || exit 0
 ls -t | grep -E '^(jp|nb)server-[0-9]+[.]json$' | head -n {_MOST} | while read -r file; do
   pid=${{file#*-}} pid=${{pid%.json}}
-  [ -f "$file" ] && kill -0 "$pid" 2>/dev/null || continue
+  [ -f "$file" ] && lives "$pid" || continue
   echo "$file" $(ps -o etime= -p "$pid" 2>/dev/null)
   echo "$(head -n 1 "{MARKER}$pid" 2>/dev/null)"
   head -c {SIZE_LIMIT + 1} "$file"
   printf '{FENCE}'
 done
 """
+
+_ENDED, _NONE = 3, 4
+
+# Ends with the first of these when the process $1 has ended, with the second if there was none, and
+# with 0 after some minutes.
+_WATCH = f"""{LIVES}
+lives "$1" || exit {_NONE}
+n=0
+while [ $n -lt 1500 ]; do
+  sleep 0.2 2>/dev/null || sleep 1
+  lives "$1" || exit {_ENDED}
+  n=$((n + 1))
+done
+"""
+_WATCHED = 400.0
 _AGE = re.compile(r"(?:(?:(\d{1,5})-)?(\d{1,2}):)?(\d{1,2}):(\d{2})\Z")
 
 
@@ -83,7 +99,9 @@ class Found:
         if len(among) == 1:
             return among[0]
         if among:
-            listed = "; ".join(f"{one.destination} ({one.root_dir})" for one in self.servers)
+            listed = "; ".join(
+                f"{one.destination} ({one.root_dir})" for one in self.servers[:_NAMED]
+            )
             raise BadInput(
                 f"Several Jupyter servers run on {self.host}.",
                 code="ambiguous",
@@ -92,7 +110,7 @@ class Found:
         if self.problems and not self.jupyters:
             raise self.problems[0]
         where = "" if destination is None else f" at {plain(destination)}"
-        listed = ", ".join(one.destination for one in self.servers)
+        listed = ", ".join(one.destination for one in self.servers[:_NAMED])
         raise Fatal(
             f"No Jupyter server of yours runs on {self.host}{where}.",
             code="not_found",
@@ -159,6 +177,19 @@ def _started(age: str) -> str | None:
     days, hours, minutes, seconds = (int(part or 0) for part in read.groups())
     lived = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
     return (datetime.now(UTC) - lived).isoformat(timespec="seconds")
+
+
+async def has_ended(client: "EngineClient", tunnel: str, pid: int) -> bool | None:
+    """Wait for the end of a process on the host of that tunnel, some minutes at most: whether it
+    has ended; None if there was none.
+
+    :raises RemoteTunnelError: the host does not tell.
+    """
+    argv = ["sh", "-c", _WATCH, "sh", str(pid)]
+    answer = await client.exec(None, argv, tunnel=tunnel, timeout=_WATCHED)
+    if answer.status not in (0, _ENDED, _NONE):
+        raise Fatal(f"Whether process {pid} runs there is not known.", code="unsupported")
+    return None if answer.status == _NONE else answer.status == _ENDED
 
 
 async def open_jupyter(

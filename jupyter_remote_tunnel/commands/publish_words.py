@@ -42,7 +42,8 @@ _PLACE = (
         "--tcp",
         type=int,
         metavar="PORT",
-        help="a port of the gateway's loopback in place of a socket: its other users can connect",
+        help="a port of the gateway's loopback in place of a socket: its other users can connect,"
+        " and take it while nothing is shown there",
     ),
     argument(
         "--certfile",

@@ -4,11 +4,12 @@ import os
 import re
 import shlex
 import sys
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..engine.folders import make_folder, write_private
-from ..model.errors import Fatal
+from ..model.errors import BadInput, Fatal
 from ..model.spec import TunnelSpec
 from ..model.text import plain
 from .answers import Answer
@@ -89,7 +90,10 @@ def unit_name(name: str) -> str:
 
 
 def command_of(command: str, words: Sequence[str]) -> str:
-    """What a unit runs: this interpreter, and what was typed, in the foreground."""
+    """What a unit runs: this interpreter, and what was typed, in the foreground.
+
+    :raises BadInput: a word cannot stand there.
+    """
     own = [sys.executable, "-P", "-m", "jupyter_remote_tunnel.cli", command, "--foreground"]
     return " ".join(map(quoted, [*own, *words]))
 
@@ -109,7 +113,16 @@ def unit_of(description: str, command: str, restart: str = "always") -> str:
 
 
 def quoted(word: str) -> str:
-    """A word of ExecStart=, in which systemd would take “%”, “$” and “\\” for its own."""
+    """A word of ExecStart=, in which systemd would take “%”, “$” and “\\” for its own.
+
+    :raises BadInput: it has control characters: a line break would begin another setting.
+    """
+    if any(unicodedata.category(character) == "Cc" for character in word):
+        raise BadInput(
+            f"“{plain(word, 200)}” cannot stand in a unit: it has a line break, or another control"
+            " character.",
+            hint="Type it without.",
+        )
     for special, plainly in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
         word = word.replace(special, plainly)
     return f'"{word}"'

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from .errors import BadInput
 
-_BAD_IN_PATH = "\0\n\r"
+_BAD_IN_PATH = ("Cc", "Cf", "Zl", "Zp")  # of Unicode: control, format, separators of lines
 _CURLY_QUOTES = "“”„‟"
 _URL = re.compile(
     r"(?P<scheme>https?|wss?)://(?:[^/?#@]*@)?(?P<host>\[[^]]*\]|[^/?#:]+)(?::(?P<port>\d+))?"
@@ -131,11 +131,11 @@ def address_of_url(text: str) -> str | None:
 def check_path(part: str, text: str, start: int) -> str:
     """The path of a Unix socket.
 
-    :raises BadInput: it holds a line break or NUL, or is too long for a socket on Linux (107
-    bytes).
+    :raises BadInput: it holds a line break or another control character, or is too long for a
+    socket on Linux (107 bytes).
     """
-    if any(char in part for char in _BAD_IN_PATH):
-        refuse("The path of a socket cannot hold a line break or NUL.", text, part, start)
+    if any(unicodedata.category(char) in _BAD_IN_PATH for char in part):
+        refuse("The path of a socket cannot hold a control character.", text, part, start)
     try:
         length = len(part.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError:

@@ -19,6 +19,10 @@ from .errors import BadInput
 from .host_name import published_name
 from .text import plain
 
+LABEL = "a[a-z2-7]{20}"
+"""What stands for the identifier of an application, as a regular expression."""
+
+_PROBE = "probe-[0-9a-f]{20}"  # which is never one's where another begins with “probe-”
 _ID = "{id}"
 _LONGEST_LABEL = 63
 _LONGEST_ID = 26
@@ -81,6 +85,18 @@ class AppDomain:
     def wildcard(self) -> str:
         """All names below the domain, as DNS and certificates have it."""
         return f"*.{self.parent}"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other names below the domain may be of others."""
+        return (self.before, self.after) != ("", "")
+
+    @property
+    def pattern(self) -> str:
+        """The host names that are ever asked for, as a regular expression. None is that of a
+        template that begins in another way and ends as this one does."""
+        parent = self.parent.replace(".", r"\.")
+        return rf"{self.before}({LABEL}|{_PROBE}){self.after}\.{parent}"
 
     @property
     def site(self) -> str:

@@ -25,6 +25,9 @@ FOLDER = ".jupyter-remote-tunnel"
 LONGEST_FOLDER = 90
 """Bytes of that folder's path: those of a socket in it are 104 at most, anywhere."""
 
+LOOPBACK_HOST = "127.0.0.1"
+"""At which those ports are. `localhost` is two addresses: another user could have one of them."""
+
 MARK = "jupyter_remote_tunnel"
 """Begins the lines that our commands print on a host: shells greet before they do anything."""
 
@@ -149,9 +152,9 @@ def _offer(folder: str, port: int, described: Descriptor) -> Offer:
         address: Address = UnixAddress(offered_socket(folder, port))
         beacon: Address | None = UnixAddress(offered_beacon(folder, port))
     else:
-        address, beacon = TcpAddress("localhost", described.port), None
+        address, beacon = TcpAddress(LOOPBACK_HOST, described.port), None
         if described.beacon_port is not None:
-            beacon = TcpAddress("localhost", described.beacon_port)
+            beacon = TcpAddress(LOOPBACK_HOST, described.beacon_port)
     return Offer(address, beacon, described.by, described.destination)
 
 

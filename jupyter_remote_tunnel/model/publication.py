@@ -103,7 +103,7 @@ class PublishRequest:
     :param proxy: which web server of the gateway shows it, for `way` "proxy"; None is the one that
         is there.
     :param loopback_port: the port of the gateway's loopback that leads here, in place of a socket,
-        for `way` "proxy"; its other users can connect to that.
+        for `way` "proxy"; its other users can connect to that, and take it when it is not shown.
     :param socket: the path of the socket on the gateway that a site names which is not ours.
     :param certificate: the file with the certificate and those above it, where TLS ends; None is
         the one from Let's Encrypt that the gateway has.

@@ -6,6 +6,8 @@ for who reads it to check.
 
 import re
 
+_LONGEST_FOLDER = 1000  # characters
+
 FENCE = "=jupyter-remote-tunnel="
 
 MARKER = "jupyter-kept-"
@@ -26,6 +28,16 @@ dir=$(jupyter --runtime-dir 2>/dev/null </dev/null)
 esac
 """
 
+# Whether a process runs. One that has ended has its number until its parent has asked (which Linux
+# tells in /proc), and holds no port any more.
+LIVES = """
+lives() {
+  kill -0 "$1" 2>/dev/null || return
+  read -r about 2>/dev/null <"/proc/$1/stat" || return 0
+  case ${about##*) } in [ZX]*) return 1 ;; esac
+}
+"""
+
 
 def between_fences(output: bytes) -> list[str]:
     """The parts behind the first fence; the last one has no fence behind it."""
@@ -33,8 +45,8 @@ def between_fences(output: bytes) -> list[str]:
 
 
 def is_folder(text: str) -> bool:
-    """Whether this can be the path of a folder there, in one line."""
-    return text.startswith("/") and text.isprintable()
+    """Whether this can be the path of a folder there, in one line that is not endless."""
+    return text.startswith("/") and text.isprintable() and len(text) <= _LONGEST_FOLDER
 
 
 def is_keeper(path: str) -> bool:

@@ -17,8 +17,15 @@ def exposed(request: PublishRequest, url: str) -> tuple[str, ...]:
         f"Whoever logs in there runs programs as {_user()} on {socket.gethostname()}.",
     )
     gateway = plain(request.gateway)
-    if request.way == "proxy":
+    if request.way == "proxy" and request.loopback_port is None:
         return (*first, _reads(gateway))
+    if request.way == "proxy":
+        taken = (
+            f"Port {request.loopback_port} of the loopback of {gateway} leads here, and its other"
+            " users can connect to that. Whenever this is not shown, any of them can take it, and"
+            " then gets passwords and cookies."
+        )
+        return (*first, taken, _reads(gateway))
     if request.way == "bind":
         pose = f"but root on {gateway} could pose as it with a certificate of its own."
         return (*first, f"TLS ends here: {gateway} cannot read what it passes on, {pose}")

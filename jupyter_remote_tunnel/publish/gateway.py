@@ -67,6 +67,13 @@ record parent; stat -c '%a %u %u' {FOLDER} 2>/dev/null
 name=$(id -un)
 for folder in {FOLDER}/"$name" {FOLDER}/"$(id -u)"; do
   record "folder $folder"; stat -c '%a %u %G' "$folder" 2>/dev/null
+  gid=$(stat -c %g "$folder" 2>/dev/null) || continue
+  record "members $folder"
+  {{ getent group "$gid" | cut -d: -f4 | tr , '\n'
+    awk -F: -v gid="$gid" '$4 == gid {{ print $1 }}' /etc/passwd; }} | sort -u |
+    head -n {_MOST} | while read -r member; do
+    [ -z "$member" ] || echo "$member $(id -u "$member" 2>/dev/null)"
+  done
 done
 record certbot; command -v certbot
 for plugin in /usr/lib/python3*/*-packages/certbot_nginx \\
@@ -120,12 +127,16 @@ class ServerThere:
     :param running: whether it runs.
     :param group: of the processes that answer requests, as far as it is known: as its
         configuration says, or else as they run.
+    :param user: of these processes, as its configuration says.
+    :param uids: as which they run, those of the system alone.
     """
 
     kind: WebServer
     version: tuple[int, int] = (0, 0)
     running: bool = False
     group: str = ""
+    user: str = ""
+    uids: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -139,6 +150,7 @@ class Gateway:
     :param claimed: files that show another site of that name.
     :param listening: which of the ports 80, 443 and 2019 somebody listens on.
     :param addresses: those of its interfaces that are not its loopback's.
+    :param members: who is in the group of `folder`, and their uids.
     """
 
     host: str
@@ -156,6 +168,7 @@ class Gateway:
     addresses: tuple[Ip, ...] = ()
     parent: FolderRights | None = None
     folder: FolderRights | None = None
+    members: Mapping[str, int | None] = field(default_factory=dict)
     certbot: bool = False
     certbot_nginx: bool = False
 
@@ -280,6 +293,7 @@ def parse(output: bytes, host: str) -> Gateway:
         addresses=tuple(dict.fromkeys(_addresses(records.get("addresses", "")))),
         parent=_rights(records.get("parent", "")),
         folder=_rights(records.get(f"folder {FOLDER}/{account}", "")),
+        members=dict(_members(records.get(f"members {FOLDER}/{account}", ""))),
         certbot=bool(certbot),
         certbot_nginx="nginx" in certbot,
     )
@@ -299,11 +313,12 @@ def _account(name: str, uid: int) -> str:
 def _servers(records: Mapping[str, str]) -> dict[WebServer, ServerThere]:
     running = [line.split() for line in records.get("running", "").splitlines()]
     named = [line.split() for line in records.get("user", "").splitlines()]
-    configured = {words[0]: words[-1] for words in named if len(words) > 1}  # a user, or a group
+    # A user, and perhaps a group.
+    configured = {words[0]: (words[1], words[-1]) for words in named if len(words) > 1}
     found: dict[WebServer, ServerThere] = {}
     kinds: tuple[WebServer, ...] = ("nginx", "caddy")
     for kind in kinds:
-        group = configured.get(kind, "")
+        user, group = configured.get(kind, ("", ""))
         processes = [
             words for words in running if words[:1] == [kind] and _is_of_system(words[1:], group)
         ]
@@ -312,12 +327,15 @@ def _servers(records: Mapping[str, str]) -> dict[WebServer, ServerThere]:
             continue
         # nginx's first process is root's, and only starts the others.
         groups = [words[2] for words in processes if len(words) == 3 and words[1] != "0"]
+        uids = [_number(words[1]) for words in processes if words[1] != "0"]
         version = _VERSION.search(said)
         found[kind] = ServerThere(
             kind,
             (int(version[1]), int(version[2])) if version else (0, 0),
             running=bool(processes),
             group=plain(group or next(iter(groups), ""), 40),
+            user=plain(user, 40),
+            uids=frozenset(uid for uid in uids if uid is not None and uid < _FIRST_PERSON),
         )
     return found
 
@@ -360,6 +378,13 @@ def _addresses(text: str) -> Iterator[Ip]:
             address = ip_interface(line.strip()).ip if "/" in line else ip_address(line.strip())
             if not (address.is_loopback or address.is_link_local or address.is_unspecified):
                 yield address
+
+
+def _members(text: str) -> Iterator[tuple[str, int | None]]:
+    for line in text.splitlines()[:_MOST]:
+        name, _, uid = line.rpartition(" ")
+        if name:
+            yield plain(name, 40), _number(uid)
 
 
 def _rights(text: str) -> FolderRights | None:

@@ -51,7 +51,7 @@ def check_gateway(
     places = gateway.places(server)
     checks = [_server(gateway, server)]
     if site.port is None:
-        checks.append(_folder(gateway, site, places))
+        checks.append(_folder(gateway, site, places, server))
     else:
         checks.append(check_loopback(gateway.host, site.port))
     if gateway.claimed and server.kind == "nginx":
@@ -61,13 +61,21 @@ def check_gateway(
     return [*checks, _site(gateway, site, places, left_at)]
 
 
-def check_loopback(host: str, port: int) -> Check:
-    """What a port of the gateway's loopback means, in the place of a socket."""
+def check_loopback(host: str, port: int, *, own_site: bool = False) -> Check:
+    """What a port of the gateway's loopback means, in the place of a socket.
+
+    :param own_site: whether the site that leads there is not ours.
+    """
     return Check(
         "port",
         "note",
-        f"It is port {port} of the loopback of {host}: its other users can connect there, and see"
-        " the login page without TLS. A socket is better.",
+        f"It is port {port} of the loopback of {host}. Its other users can connect there, and see"
+        " the login page without TLS. Whenever this is not shown, any of them can take the port:"
+        " who comes by the name is theirs then, with password and cookies. A socket cannot be"
+        " taken.",
+        advice="Your site has to name 127.0.0.1: of “localhost” another user can have half."
+        if own_site
+        else "",
     )
 
 
@@ -209,7 +217,7 @@ def _server(gateway: Gateway, server: ServerThere) -> Check:
     return Check("web server", "ok", f"{named} runs on {gateway.host}.")
 
 
-def _folder(gateway: Gateway, site: Site, places: Places) -> Check:
+def _folder(gateway: Gateway, site: Site, places: Places, server: ServerThere) -> Check:
     found, fault = gateway.folder, ""
     if found is None:
         fault = f"{site.folder} is not there."
@@ -231,11 +239,26 @@ def _folder(gateway: Gateway, site: Site, places: Places) -> Check:
             " This has to be typed there once, by who may use sudo.",
             "site",
         )
+    if others := _also_let_in(gateway, server):
+        return Check(
+            "folder",
+            "note",
+            f"Others in the group {places.group} reach {site.folder}, too, and can give themselves"
+            f" any address: {plain(', '.join(others))}.",
+            advice=f"Take who is not {_TITLES[places.server]} out of that group (gpasswd -d).",
+        )
     return Check(
         "folder",
         "ok",
         f"None but you and {_TITLES[places.server]} reach {site.folder}.",
     )
+
+
+def _also_let_in(gateway: Gateway, server: ServerThere) -> list[str]:
+    """Who is in the group of the folder, and neither its owner, root nor the web server."""
+    known = {gateway.uid, 0, *server.uids}
+    members = gateway.members.items()
+    return [name for name, uid in members if uid not in known and name != server.user]
 
 
 def _is_safe_parent(parent: FolderRights | None) -> bool:

@@ -168,9 +168,8 @@ def _nginx_apps(site: Site, apps: AppDomain) -> str:
     """The servers for the names of applications: for all of them, or those of this Jupyter where
     the domain is for several."""
     words = {**_nginx_words(site), "wildcard": apps.wildcard, "server_name": apps.wildcard}
-    if (apps.before, apps.after) != ("", "") or len(apps.wildcard) > _LONGEST_HASHED:
-        parent = apps.parent.replace(".", r"\.")
-        words["server_name"] = rf'"~^{apps.before}[a-z0-9-]+{apps.after}\.{parent}$"'
+    if apps.is_shared or len(apps.wildcard) > _LONGEST_HASHED:
+        words["server_name"] = f'"~^{apps.pattern}$"'
     if site.certificate is None:
         words["chain"], words["key"] = _live(site.apps_lineage)
     return (_NGINX_APPS + _NGINX_TLS + _NGINX_ALL).format(**words)
@@ -195,8 +194,9 @@ def _nginx_words(site: Site) -> dict[str, str]:
         "url": site.url,
         "name": site.name,
         "server_name": site.name if len(site.name) <= _LONGEST_HASHED else f'"~^{escaped}$"',
-        # nginx has one set of such names for all its sites.
-        "own": f"jupyter_{_digest(site.name)[:8]}",
+        # nginx has one set of such names for all its sites, and likes them no longer than 22 bytes
+        # with what stands behind.
+        "own": f"jrt_{_digest(site.name)[:8]}",
         "prefix": site.prefix,
         "bare_prefix": site.prefix.rstrip("/"),
         "account": site.account,
@@ -216,7 +216,7 @@ map $http_upgrade ${own}_upgrade {{
     default "";
     "~*^websocket$" websocket;
 }}
-map ${own}_upgrade ${own}_connection {{
+map ${own}_upgrade ${own}_connect {{
     default "";
     websocket upgrade;
 }}
@@ -230,7 +230,13 @@ map $request_method ${own}_login {{
     default "";
     POST ${own}_visitor;
 }}
+# Who has many addresses is slowed down, too.
+map $request_method ${own}_logins {{
+    default "";
+    POST all;
+}}
 limit_req_zone ${own}_login zone={own}:1m rate=6r/m;
+limit_req_zone ${own}_logins zone={own}_all:32k rate=60r/m;
 limit_conn_zone ${own}_visitor zone={own}_held:1m;
 # Addresses within Jupyter can be secret: none is logged.
 log_format {own} '$remote_addr [$time_local] {name} $request_method $status $bytes_sent';
@@ -265,7 +271,7 @@ server {{
 
     proxy_http_version 1.1;
     proxy_set_header Upgrade ${own}_upgrade;
-    proxy_set_header Connection ${own}_connection;
+    proxy_set_header Connection ${own}_connect;
     proxy_set_header Host $http_host;
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
@@ -284,13 +290,14 @@ server {{
     proxy_buffers 8 32k;
     proxy_read_timeout 1d;
     proxy_send_timeout 1d;
-    client_body_timeout 10m;
-    send_timeout 10m;
+    client_body_timeout 60s;
+    send_timeout 60s;
 """  # noqa: E501 (one directive, one line)
 
 _NGINX_LOGIN = """
     location = {prefix}login {{
         limit_req zone={own} burst=5 nodelay;
+        limit_req zone={own}_all burst=59 nodelay;
         limit_req_status 429;
         proxy_pass http://{upstream};
     }}
@@ -343,7 +350,9 @@ def caddy_site(site: Site) -> str:
     shown = _CADDY_ALL if site.prefix == "/" else _CADDY_PREFIX
     text = (_CADDY_HEAD + shown).format(**words)
     if site.apps is not None:
-        text += (_CADDY_APPS + _CADDY_ALL).format(**words, wildcard=site.apps.wildcard)
+        apps = {"wildcard": site.apps.wildcard, "pattern": site.apps.pattern}
+        own = _CADDY_OWN if site.apps.is_shared else ""
+        text += (_CADDY_APPS + own + _CADDY_ALL).format(**words, **apps)
     return text
 
 
@@ -367,6 +376,11 @@ http://{wildcard} {{
 
 {wildcard} {{
 {tls}\theader Strict-Transport-Security "max-age=31536000"
+"""
+
+_CADDY_OWN = """\
+\t@other not header_regexp Host `(?i)^{pattern}(:[0-9]+)?$`
+\trespond @other 404
 """
 
 _CADDY_ALL = """\

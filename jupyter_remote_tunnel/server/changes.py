@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..engine.folders import make_folder, read_private, write_private
+from ..engine.folders import make_folder, write_private
 from ..model.errors import BadInput, Fatal
 from ..model.publication import Change, check_prefix
 from ..model.text import plain
-from .config_files import config_file, dump, elsewhere, is_read, parse, section
+from .config_files import config_file, dump, elsewhere, is_read, parse, read_own, section
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -166,7 +166,7 @@ def _look(server: "ServerApp", wanted: _Wanted) -> _Found | str:
         return f"This Jupyter was started with --config {file}: change it there, and {_AGAIN}."
     path = config_file(server)
     try:
-        content = _read(path)
+        content = read_own(path)
         config = parse(content) if content else {}
         known = {name: section(config, name) for name in wanted.sections if name in config}
     except (OSError, ValueError) as error:
@@ -192,20 +192,6 @@ def _look(server: "ServerApp", wanted: _Wanted) -> _Found | str:
         seen=_seal(wanted.setting, str(path), content, after),
     )
     return _Found(change, after)
-
-
-def _read(path: Path) -> bytes:
-    """What stands in the file; b"" where it is not there.
-
-    :raises OSError: it cannot be read, or others can write it.
-    :raises ValueError: it is a link.
-    """
-    if path.is_symlink():
-        raise ValueError(f"it is a link to {plain(str(path.readlink()), 300)}")
-    try:
-        return read_private(path)
-    except FileNotFoundError:
-        return b""
 
 
 def _all(before: dict[str, Any], value: Any) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..engine.folders import LARGEST_FILE
+from ..engine.folders import LARGEST_FILE, read_private
 from ..model.text import plain
 
 if TYPE_CHECKING:
@@ -26,6 +26,20 @@ _VARIABLES = {"token": ("JUPYTER_TOKEN", "JUPYTER_TOKEN_FILE")}
 def config_file(server: "ServerApp") -> Path:
     """The user's own file."""
     return Path(server.config_dir) / "jupyter_server_config.json"
+
+
+def read_own(path: Path) -> bytes:
+    """What stands in the own file, which is to be written; b"" where it is not there.
+
+    :raises OSError: it cannot be read, or others can write it.
+    :raises ValueError: it is a link.
+    """
+    if path.is_symlink():
+        raise ValueError(f"it is a link to {plain(str(path.readlink()), 300)}")
+    try:
+        return read_private(path)
+    except FileNotFoundError:
+        return b""
 
 
 def parse(content: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ connection has left there, and the web server's user may connect to it. The fold
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from ..model.address import UnixAddress
 from ..model.diagnosis import Verdict
 from ..model.errors import RemoteTunnelError
 from ..model.forward import ForwardKind, ForwardSpec, TcpBind
+from ..model.listeners import Holders, Listener, listing_of, named
 from ..model.publication import Check, PublishRequest
 from ..model.spec import TunnelRequest
 from ..model.status import TunnelStatus
@@ -71,7 +73,9 @@ class GatewayLeg:
         if self._request.way == "bind":
             return TcpBind("*", self._request.public_port)
         if self._request.loopback_port is not None:
-            return TcpBind(None, self._request.loopback_port)
+            # By its address, so that sshd refuses one that somebody has already: of the name
+            # “localhost”, which is two, it would take the other half and not tell.
+            return TcpBind("127.0.0.1", self._request.loopback_port)
         return UnixAddress(self._new_socket)
 
     @property
@@ -79,22 +83,46 @@ class GatewayLeg:
         """What sshd makes, beside the socket that the site names."""
         return f"{self._site_socket}-{self._id[:6]}"
 
-    def where_bound(self, opened: TunnelStatus) -> Check:
-        """Whether the gateway listens where it was asked to, and only there."""
-        note, bound = opened.forwards[0].note or "", opened.forwards[0].bound or ""
-        is_public = bound.rpartition(":")[0] not in _LOOPBACK
-        if self._request.way == "bind":
-            if not is_public:
-                return Check("tunnel", "failed", note, advice="Or have its web server in front.")
-            verdict: Verdict = "ok" if bound.startswith("*") else "note"
-            return Check("tunnel", verdict, note or f"The gateway listens on {plain(bound, 200)}.")
-        if self._request.loopback_port is None:
+    async def where_bound(self, opened: TunnelStatus) -> Check:
+        """Whether the gateway listens where it was asked to, only there, and nobody else does."""
+        bind = self._bind
+        if isinstance(bind, UnixAddress):
             socket = plain(self._site_socket, 200)
             return Check("tunnel", "ok", f"The gateway lets us listen at {socket}.")
-        if is_public:
-            return Check("tunnel", "failed", note)
-        port = self._request.loopback_port
-        return Check("tunnel", "ok", f"The gateway listens on port {port} of its loopback.")
+        note, bound = opened.forwards[0].note or "", opened.forwards[0].bound or ""
+        is_public = bound.rpartition(":")[0] not in _LOOPBACK
+        if is_public != bind.public:
+            advice = "Or have its web server in front." if bind.public else ""
+            return Check("tunnel", "failed", note, advice=advice)
+        holders = await self._holders(bind.port)
+        if holders is not None and (others := holders.beside(bind)):
+            return self._not_alone(bind.port, others)
+        if bind.public:
+            verdict: Verdict = "ok" if bound.startswith("*") else "note"
+            return Check("tunnel", verdict, note or f"The gateway listens on {plain(bound, 200)}.")
+        says = f"The gateway listens on port {bind.port} of its loopback."
+        if holders is None:
+            asks = "Whether somebody else does, too, could not be found out."
+            return Check("tunnel", "note", f"{says} {asks}")
+        return Check("tunnel", "ok", says)
+
+    async def _holders(self, port: int) -> Holders | None:
+        """Who listens on that port there now; None where that is not to be found out."""
+        client = await self._engine.client()
+        try:
+            done = await client.exec(None, ["sh", "-c", listing_of(port)], tunnel=self._id)
+        except RemoteTunnelError:
+            return None
+        return Holders.parse(done.stdout.decode(errors="replace"))
+
+    def _not_alone(self, port: int, others: Sequence[Listener]) -> Check:
+        return Check(
+            "tunnel",
+            "failed",
+            f"Another user of {plain(self._request.gateway)} listens on port {port} as well"
+            f" ({named(others)}): who comes by the name could be theirs, with password and all.",
+            advice="Choose another port; or a socket, which nobody can take.",
+        )
 
     async def settle(self) -> Check | None:
         """Put the new socket in the place of the one that the site names; why it is not there."""

@@ -13,14 +13,22 @@ import errno
 import functools
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPInputError,
+    HTTPMessageDelegate,
+    HTTPServerRequest,
+    RequestStartLine,
+    ResponseStartLine,
+)
 from tornado.iostream import IOStream, SSLIOStream
 from tornado.netutil import add_accept_handler, ssl_options_to_context
 from tornado.routing import Router
@@ -29,10 +37,12 @@ from typing_extensions import override
 
 from ..model.proxy_protocol import LONGEST_HEADER, read_proxy_header
 from .outside import Gate, Refused, moved, visitor_of
+from .passing import Passing
 from .views.gate import UNKNOWN_ADDRESS
 
 MAX_STREAMS = 500
-"""Connections at a time: descriptors are shared with who sits here."""
+"""Connections at a time: descriptors are shared with who sits here. One more takes the place of a
+stranger's."""
 
 MAX_STREAMS_OF_ONE = 100
 """Those of one address (of a network, of IPv6), where no web server in front counts them."""
@@ -41,6 +51,8 @@ _HANDSHAKE = b"\x16"
 # Seconds for what is said first, and for the head of a request.
 _FIRST_BYTE = 10.0
 _HEAD = 75.0
+# Characters of a header that holds a number: a host's name has 253, and a port.
+_LONGEST_VALUE = 300
 
 
 class Certificate:
@@ -86,17 +98,18 @@ class Listener:
         introduced: bool = False,
         **limits: int | None,
     ) -> None:
+        self._gate = gate
         self._certificate = certificate
         self._introduced = introduced
         self._visitors: WeakKeyDictionary[IOStream, str] = WeakKeyDictionary()
-        self._server = HTTPServer(
+        self._server = _Server(
             _Introduced(gate, self._visitors) if introduced else gate,
             protocol="https",
             idle_connection_timeout=_HEAD,
             no_keep_alive=False,
             **limits,
         )
-        self._without_tls = HTTPServer(_Elsewhere(gate.door.url), idle_connection_timeout=_HEAD)
+        self._without_tls = _Server(_Elsewhere(gate.door.url), idle_connection_timeout=_HEAD)
         self._sockets: list[socket.socket] = []
         self._stops: list[Callable[[], None]] = []
         # Whose each is, or "" where that is not to be counted.
@@ -146,12 +159,33 @@ class Listener:
 
     def _accept(self, connection: socket.socket, address: Any) -> None:
         connection.setblocking(False)
-        if self.count >= MAX_STREAMS:
+        if self.count >= MAX_STREAMS and not self._make_room():
             connection.close()
         elif self._introduced:
             self._when_heard(connection, self._meet)
         else:
             self._admit(connection, address)
+
+    def _make_room(self) -> bool:
+        """End the oldest connection of a stranger, of who has the most of them; False if everybody
+        has logged in."""
+        strangers: dict[str, list[IOStream | socket.socket]] = {}
+        waiting = [(connection, whose) for connection, (_, whose) in self._unknown.items()]
+        held: list[tuple[IOStream | socket.socket, str]] = [*self._streams.items(), *waiting]
+        for connection, whose in held:
+            visit = self._gate.visit_on(connection)
+            if visit is None or not visit.is_known:
+                asked = visitor_of(visit.address) if visit is not None else ""
+                strangers.setdefault(whose or asked, []).append(connection)
+        if not strangers:
+            return False
+        oldest = max(strangers.values(), key=len)[0]
+        if isinstance(oldest, IOStream):
+            del self._streams[oldest]
+            oldest.close()
+        else:
+            self._drop(oldest)
+        return True
 
     def _admit(self, connection: socket.socket, address: Any) -> None:
         """It is known whose this is, or need not be said."""
@@ -234,6 +268,29 @@ class Listener:
         asyncio.get_running_loop().remove_reader(connection)
         timer, _ = self._unknown.pop(connection)
         timer.cancel()
+
+
+class _Server(HTTPServer):
+    """One that answers 400 to a port or a length of more digits than Python takes for a number:
+    tornado would cut it off, and log a traceback.
+    """
+
+    @override
+    def start_request(
+        self, server_conn: object, request_conn: HTTPConnection
+    ) -> HTTPMessageDelegate:
+        return _Checked(super().start_request(server_conn, request_conn))
+
+
+class _Checked(Passing):
+    @override
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        for name in ("Host", "Content-Length"):
+            if len(headers.get(name, "")) > _LONGEST_VALUE:
+                raise HTTPInputError(f"{name} is too long.")
+        return super().headers_received(start_line, headers)
 
 
 class _Introduced(Router):

@@ -34,6 +34,7 @@ from ..publish.names import (
     check_name,
     reached_addresses,
 )
+from ..publish.own_folder import check_own_folder
 from ..publish.sites import CertificateFiles, Site
 from .listening import Certificate
 from .probes import WELL_KNOWN
@@ -86,7 +87,9 @@ class Looking:
         :param apps: the domain that is set for applications.
         """
         self._apps_set = apps
-        self.apps = apps if apps is not None and apps.is_apart(request.name) else None
+        name = request.name
+        is_used = apps is not None and apps.is_apart(name) and not apps.covers(name)
+        self.apps = apps if is_used else None
         self.socket = request.socket or ""
         self.certificate: Certificate | None = None
         if request.way != "proxy" and request.certificate and request.key:
@@ -126,16 +129,19 @@ class Looking:
     def _domain(self) -> Iterator[Check]:
         """What is wrong with the domain that is set for applications."""
         domain, name = self._apps_set, self.request.name
-        if domain is None or domain.is_apart(name):
+        if domain is None:
+            return
+        if domain.covers(name):  # also where that domain is a public suffix
+            says = f"{name} lies below {domain.parent}, where all is taken for applications."
+            advice = "Publish under a name elsewhere, or take another domain for applications."
+            yield Check("app names", "failed", says, advice=advice)
+            return
+        if domain.is_apart(name):
             return
         advice = (
             "Take a domain for them that is no other name's below"
             f" {domain.site}, or publish under a name elsewhere."
         )
-        if domain.covers(name):
-            says = f"{name} lies below {domain.parent}, where all is taken for applications."
-            yield Check("app names", "failed", says, advice=advice)
-            return
         says = (
             f"{domain} is not used: pages of applications there could set cookies for"
             f" {domain.site}, which reach {name} as well."
@@ -204,8 +210,8 @@ class Looking:
             if gateway.choose(request.proxy) is not None:
                 lines = certificate_commands(gateway, site, request.proxy)
             last = [_in_turn(installed, waits=named == "failed" and bool(lines))]
-        elif request.loopback_port is not None:
-            yield check_loopback(plain(request.gateway), request.loopback_port)
+        elif (place := await self._own_place()) is not None:
+            yield place
         async for check in self._certificates(named, lines, is_there=is_there):
             yield check
         for check in last:
@@ -213,6 +219,17 @@ class Looking:
         if named != "failed" and is_there:
             async for check in self._taken():
                 yield check
+
+    async def _own_place(self) -> Check | None:
+        """Who can come between a site that is not ours and what listens for it."""
+        request = self.request
+        gateway = plain(request.gateway)
+        if request.loopback_port is not None:
+            return check_loopback(gateway, request.loopback_port, own_site=True)
+        if request.socket is None:
+            return None
+        shell, person = await self._shell(), self._person
+        return await check_own_folder(shell, self._host, gateway, request.socket, person=person)
 
     async def _certificates(
         self, named: str, lines: tuple[str, ...], *, is_there: bool

@@ -22,7 +22,7 @@ from http import HTTPStatus
 from ipaddress import IPv6Address
 from typing import Any, cast
 
-from jupyter_server.auth.identity import PasswordIdentityProvider
+from jupyter_server.auth.login import LoginFormHandler
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest, split_host_and_port
 from tornado.iostream import IOStream
@@ -34,7 +34,8 @@ from typing_extensions import override
 from ..model.app_domain import AppDomain
 from ..model.publication import HTTPS, Visitor
 from .probes import WELL_KNOWN, Nonce, probe_handler
-from .views.gate import UNKNOWN_ADDRESS
+from .strangers import BODY_SECONDS, SMALL_BODY, Bodies, Counted, Standing, Visit, standing
+from .views.gate import UNKNOWN_ADDRESS, has_body
 from .views.names import LEAD_HERE
 from .views.origin import OriginHandler, ProbeHandler
 
@@ -43,8 +44,6 @@ _OUTSIDE = "jupyter_remote_tunnel_outside"
 LOGINS = 10
 LOGINS_OF_ALL = 60
 _MINUTE = 60.0
-# Bytes that who has not logged in may send at once: Jupyter holds each body in memory.
-_STRANGERS_BODY = 1 << 16
 _ADDRESSES = 1000
 
 
@@ -110,8 +109,10 @@ class Gate(Router):
         self._app = web_app
         self._nonce: Nonce | None = None
         self._porch = Application(log_function=lambda _: None)
-        self._visits: dict[IOStream, tuple[HTTPServerRequest, datetime]] = {}
+        self._visits: dict[IOStream, Visit] = {}
         self._logins = Logins()
+        self._provider = web_app.settings.get("identity_provider")
+        self._bodies = Bodies()
         # The same application, rules and all, with other settings.
         self._outside = copy.copy(web_app)
         settings = OutsideSettings(
@@ -141,17 +142,25 @@ class Gate(Router):
         """Who is connected now."""
         self._forget_closed()
         found: dict[str, list[datetime]] = {}
-        for request, since in self._visits.values():
-            found.setdefault(_address(request), []).append(since)
+        for visit in self._visits.values():
+            if visit.delegate is not None:
+                found.setdefault(visit.address, []).append(visit.since)
         return tuple(
             Visitor(address, len(times), min(times).isoformat(timespec="seconds"))
             for address, times in sorted(found.items())
         )
 
+    def visit_on(self, connection: object) -> "Visit | None":
+        """What is known of who asked last on a connection, if anybody did."""
+        return self._visits.get(cast("IOStream", connection))
+
     @override
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
         if self.door.proxied:
             _take_forwarded(request)
+        self._forget_closed()
+        visit = Visit(_address(request), datetime.now(UTC))
+        self._visits[cast("HTTP1Connection", request.connection).stream] = visit
         probed = request.path.removeprefix(self.door.base_url + WELL_KNOWN)
         if probed != request.path:
             handler, made = probe_handler(probed, self._nonce)
@@ -160,25 +169,27 @@ class Gate(Router):
         if refusal is not None:
             return self._porch.get_handler_delegate(request, Refused, {"refusal": refusal})
         delegate = self._app.find_handler(request)
-        if self._is_for_app(request) and not _shows_app(delegate):
-            return self._porch.get_handler_delegate(request, Refused, {"refusal": _MISDIRECTED})
-        if not getattr(delegate, "stream_request_body", False) and self._is_stranger(request):
-            length = request.headers.get("Content-Length", "")
-            if length.isdecimal() and int(length) > _STRANGERS_BODY:
-                made = {"refusal": _TOO_LONG}
-                return self._porch.get_handler_delegate(request, RefusedAtTheEnd, made)
-            cast("HTTP1Connection", request.connection).set_max_body_size(_STRANGERS_BODY)
+        refusal = self._refusal_of(delegate, request)
+        if refusal is not None:
+            return self._porch.get_handler_delegate(request, Refused, {"refusal": refusal})
+        told = self._told(delegate, request)
+        refusal = self._bound_body(request, told)
+        if refusal is not None:
+            made = {"refusal": refusal}
+            return self._porch.get_handler_delegate(request, RefusedAtTheEnd, made)
+        visit.delegate, visit.was_known = delegate, told is Standing.LOGGED_IN
         if hasattr(delegate, "application"):
-            delegate.application = self._outside
-            if self._is_login(request):
-                delegate.handler_class = _login_alone(delegate.handler_class)  # type: ignore[arg-type]
-            self._forget_closed()
-            stream = cast("HTTP1Connection", request.connection).stream
-            self._visits[stream] = (request, datetime.now(UTC))
-        return delegate
+            self._let_in(delegate)
+        return Counted(delegate, self._bodies) if told is Standing.UNTOLD else delegate
+
+    def _let_in(self, delegate: Any) -> None:
+        """Give a request to who answers it, with our settings."""
+        delegate.application = self._outside
+        if self._is_login(delegate):
+            delegate.handler_class = _login_alone(delegate.handler_class)
 
     def _refusal(self, request: HTTPServerRequest) -> "Refusal | None":
-        """Why a request does not pass."""
+        """Why a request does not pass, whatever it is for."""
         for_app = self._is_for_app(request)
         if not for_app and request.host.lower() not in self._hosts:
             return _MISDIRECTED
@@ -190,7 +201,18 @@ class Gate(Router):
                 "This Jupyter is not shown at the moment: its connection is being checked.",
                 (("Retry-After", "10"),),
             )
-        tries = self._is_login(request) and request.method == "POST"
+        # To Jupyter's rules this is a pattern, which others may fit as well.
+        if not for_app and not f"{request.path}/".startswith(self.door.base_url):
+            return _NOT_HERE
+        return None
+
+    def _refusal_of(
+        self, delegate: HTTPMessageDelegate | None, request: HTTPServerRequest
+    ) -> "Refusal | None":
+        """Why it does not pass to who would answer it."""
+        if self._is_for_app(request) and not _shows_app(delegate):
+            return _MISDIRECTED
+        tries = self._is_login(delegate) and request.method == "POST"
         if tries and not self._logins.admits(_address(request)):
             return Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -206,25 +228,37 @@ class Gate(Router):
             return False
         return apps.covers(host.removesuffix(".")) and port == _split(self.door.authority)[1]
 
-    def _is_stranger(self, request: HTTPServerRequest) -> bool:
-        """Whether something is sent by who has not logged in, as far as that can be told here."""
-        if not {"Content-Length", "Transfer-Encoding"} & set(request.headers):
-            return False
-        provider = self._app.settings.get("identity_provider")
-        if type(provider) is not PasswordIdentityProvider:
-            return False
-        asks = RequestHandler(self._outside, request)
-        by_token = provider.token and provider.get_token(asks) == provider.token
-        return not by_token and provider.get_user_cookie(asks) is None
+    def _told(self, delegate: HTTPMessageDelegate, request: HTTPServerRequest) -> Standing | None:
+        """What is known of who sends it; None where that need not be, as no body is held."""
+        if getattr(delegate, "stream_request_body", False) or not has_body(request.headers):
+            return None
+        return standing(self._provider, RequestHandler(self._outside, request))
 
-    def _is_login(self, request: HTTPServerRequest) -> bool:
-        """Whether it is for Jupyter's login page; an application may have one of its own."""
-        return request.path == f"{self.door.base_url}login" and not self._is_for_app(request)
+    def _bound_body(self, request: HTTPServerRequest, told: Standing | None) -> "Refusal | None":
+        """Take no longer a body than there is room for, and for so long; or why none is taken."""
+        if told is None or told is Standing.LOGGED_IN:
+            return None
+        is_stranger = told is Standing.STRANGER
+        room = SMALL_BODY if is_stranger else SMALL_BODY + self._bodies.room
+        connection = cast("HTTP1Connection", request.connection)
+        connection.set_body_timeout(BODY_SECONDS[told])
+        length = request.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) > room:
+            return _TOO_LONG if is_stranger else _TOO_MUCH
+        connection.set_max_body_size(room)
+        return None
+
+    def _is_login(self, delegate: HTTPMessageDelegate | None) -> bool:
+        """Whether a request was found to be for Jupyter's login, by whatever path."""
+        own = getattr(self._provider, "login_handler_class", LoginFormHandler)
+        return issubclass(getattr(delegate, "handler_class", object), (LoginFormHandler, own))
 
     def _finished(self, handler: RequestHandler) -> None:
         """Jupyter has answered a request: a websocket goes on."""
         if handler.get_status() != HTTPStatus.SWITCHING_PROTOCOLS:
-            self._visits.pop(cast("HTTP1Connection", handler.request.connection).stream, None)
+            visit = self.visit_on(cast("HTTP1Connection", handler.request.connection).stream)
+            if visit is not None:
+                visit.end()
         self._app.log_request(handler)
 
     def _forget_closed(self) -> None:
@@ -303,7 +337,13 @@ class Refusal:
 
 
 _MISDIRECTED = Refusal(HTTPStatus.MISDIRECTED_REQUEST, "Nothing is published by that name.")
+_NOT_HERE = Refusal(HTTPStatus.NOT_FOUND, "Nothing is published at that address.")
 _TOO_LONG = Refusal(HTTPStatus.FORBIDDEN, "Only who is logged in may send that much.")
+_TOO_MUCH = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "More is being sent at the moment than is taken. Try again.",
+    (("Retry-After", "10"),),
+)
 
 
 def moved(url: str) -> Refusal:

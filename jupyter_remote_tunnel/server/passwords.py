@@ -18,7 +18,7 @@ from ..engine.folders import make_folder, write_private
 from ..model.errors import Fatal
 from ..model.password import FIRST, refuse_weak
 from ..model.text import plain
-from .config_files import config_file, dump, parse, section
+from .config_files import config_file, dump, parse, read_own, section
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -70,22 +70,25 @@ def set_password(server: "ServerApp", password: str) -> Path:
         raise Fatal(
             f"The password is not set: {plain(str(path), 300)} cannot be written ({reason}).",
             code="not_allowed",
-            hint="Correct that file, or its folder's permissions.",
+            hint="Correct that file, or its folder's permissions. Where it is a link, put the file"
+            " itself there.",
         ) from None
     provider.hashed_password = hashed
     return path
 
 
 def _write(path: Path, hashed: str) -> None:
-    """:raises ValueError: what stands there is no configuration."""
-    config = parse(path.read_bytes()) if path.exists() else {}
+    """:raises OSError: it cannot be read or written, or others can write it.
+    :raises ValueError: what stands there is no configuration, or a link.
+    """
+    content = read_own(path)
+    config = parse(content) if content else {}
     section(config, "IdentityProvider")["hashed_password"] = hashed
     # Where the file has it under the name of the class, that one counts.
     if _CLASS in config and "hashed_password" in section(config, _CLASS):
         section(config, _CLASS)["hashed_password"] = hashed
     make_folder(path.parent)
-    # A link, as of people who keep such files elsewhere, stays one.
-    write_private(path.resolve(), dump(config))
+    write_private(path, dump(config))
 
 
 def _decided_elsewhere(provider: IdentityProvider) -> Fatal:

@@ -110,9 +110,9 @@ class Published(Lifetime):
         )
         self._listener.open(sockets)
         if request.way != "direct":
-            bound = await self._open_leg(person)
-            yield bound
-            if bound.verdict == "failed":
+            refused = await self._open_leg(person)
+            if refused is not None:
+                yield refused
                 return
         async for check in self._way_in():
             yield check
@@ -138,13 +138,14 @@ class Published(Lifetime):
             advice="Choose another one with --port; those below 1024 are for root.",
         )
 
-    async def _open_leg(self, person: "Who | None") -> Check:
+    async def _open_leg(self, person: "Who | None") -> Check | None:
+        """Open the tunnel; why it is not open."""
         assert self._local_socket is not None
         try:
             self.tunnel = await self._leg.open(self._local_socket, person)
         except RemoteTunnelError as error:
             return failed("tunnel", error)
-        return self._leg.where_bound(self.tunnel)
+        return None
 
     async def _way_in(self) -> AsyncIterator[Check]:
         """Try the way through the public name; the gate is shut meanwhile to all others."""
@@ -152,6 +153,10 @@ class Published(Lifetime):
         from ..publish.probing import Way, check_apps, checks
 
         if self.tunnel is not None:
+            bound = await self._leg.where_bound(self.tunnel)
+            yield bound
+            if bound.verdict == "failed":
+                return
             misplaced = await self._leg.settle()
             if misplaced is not None:
                 yield misplaced

@@ -3,7 +3,8 @@
 open():        the forward listens at a socket of our own → the way through the public name is tried
                with a server of ours at the socket that the site names → the forward takes its place
 tunnel lost:   the site's socket goes at once; when the tunnel is open again all is checked again
-another one:   the same where another process has become that Jupyter, as its host tells
+another one:   the same where that Jupyter's process has ended or is another one, as its host tells;
+               every stream is cut, as it may lead to whoever took the port
 end():         no socket is left
 
 The forward's socket is made under another name, and only we can connect to it there. To show it is
@@ -25,7 +26,7 @@ from typing_extensions import override
 
 from ..apps.jupyter_files import FoundJupyter
 from ..apps.jupyter_password import PasswordHash, read_hashes
-from ..apps.jupyters import find, open_jupyter
+from ..apps.jupyters import find, has_ended, open_jupyter
 from ..engine.messages import Who
 from ..model.address import UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError
@@ -48,14 +49,8 @@ from .pulled_jupyter import PulledJupyter
 _SECONDS = 20.0
 _LOOK = 30.0
 """Seconds after which it is seen whether the socket is still ours."""
-
-# Ends a moment after the process $1, and after some minutes at the latest.
-_WHILE_IT_RUNS = """
-n=0
-while [ $n -lt 300 ] && kill -0 "$1" 2>/dev/null; do sleep 1; n=$((n + 1)); done
-"""
-_WHILE_SECONDS = 400.0
 _SOON = 5.0
+"""Seconds between two looks at that Jupyter, however often there is doubt."""
 
 _GIVEN_UP = (State.FAILED, State.WAITING_FOR_USER)
 
@@ -85,6 +80,7 @@ class Pulled(Lifetime):
         self._watching: asyncio.Task[None] | None = None
         self._living: asyncio.Task[None] | None = None
         self._doubt = asyncio.Event()
+        self._is_letting_go = False
 
     @property
     @override
@@ -254,6 +250,9 @@ class Pulled(Lifetime):
 
     @override
     def hear(self, tunnel: TunnelStatus) -> None:
+        if self._is_letting_go:  # which is no loss
+            self.tunnel = tunnel
+            return
         before = self.tunnel
         super().hear(tunnel)
         if before is None or self.state in ("opening", "ended"):
@@ -270,6 +269,7 @@ class Pulled(Lifetime):
             self._place.show()
         loop = asyncio.get_running_loop()
         self._watching = loop.create_task(self._watch(), name=f"look at {self.id}")
+        self._living = loop.create_task(self._until_it_ends(), name=f"life of {self.id}")
         self._become("shown")
 
     @override
@@ -281,31 +281,40 @@ class Pulled(Lifetime):
                 task.cancel()
         self._become(state, problem)
 
+    def _check_anew(self, why: str) -> None:
+        self._shut("checking", why)
+        self._start_verifying()  # which lets go of everybody first
+
     async def _watch(self) -> None:
         """See whether it is still the same Jupyter, and the site's socket still ours."""
         assert self._place is not None
         while not (problem := await self._changed_there()):
-            if self._living is None or self._living.done():
-                loop = asyncio.get_running_loop()
-                self._living = loop.create_task(self._until_it_ends(), name=f"life of {self.id}")
+            # Refused streams are doubts, and to look is some work for its host.
+            await asyncio.sleep(_SOON)
             while self._place.is_shown and not self._doubt.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._doubt.wait(), _LOOK)
             self._doubt.clear()
-        self._shut("checking", problem)
-        self._start_verifying()
+        self._check_anew(problem)
 
     async def _until_it_ends(self) -> None:
-        """Doubt that it is the same Jupyter as soon as its process has ended, and now and then."""
+        """Shut it as soon as its process has ended: its port is anybody's then. Doubt that it is
+        the same Jupyter where that is not known."""
         assert self._found is not None
-        argv = ["sh", "-c", _WHILE_IT_RUNS, "sh", str(self._found.server.pid)]
-        client, loop = await self._engine.client(), asyncio.get_running_loop()
-        begin = loop.time()
-        with contextlib.suppress(RemoteTunnelError):
-            await client.exec(None, argv, tunnel=self.id, timeout=_WHILE_SECONDS)
-        # The number may be of no process at all: whose file says so is not asked without a pause.
-        await asyncio.sleep(max(0.0, begin + _SOON - loop.time()))
-        self._doubt.set()
+        loop = asyncio.get_running_loop()
+        ended: bool | None = False
+        while not ended:
+            begin = loop.time()
+            try:
+                client = await self._engine.client()
+                ended = await has_ended(client, self.id, self._found.server.pid)
+            except RemoteTunnelError:
+                ended = None
+            if not ended:  # that number may be of no process at all, and is not asked for at once
+                await asyncio.sleep(max(0.0, begin + _SOON - loop.time()))
+            if ended is None:
+                self._doubt.set()
+        self._check_anew(f"The Jupyter on {self._called} has ended.")
 
     async def _changed_there(self) -> str:
         """Why all has to be checked again; "" if nothing has changed."""
@@ -330,7 +339,7 @@ class Pulled(Lifetime):
     async def _checks_again(self) -> list[Check]:
         assert self._place is not None
         try:
-            await self._open_again()
+            await self._let_go()
             found = await self._find_again()
         except RemoteTunnelError as error:
             return [failed("jupyter", error)]
@@ -349,20 +358,24 @@ class Pulled(Lifetime):
             if taken := await self._place.taken():
                 return [*seen, taken]
             seen += [check async for check in self._way_in()]
-        if any(check.verdict == "failed" for check in seen):
+        if self._place.is_shown and any(check.verdict == "failed" for check in seen):
             self._place.hide()
+            with contextlib.suppress(RemoteTunnelError):  # which the next checks find
+                await self._let_go()
         return seen
 
-    async def _open_again(self) -> None:
-        """Open a tunnel that the engine does not try any more, or whose socket somebody took.
+    async def _let_go(self) -> None:
+        """Cut every stream, those that nobody has accepted yet too, and listen anew: the forward is
+        opened again, and its tunnel where the engine does not try that any more.
 
         :raises RemoteTunnelError: it is not open.
         """
-        assert self.tunnel is not None
-        assert self._place is not None
-        if self.tunnel.state in _GIVEN_UP or not self._place.is_there:
-            client = await self._engine.client()
+        client = await self._engine.client()
+        self._is_letting_go = True
+        try:
             self.tunnel = await client.restart_tunnel(self.id)
+        finally:
+            self._is_letting_go = False
         if not listens(self.tunnel):
             raise Fatal(f"The connection to {self._called} is lost.", code="connection_lost")
 
@@ -398,11 +411,6 @@ class _Place:
     def is_shown(self) -> bool:
         """Whether what stands in the site's place is what was put there."""
         return self._shown is not None and _identity(self.site) == self._shown
-
-    @property
-    def is_there(self) -> bool:
-        """Whether ours is in one of its two places."""
-        return self.is_shown or self.hidden.exists()
 
     def show(self, path: Path | None = None) -> None:
         """Put a socket in the site's place, whatever lies there: ours, or the one at `path`.

@@ -16,6 +16,7 @@ from yarl import URL
 
 from ..apps.jupyter_files import FoundJupyter
 from ..apps.jupyter_password import PasswordHash
+from ..model.address import TcpAddress
 from ..model.publication import Check, PublishRequest
 from ..model.text import plain
 from ..publish.tokens import check_token
@@ -87,11 +88,17 @@ class PulledJupyter:
         yield await self._lets_in()
         if self._found.token:
             yield await self._token()
-        yield await self._takes_name()
+        takes_name = await self._takes_name()
+        yield takes_name
         yield await self._other_sites()
         yield self._address()
-        for ask in (self._pages, self._web_server):
-            check = await ask() if self._found.token else None
+        if isinstance(self._found.address, TcpAddress):
+            yield self._port(self._found.address.port)
+        if not self._found.token:
+            return
+        # Who refuses the name refuses its websockets, whatever page they are of.
+        pages = await self._pages() if takes_name.verdict != "failed" else None
+        for check in (pages, await self._web_server()):
             if check is not None:
                 yield check
 
@@ -213,6 +220,16 @@ class PulledJupyter:
             )
         says = f"It will be found at https://{self._request.authority}{self._base}"
         return Check("address", "ok", says)
+
+    def _port(self, port: int) -> Check:
+        return Check(
+            "port",
+            "note",
+            f"When it ends, another user of {self._host} can take its port {port}, and visitors"
+            " meet them until that is noticed, a moment later.",
+            advice="Nobody can take a Unix socket in a folder that only you can enter: start it"
+            " with --sock and a path there.",
+        )
 
     async def _pages(self) -> Check | None:
         """Whether its websockets take pages of the name; None where that cannot be tried."""

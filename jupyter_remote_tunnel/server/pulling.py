@@ -29,7 +29,7 @@ from ..model.publication import Check, Publication, PublishReport, PullRequest, 
 from ..model.settings import EngineSettings
 from ..model.status import TunnelStatus
 from ..model.text import plain
-from .asked import QUESTIONS, Asked, Named, Nothing
+from .asked import QUESTIONS, Asked, Line, Named, Nothing
 from .lifetime import Tell
 from .looking import understood
 from .pulled import Pulled
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 _AGAIN = 1.0
 _PATIENCE = 30.0
 _LAST_ANSWER = 5.0
+_COUNTED = 2.0
 
 # A stream that comes without a connection must not wait: what is there next was not checked yet.
 _NO_WAIT = 0.0
@@ -143,8 +144,18 @@ class Pulling:
         self._shown: Pulled | None = None
         self._ended = asyncio.Event()
 
+    async def count(self) -> None:
+        """Know how many streams there are: the engine tells of none that comes or goes."""
+        one = self._shown
+        if one is None or one.tunnel is None:
+            return
+        with contextlib.suppress(RemoteTunnelError, TimeoutError):
+            async with asyncio.timeout(_COUNTED):
+                client = await self.engine.client()
+                self.hear(await client.get_tunnel(one.id))
+
     def list(self) -> list[Publication]:
-        """What is shown now."""
+        """What is shown now, with the streams that there were at the last `count`."""
         return [] if self._shown is None else [self._shown.status]
 
     async def check(self, asked: PullRequest, _: "Who | None", tell: Tell) -> PublishReport:
@@ -280,10 +291,15 @@ def _passed(checks: "list[Check]") -> bool:
     return all(check.verdict != "failed" for check in checks)
 
 
+async def _list(pulling: Pulling, asked: Nothing, line: Line) -> dict[str, Any]:
+    await pulling.count()
+    return await QUESTIONS["publish.list"][1](pulling, asked, line)
+
+
 _QUESTIONS = {
     **{name: (PullRequest, QUESTIONS[name][1]) for name in ("publish", "publish.check")},
     "publish.site": (PullRequest, QUESTIONS["publish.site"][1]),
-    "publish.list": (Nothing, QUESTIONS["publish.list"][1]),
+    "publish.list": (Nothing, _list),
     "publish.stop": (Named, QUESTIONS["publish.stop"][1]),
     "publish.extend": (Named, QUESTIONS["publish.extend"][1]),
 }

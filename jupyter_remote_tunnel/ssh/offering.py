@@ -3,7 +3,8 @@
 It listens on a Unix socket in a folder of the user's own there (0700), which is made, like the
 files in it (`model.offer`), by commands. What an earlier connection left is taken away, as sshd
 never removes a socket; but not what another machine offers as the same port, which its beacon
-tells. Where sshd allows no sockets, or runs no commands, it is a port of the loopback.
+tells. Where sshd allows no sockets, or runs no commands, it is a port of both loopback addresses,
+each asked for by itself: of a name that is two, sshd would take one and not tell.
 """
 
 import asyncio
@@ -19,12 +20,13 @@ from typing import Any
 import asyncssh
 from typing_extensions import override
 
-from ..model.address import Address, UnixAddress
+from ..model.address import Address, TcpAddress, UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient
 from ..model.forward import ForwardSpec, OfferedPort, TcpBind
 from ..model.offer import (
     FOLDER,
     LONGEST_FOLDER,
+    LOOPBACK_HOST,
     MARK,
     Descriptor,
     Word,
@@ -38,6 +40,7 @@ from .connection import Connection, ListenRefused
 from .errors import cause
 from .exec import ExecResult
 from .offered import hear, word_of
+from .refused_listening import why_not
 from .remote_forward import RemoteForward
 from .unix_socket import connected_unix
 
@@ -84,6 +87,7 @@ class OfferingForward(RemoteForward):
         self._name = secrets.token_hex(8)
         self._folder: str | None = None
         self._beacon: asyncssh.SSHListener | None = None
+        self._other_half: asyncssh.SSHListener | None = None
 
     @override
     async def _listen_on(self, connection: Connection) -> None:
@@ -170,28 +174,46 @@ class OfferingForward(RemoteForward):
 
     async def _listen_on_port(self, connection: Connection, why: str) -> None:
         """In place of a socket."""
-        place, alias = connection.hop.place, connection.hop.alias
+        alias = connection.hop.alias
         try:
-            await self._listen_tcp(connection, TcpBind(None, self._offered))
+            await self._listen_on_loopback(connection)
         except Fatal as error:
+            await super()._stop_listening()
             hint = f"It would be a socket there, but {why}. {error.hint}"
             raise Fatal(error.message, code=error.code, hint=hint, hop=error.hop) from None
+        self.note = (
+            f"It is a port of {alias}’s loopback, to which other users of {alias} can connect, too,"
+            f" and on which they can listen when this does not: {why}."
+        )
+        with contextlib.suppress(Fatal):
+            self._beacon = await connection.listen_tcp(LOOPBACK_HOST, 0, self._tell)
+        if self._folder is not None:
+            await self._announce(connection, self._port)
+
+    async def _listen_on_loopback(self, connection: Connection) -> None:
+        """At 127.0.0.1, and at ::1 as well: who asks for `localhost` may come there first.
+
+        :raises Fatal: not at the former, or somebody else at the latter, or it would be public.
+        """
+        await self._listen_tcp(connection, TcpBind(LOOPBACK_HOST, self._offered))
+        place = connection.hop.place
         if (self.bound or "").startswith("*"):
-            await super()._stop_listening()
             raise Fatal(
-                f"{place} would listen on all of its interfaces: {why}, and GatewayPorts is “yes”.",
+                f"{place} would listen on all of its interfaces (GatewayPorts is “yes”).",
                 code="forward_refused",
                 hint="Ask who runs it; or offer it with --tcp if everybody may reach it.",
                 hop=place,
             )
-        self.note = (
-            f"It is a port of {alias}’s loopback, to which other users of {alias} can connect, too:"
-            f" {why}."
-        )
-        with contextlib.suppress(Fatal):
-            self._beacon = await connection.listen_tcp("localhost", 0, self._tell)
-        if self._folder is not None:
-            await self._announce(connection, self._port)
+        asked = TcpAddress("::1", self._port or self._offered)
+        try:
+            self._other_half = await connection.listen_tcp(asked.host, asked.port, self._accept)
+        except ListenRefused as refused:
+            why = await why_not(connection, asked, refused, was_ours=False, look=self._looks)
+            if why.in_use:
+                error = why.error
+                hint = f"{error.hint} With GatewayPorts “yes” in its sshd, that is we ourselves."
+                raise Fatal(error.message, code=error.code, hint=hint, hop=error.hop) from None
+            # It has no IPv6, or may listen on the other address only: nobody is in between.
 
     async def _announce(self, connection: Connection, port: int | None) -> None:
         """Write down who offers it, and on which port in place of a socket."""
@@ -227,15 +249,16 @@ class OfferingForward(RemoteForward):
 
     @override
     def detach(self, reason: RemoteTunnelError) -> None:
-        self._beacon = None
+        self._beacon = self._other_half = None
         super().detach(reason)
 
     @override
     async def _stop_listening(self) -> None:
         listens, connection = self._listener is not None, self._connection
-        beacon, self._beacon = self._beacon, None
-        if beacon is not None:
-            beacon.close()
+        for listener in (self._beacon, self._other_half):
+            if listener is not None:
+                listener.close()
+        self._beacon = self._other_half = None
         await super()._stop_listening()
         if listens and connection is not None and self._folder is not None:
             # What stays is seen to be left over.

@@ -1,19 +1,20 @@
 """What sshd made of a port that it was asked to listen on for us.
 
-GatewayPorts decides it, whatever was asked for, and sshd does not tell. So the host is looked at:
-its table of listening sockets, where it has one that a command can read, or else by having sshd
-connect to another address of its loopback, which is refused where it listens on 127.0.0.1 only.
+GatewayPorts decides it, whatever was asked for, and sshd does not tell; nor that it got only one of
+the two addresses of `localhost`, as somebody else has the other. So the host is looked at: its
+table of listening sockets, where it has one that a command can read, or else by having sshd connect
+to another address of its loopback, which is refused where it listens on 127.0.0.1 only.
 """
 
 import asyncio
-from ipaddress import ip_address
+from collections.abc import Sequence
 
 import asyncssh
 
 from ..model.address import TcpAddress
 from ..model.errors import RemoteTunnelError
 from ..model.forward import TcpBind
-from ..model.offer import MARK
+from ..model.listeners import LOOPBACK, Holders, Listener, listing_of, named
 from .connection import Connection
 from .wire import abort_late_channel
 
@@ -21,36 +22,29 @@ _PATIENCE = 5.0
 """Seconds for a command: whoever waits for the tunnel waits for it, too."""
 
 _OTHER_LOOPBACK = "127.0.0.2"
-_LISTENING = f"echo {MARK}; grep -h ':%04X [0-9A-F]*:0000 0A ' /proc/net/tcp /proc/net/tcp6"
-# Words of 32 bits in the byte order of the machine.
-_LOOPBACK = ("0100007F", "7F000001", f"{'0' * 24}01000000", f"{'0' * 31}1")
 
 
-async def bound_on(connection: Connection, port: int) -> str | None:
-    """Where the remote host listens on that port: "*", "localhost" or an address; None where it has
-    no table of its sockets to look at (it is no Linux), or runs no command for us.
+async def holders_of(connection: Connection, port: int) -> Holders | None:
+    """Who listens on that port of the remote host; None where it has no table of its sockets to
+    look at (it is no Linux), or runs no command for us.
     """
     try:
         async with asyncio.timeout(_PATIENCE):
-            found = await connection.run(_LISTENING % port, "look at its sockets")
+            found = await connection.run(listing_of(port), "look at its sockets")
     except (RemoteTunnelError, TimeoutError):
         return None
-    words = [line.split() for line in found.stdout.decode(errors="replace").splitlines()]
-    addresses = {line[1].partition(":")[0] for line in words if len(line) > 3 and line[3] == "0A"}
-    if any(set(address) == {"0"} for address in addresses):
+    return Holders.parse(found.stdout.decode(errors="replace"))
+
+
+def bound_by(holders: Holders) -> str | None:
+    """Where we listen: "*", "localhost" or an address; None where we do not."""
+    ips = [one.ip for one in holders.ours]
+    if any(ip.is_unspecified for ip in ips):
         return "*"
-    if addresses & {*_LOOPBACK}:
+    halves = [ip for ip in LOOPBACK if ip in ips]
+    if halves and not any(one.ip in LOOPBACK for one in holders.others):
         return "localhost"
-    return next(map(_dotted, addresses), None)
-
-
-def _dotted(address: str) -> str:
-    """An address of Linux's table, where the machine is little-endian, as nearly all are."""
-    try:
-        words = [bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8)]
-        return str(ip_address(b"".join(words)))
-    except ValueError:
-        return "an address of its own"
+    return next(map(str, [*halves, *ips]), None)
 
 
 def remark(bind: TcpBind, bound: str | None, alias: str) -> str | None:
@@ -77,6 +71,16 @@ def remark(bind: TcpBind, bound: str | None, alias: str) -> str | None:
             " GatewayPorts is “no” in its sshd: “clientspecified” would allow it."
         )
     return None
+
+
+def remark_on(others: Sequence[Listener], alias: str) -> str | None:
+    """What a person should know of others who listen on the same port."""
+    if not others:
+        return None
+    return (
+        f"Another user of {alias} listens on the same port ({named(others)}): what comes there"
+        " reaches them, and not this forward."
+    )
 
 
 def _named(bound: str) -> str:

@@ -1,13 +1,19 @@
-"""Why a remote host does not listen for us: sshd does not say, so it is found out by connecting."""
+"""Why a remote host does not listen for us: sshd does not say, so it is found out by
+connecting, and by looking whose the port is.
+"""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import asyncssh
 
 from ..model.address import Address, TcpAddress, UnixAddress
 from ..model.errors import Fatal
+from ..model.forward import TcpBind
+from ..model.listeners import LOOPBACK, Listener, named
 from .connection import Connection, ListenRefused
+from .public_bind import holders_of
 from .wire import abort_late_channel
 
 _ROOTS_PORTS = 1024
@@ -27,16 +33,23 @@ class Refusal:
 
 
 async def why_not(
-    connection: Connection, asked: Address, refused: ListenRefused, *, was_ours: bool
+    connection: Connection,
+    asked: Address,
+    refused: ListenRefused,
+    *,
+    was_ours: bool,
+    look: bool = True,
 ) -> Refusal:
     """What to tell of an address on which the remote host does not listen for us.
 
     :param was_ours: whether a connection of ours that was lost had it.
+    :param look: whether a command may be run there.
     """
     found = await _connect(connection, asked)
     in_use = found is None
     if in_use:
-        message, hint = _used(connection, asked, was_ours=was_ours)
+        others = await _others(connection, asked) if look else ()
+        message, hint = _used(connection, asked, others, was_ours=was_ours)
     else:
         message, hint = refused.message, _forbidden(connection, asked, found)
     error = Fatal(message, code=refused.code, hint=hint, hop=refused.hop)
@@ -45,7 +58,7 @@ async def why_not(
 
 async def _connect(connection: Connection, asked: Address) -> BaseException | None:
     """Open a stream there, and let go of it at once: None, or why it was not opened."""
-    if isinstance(asked, TcpAddress):
+    if isinstance(asked, TcpAddress) and asked.host not in map(str, LOOPBACK):
         asked = TcpAddress("localhost", asked.port)
     opening = connection.open_channel(asked, asyncssh.SSHTCPSession)
     opening.add_done_callback(abort_late_channel)
@@ -53,8 +66,27 @@ async def _connect(connection: Connection, asked: Address) -> BaseException | No
     return opening.exception() if opening.done() else connection.not_opened(asked)
 
 
-def _used(connection: Connection, asked: Address, *, was_ours: bool) -> tuple[str, str]:
+async def _others(connection: Connection, asked: Address) -> tuple[Listener, ...]:
+    """The other users there who have that port."""
+    if not isinstance(asked, TcpAddress):
+        return ()
+    holders = await holders_of(connection, asked.port)
+    return () if holders is None else holders.beside(TcpBind(asked.host, asked.port))
+
+
+def _used(
+    connection: Connection, asked: Address, others: Sequence[Listener], *, was_ours: bool
+) -> tuple[str, str]:
     place, what = connection.hop.place, _what(asked)
+    if others:
+        message = (
+            f"{place} does not listen on {what} for us: another user ({named(others)}) has it."
+        )
+        hint = (
+            "What comes there reaches them, until they let go of it. It is tried again until then."
+            " Or choose another port; a Unix socket cannot be taken so."
+        )
+        return message, hint
     if was_ours:
         return f"{place} does not listen on {what} for us: our lost connection has it.", _STALE
     hint = (
@@ -83,7 +115,8 @@ def _forbidden(connection: Connection, asked: Address, found: BaseException | No
         )
     if 0 < asked.port < _ROOTS_PORTS:
         return f"Ports below {_ROOTS_PORTS} are for root there, and PermitListen may forbid it."
+    spelling = " (“localhost” is not “127.0.0.1” to it)" if asked.host == "127.0.0.1" else ""
     return (
-        f"Nothing has that port: PermitListen in {sshd} allows other ports, or AllowTcpForwarding"
-        " is “local” there. Ask who runs it."
+        f"Nothing has that port: PermitListen in {sshd} allows other ports{spelling}, or"
+        " AllowTcpForwarding is “local” there. Ask who runs it."
     )

@@ -7,6 +7,7 @@ word: it may say what it likes, and what is no address is not passed on.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import asyncssh
@@ -15,6 +16,7 @@ from typing_extensions import override
 from ..model.address import Address, TcpAddress, UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError
 from ..model.forward import ForwardSpec, TcpBind
+from ..model.listeners import Listener
 from ..model.proxy_protocol import proxy_header
 from ..model.settings import EngineSettings
 from ..model.spec import OnConflict
@@ -23,7 +25,7 @@ from .connection import Connection, ListenRefused
 from .descriptors import lowest_free
 from .ends import LocalEnd
 from .errors import destination_error
-from .public_bind import bound_on, is_public, remark
+from .public_bind import bound_by, holders_of, is_public, remark, remark_on
 from .refused_listening import why_not
 from .socks_ends import RemoteSocks
 from .unix_socket import connected_unix
@@ -92,26 +94,37 @@ class RemoteForward(Forward):
             self._listener = await connection.listen_tcp(host, port, self._accept)
         except ListenRefused as refused:
             asked, had = TcpAddress(host, port), self._port is not None
-            why = await why_not(connection, asked, refused, was_ours=had)
+            why = await why_not(connection, asked, refused, was_ours=had, look=self._looks)
             if not (why.in_use and self._pick):
                 raise why.error from None
             self._listener = await connection.listen_tcp(host, 0, self._accept)
         self._port = self._listener.get_port()
-        found = await self._where_bound(connection, bind, self._port)
-        self.note = remark(bind, found, connection.hop.alias)
+        found, others = await self._where_bound(connection, bind, self._port)
+        alias = connection.hop.alias
+        said = (remark(bind, found, alias), remark_on(others, alias))
+        self.note = " ".join(filter(None, said)) or None
         if found == "localhost" and bind.loopback:
             found = host  # by the name that was typed
         self.bound = str(TcpAddress(found or host or "*", self._port))
 
-    async def _where_bound(self, connection: Connection, bind: TcpBind, port: int) -> str | None:
-        """Where sshd really listens; None where that is not to be found out."""
-        found = None
-        if self._settings.session_exec == "auto":
-            found = await bound_on(connection, port)
-        if found is None and bind.public:
-            public = await self._is_public(connection, port)
-            found = None if public is None else "*" if public else "localhost"
-        return found
+    @property
+    def _looks(self) -> bool:
+        """Whether commands may be run there for our own ends."""
+        return self._settings.session_exec == "auto"
+
+    async def _where_bound(
+        self, connection: Connection, bind: TcpBind, port: int
+    ) -> tuple[str | None, tuple[Listener, ...]]:
+        """Where sshd really listens, None where that is not to be found out; and which others
+        listen beside it.
+        """
+        holders = await holders_of(connection, port) if self._looks else None
+        if holders is not None:
+            return bound_by(holders), holders.beside(replace(bind, port=port))
+        if not bind.public:
+            return None, ()
+        public = await self._is_public(connection, port)
+        return None if public is None else "*" if public else "localhost", ()
 
     async def _is_public(self, connection: Connection, port: int) -> bool | None:
         self._probing = True

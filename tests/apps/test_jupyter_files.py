@@ -81,6 +81,7 @@ def test_where_it_is_and_what_it_asks(changes: dict[str, Any], url: str, protect
         ({"base_url": "//evil.example/"}, "base_url"),
         ({"base_url": "/a\r\nX-Evil: 1/"}, "base_url"),
         ({"base_url": "/a?b=/"}, "base_url"),
+        ({"base_url": f"/{300 * chr(97)}/"}, "base_url"),
         ({"base_url": None}, "base_url"),
         ({"token": "a\nb"}, "token"),
         ({"token": "ä"}, "token"),

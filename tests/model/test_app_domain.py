@@ -1,6 +1,8 @@
 """The names of applications below a domain of theirs: what is a template, and whom their pages can
 give cookies."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,3 +123,27 @@ def test_whatever_is_typed_is_read_or_refused(typed: str) -> None:
     assert AppDomain.parse(str(domain)) == domain
     assert domain.identifier(domain.host(LABEL)) == LABEL
     assert domain.host(LABEL).isascii()
+
+
+def test_its_pattern_is_of_what_is_asked_for() -> None:
+    domain = AppDomain.parse("ann-{id}-x.apps.example.net")
+    for identifier in (LABEL, "probe-" + 20 * "a"):
+        assert re.fullmatch(domain.pattern, domain.host(identifier))
+    for identifier in (LABEL[1:], LABEL + "b", "b-" + LABEL, "probe-" + LABEL, "www", ""):
+        assert not re.fullmatch(domain.pattern, domain.host(identifier))
+    assert not re.fullmatch(domain.pattern, domain.host(LABEL).replace(".apps", "xapps"))
+
+
+BEGINNINGS = st.lists(st.sampled_from(["a", "b", "-", "2", "probe", "ann"]), max_size=6)
+IDENTIFIERS = st.from_regex(r"(a[a-z2-7]{20}|probe-[0-9a-f]{20})\Z", fullmatch=True)
+
+
+@given(
+    one=BEGINNINGS.map("".join), other=BEGINNINGS.map("".join), after=..., identifier=IDENTIFIERS
+)
+def test_no_name_is_of_two_beginnings(one: str, other: str, after: bool, identifier: str) -> None:
+    end = "-x" if after else ""
+    hosts = AppDomain(one, end, "apps.example.net")
+    theirs = AppDomain(other, end, "apps.example.net")
+    found = re.fullmatch(theirs.pattern, hosts.host(identifier))
+    assert (found is not None) == (one == other)

@@ -78,6 +78,8 @@ def test_reads_what_ssh_reads(
         ("-L h:1:a:2:3", "3"),
         ("-L /" + "x" * 110 + ":h:2", "/" + "x" * 110),
         ("-L /\ud800:h:2", "/\ud800"),
+        ("-L /tmp/\x1b[2Ja:h:2", "/tmp/\x1b[2Ja"),
+        ("-L 1:/tmp/\u202ea", "/tmp/\u202ea"),
         ("-R /run/s", "/run/s"),
         ("-R private:h:1", "private"),
         ("-D 1080:h:2", "h"),
@@ -103,7 +105,9 @@ hosts = st.one_of(
     st.ip_addresses().map(str),
 )
 paths = st.text(
-    st.characters(codec="utf-8", exclude_characters="\0\n\r"), min_size=0, max_size=20
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Zl", "Zp"]),
+    min_size=0,
+    max_size=20,
 ).map(lambda text: f"/{text}")
 tcp_binds = st.builds(TcpBind, st.one_of(st.none(), st.sampled_from(["", "*"]), hosts), ports(0))
 private = st.builds(

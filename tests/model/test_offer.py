@@ -43,11 +43,11 @@ def test_who_offers_it_is_told_beside_the_socket() -> None:
     )
 
 
-@pytest.mark.parametrize(("beacon_port", "beacon"), [(None, None), (41, "localhost:41")])
+@pytest.mark.parametrize(("beacon_port", "beacon"), [(None, None), (41, "127.0.0.1:41")])
 def test_ports_stand_in_for_sockets(beacon_port: int | None, beacon: str | None) -> None:
     descriptor = Descriptor("a", "b", "c", port=5006, beacon_port=beacon_port)
     (offer,) = offers_in(described(descriptor)).values()
-    assert offer.address == TcpAddress("localhost", 5006)
+    assert offer.address == TcpAddress("127.0.0.1", 5006)
     assert (None if offer.beacon is None else str(offer.beacon)) == beacon
 
 

@@ -207,6 +207,31 @@ def test_a_folder_with_other_rights(
     assert failing(verdicts(engine)) == []
 
 
+@pytest.mark.parametrize("name", ["passwd", "group"])
+def test_others_in_the_group_of_the_web_server(
+    engine: SyncEngine, shown: WebGateway, name: str
+) -> None:
+    """Who is in it by the one file or the other, and calls a process of theirs nginx."""
+    file = shown.path(f"/etc/{name}")
+    before = file.read_text()
+    altered = before.replace("bob:*:64901:64901:", "bob:*:64901:33:")
+    if name == "group":
+        altered = before.replace("www-data:x:33:", "www-data:x:33:ann,bob")
+    argv = shown.inside(["/usr/bin/python3", "-I", "-c", _CALLED, "nginx"], "bob")
+    argv[argv.index("--regid=64901")] = "--regid=33"
+    file.write_text(altered)
+    try:
+        with child(argv) as called:
+            called.wait_for_line("called so")
+            folder = verdicts(engine)["folder"]
+    finally:
+        file.write_text(before)
+    assert folder.verdict == "note"
+    assert folder.says.startswith("Others in the group www-data reach /var/lib/")
+    assert folder.says.endswith(": bob."), folder.says
+    assert verdicts(engine)["folder"].verdict == "ok"
+
+
 def test_caddy_from_nothing_to_a_site(engine: SyncEngine, caddy: WebGateway) -> None:
     caddy.type([f"chmod 644 {GIVEN.key}"])  # which Caddy reads as its own user
     checks = verdicts(engine, wanted="caddy")
@@ -215,6 +240,7 @@ def test_caddy_from_nothing_to_a_site(engine: SyncEngine, caddy: WebGateway) -> 
         caddy.type(checks[name].details)
     checks = verdicts(engine, wanted="caddy")
     assert failing(checks) == [], checks
+    assert checks["folder"].verdict == "ok"
     assert checks["orders"].verdict == "note", "any user can give orders to it"
     assert 2019 in seen(engine).listening
     # The one that runs is taken, if none was asked for.

@@ -33,6 +33,7 @@ RECORDS = {
     "addresses": "203.0.113.7/24\n2001:db8::7/64\n203.0.113.7\n",
     "parent": "755 0 0\n",
     "folder /var/lib/jupyter-remote-tunnel/ann": "710 1000 www-data\n",
+    "members /var/lib/jupyter-remote-tunnel/ann": "www-data 33\nbob 1001\n",
     "certbot": "/usr/bin/certbot\nnginx\n",
     f"site {FILE}": SITE.text("nginx"),
     "end": "",

@@ -5,6 +5,7 @@ A certificate is asked for as printed, too; in the place of Let's Encrypt, which
 here, stands an authority of the test's.
 """
 
+import contextlib
 import json
 import re
 import ssl
@@ -15,6 +16,7 @@ import httpx
 import pytest
 import websockets
 
+from jupyter_remote_tunnel.model.address import bracketed
 from jupyter_remote_tunnel.publish.sites import Site
 from jupyter_remote_tunnel.server.outside import LOGINS
 from tests.publish.conftest import GIVEN, NAME
@@ -23,9 +25,10 @@ from tests.support.certbot import issue
 from tests.support.certificates import WebAuthority
 from tests.support.http import by_cookie, through
 from tests.support.jupyter import Jupyter, jupyter
+from tests.support.neighbour import listening
 from tests.support.other_uid import other_users_python
 from tests.support.outsider import Outsider
-from tests.support.process import wait_until
+from tests.support.process import Child, child, kill_all, wait_until
 from tests.support.sshd import SshBed
 from tests.support.user import User
 from tests.support.web_gateway import WebGateway
@@ -169,6 +172,70 @@ def test_a_public_port_has_the_certificate_that_the_gateway_renews(
     assert outsider.status(SITE.prefix + "login", port=8443) == 200
     person.tunnel("publish", "--stop")
     assert outsider.open_ports() == []
+
+
+TCP = 8888
+BY_PORT = ("--tcp", str(TCP))
+SSHD = ("sshd", "sshd-session")
+
+
+@pytest.fixture
+def by_port(gateway: WebGateway, authority: WebAuthority, person: User) -> Iterator[None]:
+    """nginx shows the site whose way here is a port of the gateway's loopback."""
+    issue(gateway, authority.issue(NAME), NAME)
+    gateway.kill()
+    gateway.configure(["AuthorizedKeysFile /etc/authorized_keys"])
+    gateway.start()
+    with gateway.nginx():
+        said = person.tunnel(*PUBLISH, *BY_PORT, "--site", "nginx", "gw").stdout
+        gateway.type(printed(said))
+        yield
+
+
+def bob(gateway: WebGateway, host: str) -> contextlib.AbstractContextManager[Child]:
+    """Another user of the gateway, who wants that port."""
+    return child(gateway.inside(listening(host, TCP), "bob"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_port_that_another_user_has_is_not_shown(
+    gateway: WebGateway, person: User, outsider: Outsider, by_port: None, host: str
+) -> None:
+    """They would pass on what comes, and read it; whichever half of “localhost” is theirs."""
+    with bob(gateway, host) as running:
+        running.wait_for_line(f"has {TCP}")
+        said = person.tunnel(*PUBLISH, *BY_PORT, "gw", status=1).stdout
+        assert "FAILED  tunnel" in said, said
+        assert f"uid 64901 at {bracketed(host)}" in said
+        assert "Published" not in said
+        assert state(person) == ""
+    said = person.tunnel(*PUBLISH, *BY_PORT, "gw").stdout
+    assert f"Published: {SITE.url}" in said, said
+    assert "any of them can take the port" in said
+    assert outsider.status(SITE.prefix + "login") == 200
+
+
+def problem(person: User) -> str:
+    """Why it is not shown."""
+    (one,) = json.loads(person.tunnel("publish", "--list", "--json").stdout)["publications"]
+    return str(one["problem"])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_port_that_another_user_takes_after_a_loss(
+    gateway: WebGateway, person: User, outsider: Outsider, by_port: None, host: str
+) -> None:
+    person.tunnel(*PUBLISH, *BY_PORT, "gw")
+    with bob(gateway, host) as running:
+        if host == "127.0.0.1":
+            running.wait_for_line("waits")
+        kill_all([one for name in SSHD for one in gateway.processes(name, "ann")])
+        running.wait_for_line(f"has {TCP}")
+        wait_until(lambda: "uid 64901" in problem(person), "it to be told")
+        assert state(person) in ("reconnecting", "held_back")
+        assert person.tunnel("publish", "--list").stdout.count("uid 64901") == 1
+    wait_until(lambda: state(person) == "shown", "it to be shown again")
+    assert outsider.status(SITE.prefix + "login") == 200
 
 
 def visitors(person: User) -> list[str]:

@@ -153,7 +153,7 @@ async def works(
     }
     view = await client.enter(app_id)
     assert re.fullmatch(r"https://a[a-z2-7]{20}\.apps\.example\.net", view)
-    page = await client.get(f"{view}/app")
+    page = await client.get(f"{view}/app", headers={"Accept": "text/html"})
     assert page.status_code == 200
     policy = page.headers["Content-Security-Policy"]
     assert policy == f"frame-ancestors 'self' https://{NAME}"

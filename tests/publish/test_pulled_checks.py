@@ -4,6 +4,7 @@ import contextlib
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from tests.support.certificates import WebAuthority
 from tests.support.jupyter import Jupyter, jupyter, started_again
 from tests.support.other_uid import other_users_python
 from tests.support.outsider import Outsider
-from tests.support.process import wait_until
+from tests.support.process import child, wait_until
 from tests.support.web_gateway import WebGateway
 
 SITE = replace(ANYWHERE, ipv6=False)  # which that gateway has not
@@ -92,6 +93,7 @@ def test_its_configuration(
         shown = ann.publish(*CHECK, status=1)
         assert f"FAILED  {failed}" in shown, shown
         assert said in shown
+        assert shown.count("FAILED") == 1, shown
         assert "jupyter_server_config.py on ws" in shown
         assert "start it again" in shown
         assert server.token not in shown
@@ -165,6 +167,32 @@ def test_one_that_speaks_tls(machine: Workstation, ann: Ann) -> None:
     with jupyter(base_url=SITE.prefix, https=True, traits=FRIENDLY) as server:
         machine.has(server)
         assert "speaks https" in ann.publish(*CHECK, status=1)
+
+
+def test_only_a_port_can_be_taken_by_others(
+    machine: Workstation, ann: Ann, server: Jupyter, short_dir: Path
+) -> None:
+    machine.has(server)
+    said = ann.publish(*CHECK)
+    assert (
+        f"note    port          When it ends, another user of ws can take its port {server.port}"
+        in said
+    )
+    with jupyter(base_url=SITE.prefix, traits=FRIENDLY) as other:
+        other.process.end()
+        machine.has(other)
+        config = other.folder / "config" / "jupyter_server_config.json"
+        settings = json.loads(config.read_text())
+        del settings["ServerApp"]["port"]
+        settings["ServerApp"]["sock"] = str(short_dir / "j.sock")
+        config.write_text(json.dumps(settings))
+        argv = [sys.executable, "-m", "jupyter_server"]
+        with child(argv, env=other.environment, cwd=other.root_dir) as process:
+            process.wait_for_line(r"is running at:")
+            wait_until((short_dir / "j.sock").exists, "its socket")
+            said = ann.publish(*CHECK)
+    assert "ok      address" in said, said
+    assert "note    port" not in said, said
 
 
 def test_none_or_several(machine: Workstation, ann: Ann, server: Jupyter) -> None:
@@ -244,7 +272,8 @@ def test_nothing_stays_where_the_way_in_fails(
     assert sockets(gateway) == []
     assert ann.publications() == []
     said = ann.publish(*PULL, "--socket", "/tmp/own.sock", status=1)
-    assert "FAILED  folder        Every user of this machine can go into /tmp" in said, said
+    assert "FAILED  folder        Every user of" in said, said
+    assert "can go into /tmp" in said
 
 
 def test_while_it_is_shown(
@@ -388,6 +417,15 @@ def test_a_unit(ann: Ann, gateway: WebGateway, machine: Workstation, server: Jup
     with ann.publishing(*typed[1:]) as shell:
         shell.wait_for_line(f"Published: {SITE.url} without an end")
     ann.publish(*PULL, "--systemd", "--for", "9h", status=1)  # that would be another one
+
+
+@pytest.mark.parametrize("flag", ["--jupyter", "--certfile"])
+def test_a_line_break_begins_no_setting_of_a_unit(ann: Ann, flag: str) -> None:
+    typed = "/a\nExecStartPre=/bin/false"
+    own = ["--keyfile", "/k"] if flag == "--certfile" else []
+    said = ann.publish(*PULL, "--systemd", flag, typed, *own, status=2)
+    assert "control character" in said, said
+    assert not (ann.home / ".config" / "systemd").exists()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import websockets
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_remote_tunnel.model.app_domain import LABEL as LABEL_PATTERN
 from jupyter_remote_tunnel.model.app_domain import AppDomain
 from jupyter_remote_tunnel.model.errors import BadInput
 from jupyter_remote_tunnel.model.host_name import published_name
@@ -252,6 +253,7 @@ async def test_none_but_the_web_server_reaches_the_socket(published: Published) 
 
 APPS = AppDomain.parse("{id}.apps.example.net")
 LABEL = "a" + 20 * "b"
+PROBE = "probe-" + 20 * "a"
 
 
 @pytest.mark.parametrize("template", ["{id}.apps.example.net", "ann-{id}.apps.example.net"])
@@ -283,6 +285,23 @@ async def test_names_of_applications_lead_to_the_same(published: Published, temp
         ):
             await socket.send("hello")
             assert await socket.recv() == "hello"
+    finally:
+        published.install(SITE)
+
+
+@pytest.mark.parametrize("other", ["ann-b-{id}", "ann-probe-{id}", "annb-{id}", "an-{id}"])
+async def test_names_of_others_lead_elsewhere(published: Published, other: str) -> None:
+    """Where several share a domain, and names of one begin as those of another."""
+    apps = AppDomain.parse("ann-{id}.apps.example.net")
+    theirs = AppDomain.parse(f"{other}.apps.example.net")
+    published.install(Site(NAME, "ann", prefix="/ann/lab/", certificate=GIVEN, apps=apps))
+    try:
+        async with published.behind(), published.client() as client:
+            for identifier in (LABEL, PROBE):
+                own = await client.get(f"https://{apps.host(identifier)}/x")
+                assert own.status_code == 200, own.url
+                answer = await client.get(f"https://{theirs.host(identifier)}/x")
+                assert answer.status_code == 404, answer.url
     finally:
         published.install(SITE)
 
@@ -347,6 +366,39 @@ async def test_a_network_of_ipv6_is_one_visitor(published: Published) -> None:
     assert done.stdout.split() == [*6 * ["200"], *4 * ["429"], "200"], done.stderr
 
 
+# Tries a password by a name from many networks; prints the answers.
+GUESS_ALL = """
+import socket, ssl, sys
+anything = ssl._create_unverified_context()
+there, name, sources = sys.argv[1], sys.argv[2], sys.argv[3:]
+for source in sources:
+    with anything.wrap_socket(
+        socket.create_connection((there, 443), source_address=(source, 0)), server_hostname=name
+    ) as at:
+        head = f"POST /login HTTP/1.1\\r\\nHost: {name}\\r\\nContent-Length: 0\\r\\n\\r\\n"
+        at.sendall(head.encode())
+        print(at.recv(1000).split()[1].decode())
+"""
+
+
+@in_nginx
+def test_who_has_many_networks_is_slowed_down(published: Published) -> None:
+    gateway, site = published.gateway, Site("many.example.org", "ann", certificate=GIVEN)
+    published.gateway.type(site_commands(site, published.places))
+    here, many = "2001:db8:1::1", [f"2001:db8:1:{number}::1" for number in range(1, 100)]
+    try:
+        for address in (here, *many):
+            gateway.run("ip", "addr", "add", f"{address}/64", "dev", "lo", "nodad")
+        done = gateway.run(sys.executable, "-I", "-c", GUESS_ALL, here, site.name, *many)
+        answers = done.stdout.split()
+        assert answers[:60] == 60 * ["502"], done.stderr  # nobody is behind
+        assert len(answers) == len(many)
+        assert "429" in answers[60:]
+    finally:
+        gateway.path(published.places.link(site)).unlink()
+        gateway.type(["nginx -s reload"])
+
+
 @in_nginx
 async def test_who_holds_connections_keeps_nobody_else_out(published: Published) -> None:
     here = published.gateway.address
@@ -359,6 +411,34 @@ async def test_who_holds_connections_keeps_nobody_else_out(published: Published)
             done = await asyncio.to_thread(published.gateway.run, *post)
             assert done.stdout.split() == ["200"], done.stderr
         assert (await client.get("/echo")).status_code == 200
+
+
+class Hasty(Site):
+    """Waits no more than a second between two pieces."""
+
+    def text(self, server: WebServer) -> str:
+        minute = "client_body_timeout 60s;"
+        assert minute in super().text(server)
+        return super().text(server).replace(minute, minute.replace("60", "1"))
+
+
+@in_nginx
+async def test_what_never_comes_is_not_waited_for(published: Published) -> None:
+    published.install(Hasty(**vars(published.site)))
+    try:
+        async with published.behind() as behind:
+            reader, writer = await asyncio.open_connection(
+                published.gateway.address, 443, ssl=published.trusted, server_hostname=NAME
+            )
+            writer.write(
+                f"POST /upload HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 9\r\n\r\n1".encode()
+            )
+            assert await behind.pieces.get() == 1
+            async with asyncio.timeout(PATIENCE):
+                await reader.read()
+            writer.close()
+    finally:
+        published.install(SITE)
 
 
 @in_nginx
@@ -450,7 +530,10 @@ TYPED = st.lists(PARTS, min_size=1, max_size=6).map("".join) | texts
 
 def shape(text: str) -> str:
     """What remains when every plain word is the same; long names are regular expressions."""
-    text = re.sub(r'"~\^(?:[a-z0-9_-]|\\\.|\[a-z0-9-\]\+)+\$"', "w", text)
+    text = re.sub(r'"~\^(?:[a-z0-9_-]|\\\.)+\$"', "w", text)
+    identifier = re.escape(rf"({LABEL_PATTERN}|probe-[0-9a-f]{{20}})")
+    text = re.sub(rf"{identifier}(?:[a-z0-9_-]|\\\.)+", "w", text)
+    text = re.sub(r'"~\^w\$"', "w", text)
     text = re.sub(r'"\$\(id -nu \d+\)"', "w", text)  # of an account that is a number
     return re.sub(r"[A-Za-z0-9_~@+./-]+", "w", text.replace("*.", ""))
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.test_protection import found
+from tests.server.test_protection import found, linked, of_all
 from tests.server.test_publishing import PUBLISH
 from tests.support.http import anonymous, by_cookie, by_token
 from tests.support.jupyter import Jupyter, jupyter, started_again
@@ -216,15 +216,6 @@ def without_sections(file: Path) -> None:
 
 def listed(file: Path) -> None:
     file.write_text("[]")
-
-
-def linked(file: Path) -> None:
-    file.rename(file.with_name("kept.json"))
-    file.symlink_to("kept.json")
-
-
-def of_all(file: Path) -> None:
-    file.chmod(0o666)
 
 
 def folder(file: Path) -> None:

@@ -15,10 +15,13 @@ from typing import Any, cast
 
 import aiohttp
 import pytest
-from jupyter_server.auth.identity import IdentityProvider
+from aiohttp import web
+from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider, User
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
+from yarl import URL
 
+from jupyter_remote_tunnel.model.address import TcpAddress, UnixAddress
 from jupyter_remote_tunnel.model.app_domain import AppDomain
 from jupyter_remote_tunnel.model.proxy_protocol import proxy_header
 from jupyter_remote_tunnel.model.publication import Check
@@ -40,10 +43,13 @@ from jupyter_remote_tunnel.server.outside import (
     visitor_of,
 )
 from jupyter_remote_tunnel.server.probes import WELL_KNOWN, Nonce
-from jupyter_remote_tunnel.server.views import Views, add_first
+from jupyter_remote_tunnel.server.strangers import BODY_SECONDS, SMALL_BODY, Standing
+from jupyter_remote_tunnel.server.views import Upstream, Views, add_first
+from jupyter_remote_tunnel.server.views.grants import Grant
 from jupyter_remote_tunnel.server.views.names import OurNames
 from jupyter_remote_tunnel.server.views.origin import OriginHandler
 from tests.support.process import PATIENCE, wait_until
+from tests.views.backend import serve
 
 NAME = "localhost"
 
@@ -75,16 +81,54 @@ class OwnLine(RequestHandler):
         pass
 
 
+class Login(RequestHandler):
+    """In the place of Jupyter's."""
+
+    def post(self) -> None:
+        self.write("tried")
+
+
 class Socket(WebSocketHandler):
     async def on_message(self, message: str | bytes) -> None:
         await self.write_message(message)
 
 
+TOKEN = 24 * "ab"
+LOGGED_IN = {"Authorization": f"token {TOKEN}"}
+
+
+class KnownSocket(Socket):
+    """Finds out by itself who asks, as Jupyter's handlers do."""
+
+    async def prepare(self) -> None:
+        self.current_user = "ann"
+
+
+class KnownPage(Page):
+    async def prepare(self) -> None:
+        self.current_user = "ann"
+
+
 @pytest.fixture
-def app() -> Application:
+def provider() -> IdentityProvider:
+    """Who tells who is logged in."""
+    return PasswordIdentityProvider(token=TOKEN, login_handler_class=Login)
+
+
+@pytest.fixture
+def app(provider: IdentityProvider) -> Application:
     """In the place of Jupyter's."""
-    rules = [(r"/base/socket", Socket), (r"/base/own", OwnLine), (r"/base/.*", Page)]
-    return Application(rules, log_function=lambda _: None)
+    return an_app("/base/", provider)
+
+
+def an_app(base_url: str, provider: IdentityProvider) -> Application:
+    """Its rules have the base URL as Jupyter's have it: as a pattern."""
+    known = (("known/socket", KnownSocket), ("known", KnownPage))
+    handlers = (("socket", Socket), ("own", OwnLine), ("login", Login), *known, (".*", Page))
+    rules = [(base_url + path, handler) for path, handler in handlers]
+    return Application(
+        rules, log_function=lambda _: None, identity_provider=provider, cookie_secret="x"
+    )
 
 
 @pytest.fixture
@@ -106,7 +150,7 @@ class Open:
             return answer.status, await answer.text()
 
     def url(self, path: str = "", scheme: str = "https") -> str:
-        return f"{scheme}://{NAME}:{self.port}/base/{path}"
+        return f"{scheme}://{NAME}:{self.port}{self.gate.door.base_url}{path}"
 
     def way(self, nonce: Nonce) -> Way:
         url = self.url(f"{WELL_KNOWN}{nonce.text}")
@@ -125,10 +169,11 @@ async def outside(
     name: str = NAME,
     introduced: bool = False,
     apps: AppDomain | None = None,
+    base_url: str = "/base/",
 ) -> AsyncIterator[Open]:
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    gate = Gate(app, Door(f"{name}:{port}", "/base/", proxied=files is None, apps=apps))
+    gate = Gate(app, Door(f"{name}:{port}", base_url, proxied=files is None, apps=apps))
     certificate = None if files is None else Certificate(files.certificate, files.key)
     listener = Listener(gate, certificate, introduced=introduced)
     listener.open([listening])
@@ -177,10 +222,12 @@ OF_AN_APP = APPS.host("a" + 20 * "b")
 
 
 class Upstreams:
-    """Without applications."""
+    """Without applications, or with one."""
 
-    def get(self, app_id: str) -> None:
-        return None
+    known: Upstream | None = None
+
+    def get(self, app_id: str) -> Upstream | None:
+        return self.known
 
 
 @pytest.fixture
@@ -253,8 +300,120 @@ async def test_a_long_body_is_not_read_while_it_is_shut(
         head = f"POST /base/ HTTP/1.1\r\nHost: {NAME}:{it.port}\r\nContent-Length: 90000000\r\n\r\n"
         assert b" 503 " in await _first_line(it.port, head.encode())
         it.gate.is_open = True
-        async with session.post(it.url(), data=io.BytesIO(bytes(3 << 20)), ssl=False) as answer:
+        long = io.BytesIO(bytes(3 << 20))
+        async with session.post(it.url(), data=long, headers=LOGGED_IN, ssl=False) as answer:
             assert await answer.text() == str(3 << 20)
+
+
+class Renamed(PasswordIdentityProvider):
+    """One that knows people as Jupyter's own does."""
+
+
+class Elsewhere(PasswordIdentityProvider):
+    """One that knows people in another way."""
+
+    async def get_user(self, handler: RequestHandler) -> User | None:
+        return User("ann") if handler.request.headers.get("X-User") else None
+
+
+def long_request(it: Open, length: int, headers: str = "") -> bytes:
+    """The head of what is sent, and has a long body."""
+    head = f"POST /base/ HTTP/1.1\r\nHost: {NAME}:{it.port}\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {length}\r\n{headers}\r\n".encode()
+
+
+@pytest.mark.parametrize("kind", [PasswordIdentityProvider, Renamed])
+async def test_no_more_is_kept_of_a_stranger_than_a_login_takes(
+    kind: type[PasswordIdentityProvider], files: certificates.Certificate
+) -> None:
+    size = SMALL_BODY + 1
+    app = an_app("/base/", kind(token=TOKEN))
+    async with outside(app, files, introduced=True) as it:
+        it.gate.is_open = True
+        who = introduction("203.0.113.7")
+        said = await said_to(it, who, long_request(it, size) + bytes(size))
+        assert (b" 403 " in said, b"Only who is logged in" in said) == (True, True)
+        token = f"Authorization: token {TOKEN}\r\n"
+        said = await said_to(it, who, long_request(it, size, token) + bytes(size))
+        assert said.endswith(str(size).encode())
+        said = await said_to(it, who, long_request(it, size - 1) + bytes(size - 1))
+        assert said.endswith(str(size - 1).encode())
+
+
+@pytest.mark.parametrize("provider", [Elsewhere(token=TOKEN), None])
+async def test_bodies_of_whom_it_is_not_told_have_a_bound_in_common(
+    provider: IdentityProvider, files: certificates.Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_remote_tunnel.server.strangers.ALL_UNTOLD", 1 << 20)
+    part = SMALL_BODY + (1 << 19)
+    async with outside(an_app("/base/", provider), files, introduced=True) as it:
+        it.gate.is_open = True
+        bodies, who = it.gate._bodies, introduction("203.0.113.7")
+
+        async def told(length: int) -> bytes:
+            return await said_to(it, who, long_request(it, length) + bytes(length))
+
+        assert (await told(part)).endswith(str(part).encode())
+        unfinished = long_request(it, part) + bytes(part - 1)
+        waits = [(await sending(it, unfinished))[1] for _ in range(2)]
+        await _until(lambda: bodies.room == 2)
+        assert b" 503 " in await told(part)
+        assert (await told(SMALL_BODY)).endswith(str(SMALL_BODY).encode())
+        for writer in waits:
+            writer.transport.abort()
+        await _until(lambda: bodies.room == 1 << 20)
+
+
+async def test_there_is_no_more_room_than_that_for_those_who_began_when_there_was(
+    files: certificates.Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_remote_tunnel.server.strangers.ALL_UNTOLD", 2)
+    app = an_app("/base/", Elsewhere(token=TOKEN))
+    async with outside(app, files, introduced=True) as it:
+        it.gate.is_open = True
+        bodies, head = it.gate._bodies, long_request(it, SMALL_BODY + 2)
+        (reader, first), (other, second) = [
+            await sending(it, head + bytes(SMALL_BODY)) for _ in range(2)
+        ]
+        await _until(lambda: [visitor.streams for visitor in it.gate.visitors] == [2])
+        for writer, room in ((first, 1), (second, 0)):
+            writer.write(b"x")
+            await _until(lambda room=room: bodies.room == room)  # type: ignore[misc]
+        second.write(b"x")
+        assert (await other.read()).startswith(b"HTTP/1.1 400 ")
+        await _until(lambda: bodies.room == 1)
+        first.write(b"x")
+        assert (await reader.read()).endswith(str(SMALL_BODY + 2).encode())
+        for writer in (first, second):
+            writer.transport.abort()
+        assert bodies.room == 2
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "POST /base/ HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: {digits}",
+        "POST /base/own HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: 2, {digits}",
+        "GET /base/ HTTP/1.1\r\nHost: localhost:{digits}",
+        "POST /base/?token=%ff HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: 0{digits}",
+        "POST /base/?token=%ff HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: 2",
+    ],
+)
+@pytest.mark.parametrize("tls", [True, False])
+async def test_what_cannot_be_read_is_no_error_of_ours(
+    app: Application,
+    files: certificates.Certificate,
+    head: str,
+    tls: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with outside(app, files, introduced=True) as it:
+        it.gate.is_open = True
+        asked = head.format(port=it.port, digits=5000 * "9") + "\r\nConnection: close\r\n\r\nab"
+        said = await said_to(it, introduction("203.0.113.7"), asked.encode(), tls=tls)
+        taken = b"200" if tls else b"301"
+        assert said.split()[1] == (b"400" if "{digits}" in head else taken)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_who_asks_is_what_the_web_server_in_front_says_last(app: Application) -> None:
@@ -297,6 +456,17 @@ async def said_to(it: Open, first: bytes, then: bytes, *, tls: bool = True) -> b
     finally:
         writer.transport.abort()
         await asyncio.sleep(0)  # which closes it
+
+
+async def sending(
+    it: Open, said: bytes, address: str = "203.0.113.7"
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection of that address on which this was said, and more can be."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
+    writer.write(introduction(address))
+    await writer.start_tls(_unverified(), server_hostname=NAME)
+    writer.write(said)
+    return reader, writer
 
 
 def request(it: Open, method: str = "GET", path: str = "") -> bytes:
@@ -521,6 +691,27 @@ async def test_passwords_cannot_be_guessed_fast(
         assert (await it.ask())[0] == 200
 
 
+async def test_no_other_path_leads_round_that(
+    provider: IdentityProvider, files: certificates.Certificate
+) -> None:
+    """Jupyter takes its base URL for a pattern."""
+    base_url = "/user/ann.smith/"
+    app = an_app(base_url, provider)
+    app.add_handlers(".*", [(r"/user/ann.smith/another", Login)])
+    async with outside(app, files, base_url=base_url) as it, aiohttp.ClientSession() as session:
+        it.gate.is_open = True
+        given = []
+        for path in ("login", "../annXsmith/login", *["another"] * LOGINS):
+            url = URL(it.url(path))
+            async with session.post(url, data=b"", ssl=False) as answer:
+                given.append(answer.status)
+        assert given == [200, 404, *[200] * (LOGINS - 1), 429]
+        for path, status in ((".", 200), ("../ann.smith", 404), ("../annXsmith/", 404)):
+            assert ((await it.ask(path))[0], path) == (status, path)
+        for path in ("..", "../..", "../ann.smithX/"):
+            assert (await it.ask(path))[1] == "Nothing is published at that address.\n"
+
+
 @pytest.mark.parametrize(
     ("guesser", "neighbour", "other"),
     [
@@ -561,6 +752,129 @@ async def test_who_holds_connections_keeps_nobody_else_out(
         await _until(lambda: it.listener._count_of(visitor_of(holder)) == MAX_STREAMS_OF_ONE)
         assert await said_to(it, introduction(neighbour), request(it)) == b""
         assert (await said_to(it, introduction(other), request(it))).startswith(b"HTTP/1.1 200")
+
+
+async def held_by(
+    it: Open, stack: contextlib.AsyncExitStack, address: str, *, known: bool = False
+) -> asyncio.StreamReader:
+    """A connection of that address which sends, and does not come to an end."""
+    before = sum(visitor.streams for visitor in it.gate.visitors)
+    by = f"X-Forwarded-For: {address}\r\n"
+    if known:
+        by += f"Authorization: token {TOKEN}\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
+    stack.callback(writer.close)
+    writer.write(introduction("127.0.0.1" if it.gate.door.proxied else address))
+    if not it.gate.door.proxied:
+        await writer.start_tls(_unverified(), server_hostname=NAME)
+    writer.write(long_request(it, 9, by) + b"1")
+    await _until(lambda: sum(visitor.streams for visitor in it.gate.visitors) > before)
+    return reader
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+async def test_who_comes_when_all_is_held_takes_the_place_of_a_stranger(
+    app: Application,
+    files: certificates.Certificate,
+    proxied: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("jupyter_remote_tunnel.server.listening.MAX_STREAMS", 6)
+    served = outside(app, None if proxied else files, introduced=True)
+    async with served as it, contextlib.AsyncExitStack() as stack:
+        it.gate.is_open = True
+        users = [await held_by(it, stack, "203.0.113.1", known=True) for _ in range(3)]
+        other = await held_by(it, stack, "203.0.113.2")
+        first, second = [await held_by(it, stack, "203.0.113.3") for _ in range(2)]
+        asked = request(it)
+        said = await said_to(it, introduction("203.0.113.4"), asked, tls=not proxied)
+        assert said.startswith(b"HTTP/1.1 200 ")
+        assert await first.read() == b""
+        assert not any(one.at_eof() for one in (*users, other, second))
+        assert it.listener.count == 5
+
+
+async def test_who_has_logged_in_gives_place_to_nobody(
+    app: Application, files: certificates.Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whatever they were known."""
+    monkeypatch.setattr("jupyter_remote_tunnel.server.listening.MAX_STREAMS", 2)
+    async with outside(app, files) as it, aiohttp.ClientSession() as session:
+        it.gate.is_open = True
+        async with session.ws_connect(it.url("known/socket"), ssl=False) as opened:
+            async with session.get(it.url("known"), ssl=False) as answer:
+                await answer.read()
+            assert it.listener.count == 2
+            assert await said_to(it, b"", request(it)) == b""
+            async with session.get(it.url("known"), ssl=False) as answer:
+                await answer.read()
+            async with session.get(it.url(), ssl=False) as answer:  # by the same connection
+                await answer.read()
+            assert b" 200 " in await said_to(it, b"", request(it))
+            await opened.send_str("hello")
+            assert await opened.receive_str() == "hello"
+            it.listener.cut()
+
+
+async def test_nor_does_who_was_let_in_to_an_application(
+    app: Application,
+    files: certificates.Certificate,
+    views: Views,
+    short_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("jupyter_remote_tunnel.server.listening.MAX_STREAMS", 1)
+    is_over = asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b"first")
+        await is_over.wait()
+        await answer.write(b"last")
+        return answer
+
+    here, there = UnixAddress(str(short_dir / "app")), TcpAddress("localhost", 5006)
+    cast("Any", views.upstreams).known = Upstream("a", "a", "gpu01", there, here, "open")
+    grant = Grant("ann", "a", "https://localhost", OF_AN_APP)
+    value = views.grants.enter(views.grants.ticket(grant), OF_AN_APP, [], framed=False)
+    async with outside(app, files, apps=APPS) as it, serve(Path(here.path), slow):
+        it.gate.is_open = it.gate.shows_apps = True
+        headers = {
+            "Host": f"{OF_AN_APP}:{it.port}",
+            "Cookie": f"__Host-remote-tunnel-{it.port}={value}",
+            "Accept": "text/html",
+        }
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(it.url(), headers=headers, ssl=False) as answer,
+        ):
+            assert await answer.content.readany() == b"first"
+            assert await said_to(it, b"", request(it)) == b""
+            is_over.set()
+            assert await answer.read() == b"last"
+        await views.close()
+
+
+@pytest.mark.parametrize("length", [2, SMALL_BODY + 1])
+async def test_what_a_stranger_sends_has_to_be_there_in_a_minute(
+    app: Application,
+    files: certificates.Certificate,
+    length: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(BODY_SECONDS, Standing.STRANGER, 0.2)
+    token = f"Authorization: token {TOKEN}\r\n"
+    async with outside(app, files, introduced=True) as it:
+        it.gate.is_open = True
+        user, slow = await sending(it, long_request(it, 2, token) + b"1")
+        await _until(lambda: bool(it.gate.visitors))
+        stranger, other = await sending(it, long_request(it, length) + b"1")
+        assert await stranger.read() == b""
+        slow.write(b"2")
+        assert (await user.read()).endswith(b"\r\n2")
+        for writer in (slow, other):
+            writer.transport.abort()
 
 
 def test_logins_are_counted_for_a_minute() -> None:

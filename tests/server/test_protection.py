@@ -2,7 +2,8 @@
 
 import json
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -131,4 +132,31 @@ def test_a_configuration_that_cannot_be_written() -> None:
         answer = client.post(f"{PUBLISH}/password", json={"password": PASSWORD})
         assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
         assert file.read_text() == "{broken"
+        assert "password" not in found(client)
+
+
+def linked(file: Path) -> None:
+    file.rename(file.with_name("kept.json"))
+    file.symlink_to("kept.json")
+
+
+def of_all(file: Path) -> None:
+    file.chmod(0o666)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"), [(linked, "it is a link to kept.json"), (of_all, "written by others")]
+)
+def test_a_file_that_is_anybodys_gets_no_password(
+    spoil: Callable[[Path], None], reason: str
+) -> None:
+    """Nor does what it is a link to."""
+    with jupyter() as server, by_token(server) as client:
+        file = server.folder / "config" / "jupyter_server_config.json"
+        spoil(file)
+        before = file.read_text()
+        answer = client.post(f"{PUBLISH}/password", json={"password": PASSWORD})
+        assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed"), answer.text
+        assert reason in answer.json()["message"]
+        assert file.read_text() == before
         assert "password" not in found(client)

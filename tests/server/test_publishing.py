@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import socket
 import ssl
@@ -77,7 +78,8 @@ def _by_name(request: httpx.Request) -> None:
 def scene() -> Iterator[Scene]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jrt-gw-")))
-        folder.chmod(0o755)  # in the place of a folder for nginx's group
+        shutil.chown(folder, group="nogroup")  # of nginx's workers
+        folder.chmod(0o750)
         socket = folder / f"{NAME}.sock"
         bed = stack.enter_context(SshBed())
         bed.host("gw")
@@ -163,13 +165,25 @@ def test_jupyters_own_port_stays_as_it_is(scene: Scene, api: httpx.Client) -> No
         assert user.get("api/contents", headers=other).status_code == 421
 
 
+def test_a_folder_that_others_can_enter(scene: Scene, api: httpx.Client) -> None:
+    """They would reach the socket, and could say of themselves who they are."""
+    scene.socket.parent.chmod(0o755)
+    try:
+        (failed,) = refused(api, **scene.request)
+    finally:
+        scene.socket.parent.chmod(0o750)
+    assert failed["name"] == "folder"
+    assert f"Every user of gw can go into {scene.socket.parent}" in failed["says"]
+    assert failed["details"] == [f"chmod o-rwx {scene.socket.parent}"]
+
+
 def test_each_check_as_a_line(scene: Scene, api: httpx.Client) -> None:
     answer = api.post(f"{PUBLISH}/check", json=scene.request, headers=LINES)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, LINES["Accept"])
     *lines, last = map(json.loads, answer.text.splitlines())
     assert [line["check"] for line in lines] == last["report"]["checks"]
     assert (last["report"]["ok"], last["report"]["publication"]) == (True, None)
-    names = ["token", "other sites", "address", "gateway", "name", "certificate"]
+    names = ["token", "other sites", "address", "gateway", "name", "folder", "certificate"]
     assert [line["check"]["name"] for line in lines] == names
     assert publications(api) == []
     answer = api.post(PUBLISH, json=scene.request, headers=LINES)
@@ -282,7 +296,7 @@ def test_a_name_that_leads_elsewhere(scene: Scene, api: httpx.Client, tmp_path: 
     (failed,) = refused(api, **{**scene.request, "socket": str(scene.socket) + "x"})
     assert (failed["name"], "(502)" in failed["says"]) == ("way in", True)
     (failed,) = refused(api, **{**scene.request, "socket": f"{tmp_path}/none/x.sock"})
-    assert (failed["name"], "folder may be missing" in failed["advice"]) == ("tunnel", True)
+    assert (failed["name"], "it is not there" in failed["says"]) == ("folder", True)
 
 
 def test_who_is_published_already(scene: Scene, api: httpx.Client) -> None:
@@ -409,8 +423,27 @@ def test_a_port_of_the_gateways_loopback(scene: Scene, api: httpx.Client) -> Non
             one = publish(api, **{**request, "port": web.port, "self_signed": True})
         notes = {check["name"]: check for check in one["checks"] if check["verdict"] == "note"}
         assert list(notes) == ["port", "certificate"]
-        assert "other users" in notes["port"]["says"]
+        assert "any of them can take the port" in notes["port"]["says"]
+        assert "has to name 127.0.0.1" in notes["port"]["advice"]
         assert "self-signed" in notes["certificate"]["says"]
+        assert any("gets passwords and cookies" in sentence for sentence in one["exposed"])
+
+
+def test_whose_a_port_is_that_no_table_tells(
+    scene: Scene, api: httpx.Client, tmp_path: Path
+) -> None:
+    """As on a gateway that is no Linux."""
+    (tmp_path / "awk").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "awk").chmod(0o755)
+    with scene.bed.guests(), ReservedPort() as port:
+        scene.bed.host("other", env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+        request = {**scene.request, "gateway": "other", "socket": None, "self_signed": True}
+        with nginx(NAME, upstream=f"127.0.0.1:{port.number}") as web:
+            wanted = {"port": web.port, "loopback_port": port.number}
+            one = publish(api, **{**request, **wanted})
+            api.delete(f"{PUBLISH}/{one['id']}")
+    (found,) = (check for check in one["checks"] if check["name"] == "tunnel")
+    assert (found["verdict"], "could not be found out" in found["says"]) == ("note", True)
 
 
 @pytest.mark.parametrize(
@@ -485,17 +518,18 @@ def test_jupyters_end_is_its_end(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("domain", "verdict", "says"),
+    ("domain", "suffixes", "verdict", "says"),
     [
-        ("{id}.apps.example.test", "note", "could set cookies for example.test, which reach"),
-        ("{id}.jupyter.example.test", "note", "could set cookies for example.test, which reach"),
-        ("{id}.example.test", "failed", "where all is taken for applications"),
+        ("{id}.apps.example.test", [], "note", "could set cookies for example.test, which reach"),
+        ("{id}.jupyter.example.test", [], "note", "set cookies for example.test, which reach"),
+        ("{id}.example.test", [], "failed", "where all is taken for applications"),
+        ("{id}.example.test", ["example.test"], "failed", "where all is taken for applications"),
     ],
 )
 def test_names_of_applications_that_could_give_jupyter_cookies(
-    scene: Scene, domain: str, verdict: str, says: str
+    scene: Scene, domain: str, suffixes: list[str], verdict: str, says: str
 ) -> None:
-    settings = manager(scene.bed, app_domain=domain)
+    settings = manager(scene.bed, app_domain=domain, public_suffixes=suffixes)
     with (
         jupyter(
             traits={"TunnelManager": settings},

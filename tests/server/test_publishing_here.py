@@ -121,6 +121,30 @@ def test_who_is_connected_directly(scene: Scene, api: httpx.Client, port: int) -
     assert shown["outside"] is True
 
 
+def test_a_base_url_with_a_dot_is_no_way_round_the_gate(scene: Scene, port: int) -> None:
+    """Jupyter takes it for a pattern, and answers by other paths as well."""
+    with (
+        jupyter(
+            base_url="/user/ann.smith/",
+            traits={"TunnelManager": ALLOWED},
+            env={"SSL_CERT_FILE": str(scene.files.certificate)},
+            hosts={NAME: "127.0.0.1"},
+        ) as server,
+        by_token(server) as api,
+        scene.outsider(port) as user,
+    ):
+        publish(api, **scene.request(port))
+        given = user.get("user/ann.smith/login").headers["Set-Cookie"].partition(";")[0]
+        form = {"password": server.token, "_xsrf": given.partition("=")[2], "new_password": "1"}
+        for name, status in (("ann.smith", 403), ("annXsmith", 404)):
+            path = f"user/{name}/login"
+            answer = user.post(path, headers={"Cookie": given}, data=form)
+            assert (name, answer.status_code) == (name, status)
+        assert api.get(server.url.replace("ann.s", "annXs") + "login").status_code in (200, 302)
+        settings = server.folder / "config" / "jupyter_server_config.json"
+        assert "argon2" not in settings.read_text()
+
+
 def test_after_a_lost_connection_the_public_port_comes_back(
     scene: Scene, api: httpx.Client, port: int
 ) -> None:

@@ -3,8 +3,10 @@ is not allowed.
 """
 
 import asyncio
+import contextlib
 import json
 import os
+import socket
 import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from jupyter_remote_tunnel.model.offer import Offer, offers_in
 from jupyter_remote_tunnel.ssh.connection import Connection
 from jupyter_remote_tunnel.ssh.offered import Leg, list_offers, try_leg
 from tests.support.echo import Server, serve
+from tests.support.neighbour import neighbour
 from tests.support.other_uid import OTHER_UID, python_as_other_user
 from tests.support.ports import ReservedPort
 from tests.support.process import child, wait_until
@@ -237,14 +240,43 @@ async def test_without_sockets_it_is_a_port_and_says_so(gateway: Gateway, echo: 
     with ReservedPort() as port:
         async with forwarding_to(gateway.bed, "gw") as forwarding:
             forward = await forwarding.open(f"-R offer/{port.number}:localhost:{echo.port}")
-            assert forward.bound == f"localhost:{port.number}"
+            assert forward.bound == f"127.0.0.1:{port.number}"
             assert forward.note is not None
             assert "AllowStreamLocalForwarding" in forward.note
             assert "other users of gw can connect" in forward.note
             offer = await found_on(forwarding, port.number)
-            assert offer.address == TcpAddress("localhost", port.number)
+            assert offer.address == TcpAddress("127.0.0.1", port.number)
+            assert offer.beacon is not None
+            assert str(offer.beacon).startswith("127.0.0.1:")
             assert await leg_of(forwarding, port.number) == Leg("up")
-            assert await ask(forward.bound, b"hello") == b"hello"
+            for host in ("127.0.0.1", "[::1]"):
+                assert await ask(f"{host}:{port.number}", b"hello") == b"hello"
+            await forward.close()
+            assert listeners_on(port.number) == []
+
+
+def listeners_on(port: int) -> list[str]:
+    """At which loopback addresses anybody listens."""
+    found = []
+    for host in ("127.0.0.1", "::1"):
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection((host, port)):
+            found.append(host)
+    return found
+
+
+@pytest.mark.parametrize("theirs", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("command", ["", "ForceCommand echo no shell here"])
+async def test_a_port_of_which_another_user_has_half_is_not_taken(
+    gateway: Gateway, echo: Server, theirs: str, command: str
+) -> None:
+    """Who asks for it by name would reach them, whichever half it is."""
+    gateway.start(*filter(None, ["AllowStreamLocalForwarding no", command]))
+    with ReservedPort() as port:
+        async with forwarding_to(gateway.bed, "gw") as forwarding:
+            with neighbour(theirs, port.number):
+                with pytest.raises(Fatal, match=f"not listen on port {port.number} for us"):
+                    await forwarding.open(f"-R offer/{port.number}:localhost:{echo.port}")
+                assert listeners_on(port.number) == [theirs]
 
 
 async def test_a_gateway_that_runs_no_command_gives_a_port(gateway: Gateway, echo: Server) -> None:
@@ -252,7 +284,7 @@ async def test_a_gateway_that_runs_no_command_gives_a_port(gateway: Gateway, ech
     with ReservedPort() as port:
         async with forwarding_to(gateway.bed, "gw") as forwarding:
             forward = await forwarding.open(f"-R offer/{port.number}:localhost:{echo.port}")
-            assert forward.bound == f"localhost:{port.number}"
+            assert forward.bound == f"127.0.0.1:{port.number}"
             assert forward.note is not None
             assert "gw makes no folder for it" in forward.note
     assert not gateway.folder.exists()

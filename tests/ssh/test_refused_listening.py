@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_remote_tunnel.model.address import bracketed
 from jupyter_remote_tunnel.model.errors import Fatal
 from jupyter_remote_tunnel.model.forward import TcpBind
 from jupyter_remote_tunnel.model.settings import EngineSettings
-from jupyter_remote_tunnel.ssh.public_bind import bound_on, remark
+from jupyter_remote_tunnel.ssh.public_bind import holders_of, remark
 from tests.support.echo import serve
+from tests.support.neighbour import neighbour
+from tests.support.other_uid import OTHER_UID
 from tests.support.ports import ReservedPort
 from tests.support.process import wait_until
 from tests.support.sshd import SshBed, Sshd
@@ -108,6 +111,46 @@ async def test_a_socket_on_which_somebody_listens(
                 await forwarding.open(f"-R {echo.path}:localhost:1")
 
 
+async def test_a_port_that_another_user_has(ssh_bed: SshBed) -> None:
+    with ReservedPort() as port, neighbour("127.0.0.1", port.number):
+        ssh_bed.host("gpu01")
+        async with forwarding_to(ssh_bed, "gpu01") as forwarding:
+            with pytest.raises(Fatal, match=f"another user .uid {OTHER_UID} at 127.0.0.1. has it"):
+                await forwarding.open(f"-R 127.0.0.1:{port.number}:localhost:1")
+
+
+async def test_a_name_that_is_not_allowed_is_not_in_use(ssh_bed: SshBed) -> None:
+    """sshd takes the name and the address for different ones, and somebody has the other half."""
+    with serve("echo", host="::1") as echo:
+        ssh_bed.host("gpu01", server=[f"PermitListen localhost:{echo.port}"])
+        async with forwarding_to(ssh_bed, "gpu01") as forwarding:
+            with pytest.raises(Fatal, match="does not listen on port") as caught:
+                await forwarding.open(f"-R 127.0.0.1:{echo.port}:localhost:1")
+    assert "PermitListen" in caught.value.hint
+    assert "“localhost” is not “127.0.0.1” to it" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("asked", "theirs", "ours"),
+    [
+        ("", "127.0.0.1", "[::1]"),
+        ("", "::1", "127.0.0.1"),
+        ("localhost:", "127.0.0.1", "[::1]"),
+        ("127.0.0.1:", "::1", "127.0.0.1"),
+        ("*:", "127.0.0.1", "*"),
+    ],
+)
+async def test_half_a_port_that_another_user_has_is_told(
+    ssh_bed: SshBed, asked: str, theirs: str, ours: str
+) -> None:
+    ssh_bed.host("gpu01", server=["GatewayPorts clientspecified"])
+    with ReservedPort() as port, neighbour(theirs, port.number):
+        async with forwarding_to(ssh_bed, "gpu01") as forwarding:
+            forward = await forwarding.open(f"-R {asked}{port.number}:localhost:1")
+            assert forward.bound == f"{ours}:{port.number}"
+            assert f"uid {OTHER_UID} at {bracketed(theirs)}" in (forward.note or "")
+
+
 @pytest.mark.parametrize(
     ("gateway_ports", "asked", "bound", "said"),
     [
@@ -151,7 +194,7 @@ async def test_a_host_without_a_table_of_its_sockets(ssh_bed: SshBed) -> None:
     ssh_bed.host("gpu01", server=["ForceCommand echo no shell here"])
     with serve("echo") as echo:
         async with connect(ssh_bed, "gpu01") as connection:
-            assert await bound_on(connection, echo.port) is None
+            assert await holders_of(connection, echo.port) is None
 
 
 def test_what_could_not_be_found_out_is_said() -> None:

@@ -2,7 +2,7 @@
 
 Every folder it knows (home, configuration, data, runtime, temporary files, notebooks) is private
 and goes with it. Login and XSRF checks are as a user has them, and a handler without a decorator
-fails (`allow_unauthenticated_access` is False)::
+is guarded by Jupyter, which is no proof (`allow_unauthenticated_access` is False)::
 
     with jupyter() as server:                               # Jupyter Server, token
         server.url, server.token, server.runtime_dir

@@ -74,7 +74,8 @@ async def ticket(browser: Browser, app_id: str, **headers: str) -> str:
 
 
 async def status(browser: Browser, url: str, **headers: str) -> int:
-    async with browser.get(url, headers=headers) as answer:
+    """Of a page, unless `headers` say something else."""
+    async with browser.get(url, headers={"Accept": "text/html", **headers}) as answer:
         return answer.status
 
 
@@ -131,6 +132,39 @@ async def test_websockets(public: Public, browser: Browser, socket_path: Path) -
             with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
                 await browser.http.ws_connect(view, origin=other)
             assert caught.value.status == 403
+
+
+NEIGHBOUR = f"https://{UNKNOWN}.{APPS}"
+
+
+@pytest.mark.parametrize(
+    ("method", "sent", "passes"),
+    [
+        ("GET", {}, False),
+        ("HEAD", {}, False),
+        ("POST", {}, False),
+        ("GET", {"Referer": "{own}/a?b"}, True),
+        ("POST", {"Referer": "{own}/"}, True),
+        ("GET", {"Referer": "{own}.evil.test/"}, False),
+        ("GET", {"Referer": f"{NEIGHBOUR}/"}, False),
+        ("GET", {"Referer": f"{NEIGHBOUR}/", "Origin": "{own}"}, True),
+        ("GET", {"Referer": "{own}/", "Origin": NEIGHBOUR}, False),
+        ("GET", {"Accept": "text/html,application/xhtml+xml", "Referer": f"{NEIGHBOUR}/"}, True),
+        ("POST", {"Accept": "text/html", "Referer": f"{NEIGHBOUR}/"}, False),
+        ("GET", {"Sec-Fetch-Site": "same-origin"}, True),
+        ("GET", {"Sec-Fetch-Site": "same-site", "Referer": "{own}/"}, False),
+    ],
+)
+async def test_pages_of_another_application_there_load_nothing(
+    browser: Browser, app_id: str, method: str, sent: dict[str, str], passes: bool
+) -> None:
+    """They are one site, so the cookie is sent; and old browsers tell less than others."""
+    view = await browser.open(app_id)
+    headers = {name: text.format(own=view[:-1]) for name, text in sent.items()}
+    async with browser.http.request(method, f"{view}x.js", headers=headers) as answer:
+        assert answer.status == (200 if passes else 403)
+        if passes:
+            assert answer.headers.getall("Referrer-Policy") == ["same-origin"]
 
 
 async def test_every_name_there_has_one_answer_without_the_cookie(

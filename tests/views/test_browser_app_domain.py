@@ -74,6 +74,8 @@ def test_the_page_talks_to_its_own_server(public: Public, host: Page, socket_pat
         frame = show(host, public.lab.add(socket_path), "origin")
         assert asks_websocket(frame) == "hello"
         assert [fetched(frame, "count") for _ in range(3)] == [1, 2, 3]
+        # By which a browser that tells no more is known to load them for this page.
+        assert fetched(frame, "echo")["headers"]["Referer"] == "http://localhost:5006/"
         tab = opens(frame, "link noopener noreferrer")
         tab.get_by_role("heading", name="application").wait_for()
         assert tab.url == f"{frame.url}deep/er?x=1&y=%20#there"

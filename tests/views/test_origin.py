@@ -156,6 +156,29 @@ async def test_what_a_framed_page_opens_in_a_tab_fetches_a_ticket(
             assert response.headers["Location"] == goes
 
 
+async def status_of_raw(browser: Browser, url: str, **headers: str) -> tuple[int, str]:
+    """What is answered to a path as it stands, and where to it leads."""
+    async with browser.http.get(
+        URL(url, encoded=True), headers=headers, allow_redirects=False
+    ) as response:
+        return response.status, response.headers.get("Location", "")
+
+
+@pytest.mark.parametrize("path", ["\\evil.example/", "\\/evil.example", "\\\\evil.example", "a\\b"])
+async def test_no_way_in_leads_to_another_host(browser: Browser, app_id: str, path: str) -> None:
+    """Browsers take a backslash for a slash; none sends one in a path."""
+    view = await browser.open(app_id, framed=True)
+    browser.http.cookie_jar.clear_domain(URL(view).host or "")
+    assert await status_of_raw(browser, view + path, **OWN_LINK) == (404, "")
+    url = await ticket(browser, app_id)
+    assert await status_of_raw(browser, url + path) == (404, "")
+    told = "?path=C:\\x"
+    assert await status_of_raw(browser, url + told) == (303, f"/{told}")
+    browser.http.cookie_jar.clear_domain(URL(view).host or "")
+    status, there = await status_of_raw(browser, view + told, **OWN_LINK)
+    assert (status, "detour=" in there) == (303, True)
+
+
 @pytest.mark.parametrize(
     "other",
     [

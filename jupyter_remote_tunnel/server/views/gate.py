@@ -57,11 +57,17 @@ def wants_service_worker(headers: Mapping[str, str]) -> bool:
     return "Service-Worker" in headers or headers.get("Sec-Fetch-Dest") == "serviceworker"
 
 
-def admits_origin(method: str, headers: Mapping[str, str], own: str, *, websocket: bool) -> bool:
+def admits_origin(
+    method: str, headers: Mapping[str, str], own: str, *, websocket: bool, has_neighbours: bool
+) -> bool:
     """For the origin view at `own` ("http://a….localhost:8888").
 
     Other sites may only link to it: even a safe request of theirs could carry the cookie when both
     are framed in the same Lab.
+
+    :param has_neighbours: whether other applications are of the same site. Their pages' requests
+        carry the cookie in any case, and a browser that tells no `Sec-Fetch-*` (Safari before 16.4)
+        tells of most only by a Referer that they are not the application's own.
     """
     site = headers.get("Sec-Fetch-Site")
     if site in ("same-origin", "none"):
@@ -69,6 +75,9 @@ def admits_origin(method: str, headers: Mapping[str, str], own: str, *, websocke
     if site is not None:
         link = method in ("GET", "HEAD") and headers.get("Sec-Fetch-Mode") == "navigate"
         return link and not websocket and is_page(headers)
+    if has_neighbours and not websocket and "Origin" not in headers:
+        refers_to_own = headers.get("Referer", "").startswith(f"{own}/")
+        return refers_to_own or (method in ("GET", "HEAD") and is_page(headers))
     return headers.get("Origin", own) == own
 
 

@@ -18,7 +18,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher
 from typing_extensions import override
 
-from ...model.app_domain import AppDomain
+from ...model.app_domain import LABEL, AppDomain
 from .upstream import Upstream
 
 LOCAL = AppDomain("", "", "localhost")
@@ -28,7 +28,7 @@ LEAD_HERE = "jupyter_remote_tunnel_names_lead_here"
 """A setting of the web application, as a request sees it: says whether names below the user's
 domain lead to where it came in. Without it, they do."""
 
-_LABEL = re.compile(r"a[a-z2-7]{20}")
+_LABEL = re.compile(LABEL)
 _PROBE = re.compile(r"probe-[a-z0-9]{1,40}")
 
 

@@ -82,6 +82,12 @@ def _is_reached(request: HTTPServerRequest, known: names.Names) -> bool:
     return is_local(request) if is_here else is_public(request)
 
 
+def _stays_here(uri: str) -> bool:
+    """Whether a path with its query leads nowhere else. Browsers take a backslash for a slash, and
+    two of these at its begin for a host; none sends one in a path."""
+    return uri.startswith("/") and "\\" not in uri.partition("?")[0]
+
+
 def _see_other(location: str, *more: Header) -> Reply:
     fixed = (("Cache-Control", "no-store"), ("Referrer-Policy", "no-referrer"))
     return Reply(HTTPStatus.SEE_OTHER, (("Location", location), *more, *fixed))
@@ -108,13 +114,18 @@ class OriginHandler(ViewHandler):
 
     @override
     def passes_gate(self, *, websocket: bool) -> bool:
-        method = self.request.method or ""
-        return gate.admits_origin(method, self.request.headers, self._origin, websocket=websocket)
+        return gate.admits_origin(
+            self.request.method or "",
+            self.request.headers,
+            self._origin,
+            websocket=websocket,
+            has_neighbours=self._has_neighbours,
+        )
 
     def _detour(self) -> Reply | None:
         """By Jupyter, where the user is logged in, to a ticket for what a framed page opens."""
         asked, uri = self.request, self.request.uri or ""
-        if not (gate.is_own_link(asked.method or "", asked.headers) and uri.startswith("/")):
+        if not (gate.is_own_link(asked.method or "", asked.headers) and _stays_here(uri)):
             return None
         # A program of somebody else can say what it likes.
         address = None
@@ -132,6 +143,8 @@ class OriginHandler(ViewHandler):
         return _see_other(f"{where}?view=origin&detour={detour}")
 
     def _enter(self, ticket: str, uri: str) -> Page | Reply:
+        if not _stays_here(uri):
+            return pages.nothing_here()
         framed = gate.is_framed(self.request.headers)
         value = self.views.grants.enter(ticket, self._host, self._cookies(), framed=framed)
         if value is None:
@@ -151,7 +164,7 @@ class OriginHandler(ViewHandler):
             token=self.views.token,
             extra=(
                 ("Content-Security-Policy", f"frame-ancestors 'self' {grant.lab}"),
-                ("Referrer-Policy", "no-referrer"),
+                ("Referrer-Policy", "same-origin" if self._has_neighbours else "no-referrer"),
             ),
         )
 
@@ -162,6 +175,11 @@ class OriginHandler(ViewHandler):
     @property
     def _cookie(self) -> str:
         return cookies.of_view(port_of(self.request), self.request.protocol)
+
+    @property
+    def _has_neighbours(self) -> bool:
+        """Whether applications are of one site, as they are below a domain in DNS."""
+        return self.views.names.domain_of(self._host) is not names.LOCAL
 
     @property
     def _host(self) -> str:
