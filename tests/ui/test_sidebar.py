@@ -227,6 +227,31 @@ def test_status_bar_running_panel_and_palette(lab: Lab, lab_scene: Scene) -> Non
     expect(status).to_be_hidden()
 
 
+def test_tunnels_are_closed_in_the_running_panel(lab: Lab, lab_scene: Scene) -> None:
+    ports = []
+    for name in ("plot", "second", "third"):
+        lab.add(lab_scene.line, name)
+        ports.append(lab.port(name))
+    lab.page.get_by_role("tab", name="Running Terminals and Kernels").click()
+    running = lab.page.locator("#jp-running-sessions")
+    tunnels = running.get_by_role("region", name="SSH tunnels").get_by_role("treeitem")
+    expect(tunnels).to_have_count(3)
+    plot = tunnels.filter(has=lab.page.get_by_text("plot", exact=True))
+    plot.hover()
+    plot.get_by_title("Close").click()
+    expect(plot).to_be_hidden()
+    expect(tunnels).to_have_count(2)
+    running.get_by_label("SSH tunnels toolbar").get_by_text("Close All").click()
+    expect(lab.dialog).to_contain_text("Close all SSH tunnels?")
+    lab.dialog.get_by_role("button", name="Close All").click()
+    expect(tunnels).to_have_count(0)
+    for port in ports:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+    lab.page.get_by_role("tab", name="SSH Tunnels").click()
+    expect(lab.sidebar).to_contain_text("No tunnels yet.")
+
+
 def test_an_event_tells_at_once_what_others_do(lab: Lab, lab_scene: Scene) -> None:
     """While nobody looks at the sidebar, the list is asked for every ten seconds only."""
     lab.page.get_by_role("tab", name="SSH Tunnels").click()
