@@ -21,7 +21,8 @@ unexport PYTHONDONTWRITEBYTECODE
 FRONT_END := $(shell find labextension \( -name node_modules -o -name lib -o -name .yarn \) -prune -o -print)
 PACKAGE := pyproject.toml jupyter_remote_tunnel/_version.py $(wildcard jupyter-config/*/*)
 # command:package, as Debian names them
-SYSTEM := sshd:openssh-server ip:iproute2 nft:nftables chromium:chromium nginx:nginx caddy:caddy softhsm2-util:softhsm2
+SYSTEM := sshd:openssh-server ip:iproute2 nft:nftables chromium:chromium nginx:nginx caddy:caddy \
+  softhsm2-util:softhsm2 curl:curl openssl:openssl
 
 .PHONY: install demo test test-long bench test-front-end test-python set-up system-packages pictures lint lint-python \
   lint-front-end format types clean
@@ -39,8 +40,13 @@ test: set-up
 test-front-end: set-up
 	cd labextension && jlpm test
 
+# Root makes the networks and the other users that the tests need; what it leaves here is given back.
 test-python: set-up
-	pytest --numprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	@sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	[ -z "$$sudo" ] || echo "The tests make networks and run as several users: they are started as root, with sudo."; \
+	$$sudo env PATH="$$PATH" pytest --numprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS); status=$$?; \
+	[ -z "$$sudo" ] || sudo find . -xdev -uid 0 -exec chown -h "$$(id -u):$$(id -g)" {} +; \
+	exit $$status
 
 # Whatever hypothesis drives has its marker; in `make test` the same tests try a two-hundredth.
 # `make test-long FUZZ="--hypothesis-seed 1 tests/views"` narrows the second part, and repeats it.

@@ -80,9 +80,17 @@ def test_a_kernel_from_a_notebook(notebook: BlockingKernelClient, user: User) ->
         connected = Cell(notebook, f"%tunnel kernels connect gpu01 {remote.connection_file}")
         assert "jupyter console --existing kernel-jrt-" in connected.text, connected.stderr
         (local,) = user.runtime_dir.glob("kernel-jrt-*.json")
-        with client(local) as attached:
-            reply = attached.execute_interactive("1 + 1", timeout=PATIENCE)
-            assert reply["content"]["status"] == "ok"
+        attached = Cell(
+            notebook,
+            "from jupyter_client import BlockingKernelClient\n"
+            f"client = BlockingKernelClient(connection_file={str(local)!r})\n"
+            "client.load_connection_file()\n"
+            "client.start_channels()\n"
+            f"client.wait_for_ready(timeout={PATIENCE / 2})\n"
+            f"client.execute_interactive('import os; print(os.getpid())', timeout={PATIENCE / 2})\n"
+            "client.stop_channels()",
+        )
+        assert attached.stdout == f"{remote.process.pid}\n", attached.traceback
 
 
 ERRORS = {

@@ -71,16 +71,22 @@ def gigabyte_source() -> Iterator[Server]:
             server.close()
 
 
-async def test_a_gigabyte_each_way(engine: Engine) -> None:
+async def test_a_gigabyte_each_way_adds_little_memory(engine: Engine) -> None:
     """At the same time, over one connection."""
     whole = hashlib.sha256()
     for _ in range(GIGABYTE):
         whole.update(PIECE)
+    process = engine.process
+    sizes = [process.memory_info().rss]
+
+    def look() -> None:
+        sizes.append(process.memory_info().rss)
 
     def up(port: int) -> str:
         with socket.create_connection(("127.0.0.1", port)) as client:
             for _ in range(GIGABYTE):
                 client.sendall(PIECE)
+                look()
             client.shutdown(socket.SHUT_WR)
             return client.recv(64, socket.MSG_WAITALL).decode()
 
@@ -89,6 +95,7 @@ async def test_a_gigabyte_each_way(engine: Engine) -> None:
         with socket.create_connection(("127.0.0.1", port)) as client:
             while data := client.recv(1 << 20):
                 got.update(data)
+                look()
         return got.hexdigest()
 
     with serve("sink") as sink, gigabyte_source() as source:
@@ -98,6 +105,7 @@ async def test_a_gigabyte_each_way(engine: Engine) -> None:
         )
         assert set(digests) == {whole.hexdigest()}
         assert (await engine.idle(tunnel.id)).bytes["out"] == GIGABYTE * len(PIECE)
+    assert max(sizes) - sizes[0] < 64 << 20
 
 
 async def test_ten_thousand_clients_that_abort_while_their_channel_opens(

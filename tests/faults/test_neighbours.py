@@ -3,7 +3,6 @@
 import asyncio
 import os
 import stat
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,13 +12,8 @@ from tests.faults.conftest import StartEngine, all_are, port_of
 from tests.ssh.support import ask
 from tests.support.echo import serve
 from tests.support.leaks import files_below
-from tests.support.other_uid import (
-    OTHER_UID,
-    as_other_user,
-    other_users_python,
-    python_as_other_user,
-)
-from tests.support.process import Child, child, wait_until
+from tests.support.other_uid import OTHER_UID, python_as_other_user, squatter
+from tests.support.process import wait_until
 from tests.support.user import User
 
 CONNECT = """
@@ -70,16 +64,6 @@ for attempt in (
         print("did")
     except OSError as error:
         print("refused")
-"""
-
-SQUAT = """
-import signal, socket, sys
-family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
-squat = socket.socket(family)
-squat.bind((sys.argv[1], int(sys.argv[2])))
-squat.listen()
-print("listens", squat.getsockname()[1], flush=True)
-signal.pause()
 """
 
 
@@ -143,35 +127,27 @@ def open_to_all(user: User) -> None:
         folder.chmod(0o755)
 
 
-@pytest.fixture
-def squat(host: str) -> Iterator[tuple[Child, int]]:
-    """A process of another user that listens on one loopback address, and its port."""
-    with child(as_other_user(other_users_python(SQUAT, host, "0"))) as running:
-        yield running, int(running.wait_for_line(r"listens (\d+)")[1])
-
-
 @pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
 async def test_a_port_that_they_have_on_one_address_is_not_used(
-    start_engine: StartEngine, squat: tuple[Child, int]
+    start_engine: StartEngine, host: str
 ) -> None:
     """Who means us by "localhost" could reach them: no tunnel has the other address alone."""
-    process, port = squat
-    async with start_engine() as engine:
-        with pytest.raises(Fatal, match=f"Port {port} .* in use") as caught:
-            await engine.open(f"-L {port}:localhost:1")
-        assert caught.value.code == "port_in_use"
-        assert str(process.pid) in caught.value.message or os.getuid() != 0
-        with pytest.raises(Fatal, match=f"Port {port} "):
-            await engine.open(f"-D {port}")
-        assert await engine.client.list_tunnels() == []
+    with squatter(host) as (pid, port):
+        async with start_engine() as engine:
+            with pytest.raises(Fatal, match=f"Port {port} .* in use") as caught:
+                await engine.open(f"-L {port}:localhost:1")
+            assert caught.value.code == "port_in_use"
+            assert str(pid) in caught.value.message or os.getuid() != 0
+            with pytest.raises(Fatal, match=f"Port {port} "):
+                await engine.open(f"-D {port}")
+            assert await engine.client.list_tunnels() == []
 
 
 async def test_a_port_that_they_took_meanwhile(start_engine: StartEngine) -> None:
     """A tunnel that lost one of its addresses to another user does not come back with half."""
     async with start_engine(saved=SavedSet()) as engine:
         port = port_of(await engine.open("-L 0:localhost:1"))
-    with child(as_other_user(other_users_python(SQUAT, "::1", str(port)))) as running:
-        running.wait_for_line("listens")
+    with squatter("::1", port):
         async with start_engine(saved=SavedSet(), restore=True) as engine:
             (back,) = await engine.until(all_are("open"))
             assert port_of(back) != port

@@ -10,6 +10,7 @@ from http.client import HTTPConnection
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from websockets.asyncio.client import connect
 
@@ -20,7 +21,7 @@ from tests.support.jupyter import Jupyter, jupyter
 from tests.support.kernel import ipykernel
 from tests.support.leaks import files_below
 from tests.support.pam_sshd import PamSshd, pam_host
-from tests.support.process import wait_until
+from tests.support.process import descendants, wait_until
 from tests.support.sshd import SshBed
 
 ASK = ["StrictHostKeyChecking ask"]
@@ -124,7 +125,8 @@ def test_every_question_of_a_login_until_the_tunnel_is_open(
     assert ann.listed() == {"prompts": [], "others": []}
 
     output = wait_until(lambda: _logged(server, "prompts/"), "the log of the last request")
-    kept = output + "".join(
+    kept = output + _command_lines(server)
+    kept += "".join(
         path.read_text(errors="replace")
         for folder in (server.data_dir, server.runtime_dir)
         for path in (folder / name for name in files_below(folder))
@@ -165,6 +167,14 @@ def test_an_answer_that_is_not_taken_is_told_nowhere(
     opening.result()
     logged = wait_until(lambda: _logged(server, f"prompts/{prompt['id']}"), "the log")
     assert "dear-horse" not in logged
+
+
+def _command_lines(server: Jupyter) -> str:
+    """Of the server and all that it has started, its engine among them: anybody may read them."""
+    pid = server.process.pid
+    found = [one.cmdline() for one in (psutil.Process(pid), *descendants(pid))]
+    assert any("jupyter_remote_tunnel.engine" in argv for argv in found)
+    return "\n".join(word for argv in found for word in argv)
 
 
 def _logged(server: Jupyter, text: str) -> str:
@@ -238,7 +248,7 @@ def test_a_tab_that_is_reloaded_shows_it_again(
 
 
 def test_applications_and_kernels_ask_too(
-    browsers: Callable[[], Browser], hosts: dict[str, PamSshd]
+    browsers: Callable[[], Browser], server: Jupyter, hosts: dict[str, PamSshd]
 ) -> None:
     ann, host = browsers(), hosts["kernels"]
     opening = ann.post("apps", host="kernels", destination="9")
@@ -252,6 +262,9 @@ def test_applications_and_kernels_ask_too(
         assert ann.asked()["tunnels"] == []
         ann.answers(host.password)
         assert connecting.result().status_code == 201, connecting.result().text
+        seen = _command_lines(server)
+        for secret in (host.password, kernel.connection["key"]):
+            assert secret not in seen
 
 
 async def test_an_event_tells_when_to_look_and_no_more(

@@ -13,6 +13,7 @@ from jupyter_remote_tunnel.model.forward import TcpBind
 from jupyter_remote_tunnel.ssh import listeners
 from jupyter_remote_tunnel.ssh.listeners import Listeners, bind_private, bind_tcp, bind_unix
 from tests.support.echo import serve
+from tests.support.other_uid import squatter
 
 
 async def tcp(host: str | None, port: int = 0, *, pick: bool = False) -> Listeners:
@@ -42,9 +43,9 @@ async def test_one_address(host: str) -> None:
 
 async def test_a_free_port_is_free_on_both_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A neighbour on [::1] must not be given what is meant for us."""
-    with serve("echo", host="::1") as neighbour:
+    with squatter("::1") as (_, theirs):
         real_bind = listeners._bind
-        wanted = [neighbour.port]
+        wanted = [theirs]
 
         def bind(address: str, port: int, *, optional: bool) -> socket.socket | None:
             return real_bind(address, port or (wanted.pop() if wanted else 0), optional=optional)
@@ -53,7 +54,7 @@ async def test_a_free_port_is_free_on_both_addresses(monkeypatch: pytest.MonkeyP
         found = await tcp(None)
         assert not wanted
         assert len(found.sockets) == 2
-        assert neighbour.port not in {port for _, port in names(found)}
+        assert theirs not in {port for _, port in names(found)}
         await found.close()
 
 

@@ -1,15 +1,24 @@
 """Run something as another user of this machine: uid 65534 (nobody), no groups. Needs root."""
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
-from tests.support.process import PeerError, environment, program
+from tests.support.process import PeerError, child, environment, program
 
 #: The other user's uid and gid.
 OTHER_UID = 65534
+
+_SQUAT = """
+import signal, socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+squat = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family)
+print("listens on", squat.getsockname()[1], flush=True)
+signal.pause()
+"""
 
 
 def as_other_user(argv: Sequence[str]) -> list[str]:
@@ -44,6 +53,15 @@ def python_as_other_user(snippet: str, *arguments: str) -> subprocess.CompletedP
 def other_users_python(snippet: str, *arguments: str) -> list[str]:
     """The command line of `snippet`, for `as_other_user`."""
     return [_python(), "-I", "-c", snippet, *arguments]
+
+
+@contextlib.contextmanager
+def squatter(host: str, port: int = 0) -> Iterator[tuple[int, int]]:
+    """A process of the other user that listens on a port of one address (0: any that is free there)
+    and never accepts; its pid, and the port.
+    """
+    with child(as_other_user(other_users_python(_SQUAT, host, str(port)))) as running:
+        yield running.pid, int(running.wait_for_line(r"listens on (\d+)")[1])
 
 
 @cache

@@ -19,10 +19,10 @@ HTTPS = pytest.param({"https": True, "password": "correct horse"}, id="https")
 @pytest.fixture(
     scope="module",
     params=[
-        # By a password only: HTTPS has that as well.
-        pytest.param({"password": "correct horse"}, id="password", marks=pytest.mark.long),
+        # One server for both, as each takes its time to start.
+        pytest.param({"password": "correct horse", "base_url": "/user/ada/"}, id="password"),
         HTTPS,
-        pytest.param({"base_url": "/user/ada/"}, id="base_url"),
+        pytest.param({"base_url": "/user/ada/"}, id="base_url", marks=pytest.mark.long),
     ],
 )
 def other_scene(request: pytest.FixtureRequest, shared_app: BokehApp) -> Iterator[Scene]:

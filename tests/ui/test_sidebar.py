@@ -1,16 +1,20 @@
 """The sidebar and the other places where tunnels are shown, by pointer and by keyboard."""
 
+import contextlib
 import re
 import socket
 import urllib.request
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.support.echo import serve
 from tests.support.http import by_token
 from tests.support.ports import unused_port
 from tests.ui.lab import SIDEBAR, Lab, Scene, complaints
+
+OURS = "/remote-tunnel/api/"
 
 
 def _page_of(port: int) -> str:
@@ -225,6 +229,75 @@ def test_status_bar_running_panel_and_palette(lab: Lab, lab_scene: Scene) -> Non
     lab.run_command("Close SSH Tunnel")
     expect(lab.row("plot")).to_be_hidden()
     expect(status).to_be_hidden()
+
+
+def test_tunnels_are_closed_in_the_running_panel(lab: Lab, lab_scene: Scene) -> None:
+    ports = []
+    for name in ("plot", "second", "third"):
+        lab.add(lab_scene.line, name)
+        ports.append(lab.port(name))
+    lab.page.get_by_role("tab", name="Running Terminals and Kernels").click()
+    running = lab.page.locator("#jp-running-sessions")
+    tunnels = running.get_by_role("region", name="SSH tunnels").get_by_role("treeitem")
+    expect(tunnels).to_have_count(3)
+    plot = tunnels.filter(has=lab.page.get_by_text("plot", exact=True))
+    plot.hover()
+    plot.get_by_title("Close").click()
+    expect(plot).to_be_hidden()
+    expect(tunnels).to_have_count(2)
+    running.get_by_label("SSH tunnels toolbar").get_by_text("Close All").click()
+    expect(lab.dialog).to_contain_text("Close all SSH tunnels?")
+    lab.dialog.get_by_role("button", name="Close All").click()
+    expect(tunnels).to_have_count(0)
+    for port in ports:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+    lab.page.get_by_role("tab", name="SSH Tunnels").click()
+    expect(lab.sidebar).to_contain_text("No tunnels yet.")
+
+
+@contextlib.contextmanager
+def _asks_us_alone(page: Page) -> Iterator[None]:
+    """Whatever else the page asks the server for waits until the end of the block."""
+
+    def is_other(url: str) -> bool:
+        return OURS not in url
+
+    page.route(is_other, lambda route: None)
+    try:
+        yield
+    finally:
+        page.unroute(is_other)  # which lets them go
+
+
+def _polls(page: Page, times: int) -> list[str]:
+    """What the page asks us until it has had everything so many times."""
+    asked: list[str] = []
+
+    def is_enough(request: Request) -> bool:
+        _, _, path = request.url.partition(OURS)
+        asked.append(path)
+        polled = ("tunnels?", "apps?", "prompts?", "publish?")
+        return all(sum(path.startswith(one) for path in asked) >= times for one in polled)
+
+    with page.expect_event("requestfinished", is_enough):
+        pass
+    return asked
+
+
+def test_who_only_looks_is_no_activity(lab: Lab, lab_scene: Scene) -> None:
+    """An idle server is still culled while the sidebar is in view."""
+    lab.add(lab_scene.line, "plot")
+    with by_token(lab_scene.server) as http, _asks_us_alone(lab.page):
+
+        def last_activity() -> str:
+            return str(http.get("api/status").json()["last_activity"])
+
+        _polls(lab.page, 1)
+        before = last_activity()
+        asked = _polls(lab.page, 2)
+        assert [path for path in asked if "?no_track_activity=1" not in path] == []
+        assert last_activity() == before
 
 
 def test_an_event_tells_at_once_what_others_do(lab: Lab, lab_scene: Scene) -> None:

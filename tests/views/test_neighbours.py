@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.support.other_uid import as_other_user, other_users_python
+from tests.support.other_uid import as_other_user, other_users_python, squatter
 from tests.support.process import Child, child
 from tests.views.backend import echo, serve_on_port
 from tests.views.lab import Browser, Lab
@@ -37,13 +37,6 @@ with listen(sys.argv[1]) as server:
                 print("was sent", connection.recv(65536), flush=True)
             except OSError as error:
                 print("was sent", b"", error, flush=True)
-"""
-# Listens, and never accepts.
-IDLE = """
-import signal, socket, sys
-with socket.create_server((sys.argv[1], 0)) as server:
-    print("port", server.getsockname()[1], flush=True)
-    signal.pause()
 """
 
 
@@ -104,8 +97,7 @@ async def test_a_neighbour_gets_no_websocket(
 async def test_a_neighbour_who_does_not_accept_is_not_waited_for(
     lab: Lab, browser: Browser
 ) -> None:
-    with child(as_other_user(other_users_python(IDLE, "127.0.0.1"))) as running:
-        port = running.wait_for_line(r"port (\d+)")[1]
+    with squatter("127.0.0.1") as (_, port):
         view = await browser.open(lab.add(f"127.0.0.1:{port}"))
         async with browser.get(view) as response:
             assert response.status == 502

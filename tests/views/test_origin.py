@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from tests.support.other_uid import squatter
 from tests.views.backend import serve
 from tests.views.lab import Browser, Lab, lab
 
@@ -404,9 +405,7 @@ async def test_the_probe(lab: Lab, browser: Browser) -> None:
 
 
 async def test_a_neighbour_on_the_other_loopback_address_means_none(socket_path: Path) -> None:
-    with lab() as running, socket.socket(socket.AF_INET6) as neighbour:
-        neighbour.bind(("::1", running.server.port))
-        neighbour.listen()
+    with lab() as running, squatter("::1", running.server.port):
         async with serve(socket_path), Browser(running) as browser:
             app_id = running.add(socket_path)
             url = f"{running.url}remote-tunnel/open/{app_id}"

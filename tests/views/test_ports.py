@@ -9,16 +9,8 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from jupyter_remote_tunnel.server.views.ports import Loopback
-from tests.support.other_uid import as_other_user
+from tests.support.other_uid import squatter
 from tests.support.ports import ReservedPort
-from tests.support.process import child, environment
-
-LISTEN = """
-import socket, sys
-with socket.create_server((sys.argv[1], int(sys.argv[2])), family=socket.AF_INET6) as server:
-    print("listening", flush=True)
-    server.accept()
-"""
 
 
 @pytest.fixture
@@ -56,8 +48,6 @@ async def test_a_port_where_we_do_not_listen_is_left_alone(server: HTTPServer) -
 async def test_a_neighbour_on_the_other_address(server: HTTPServer) -> None:
     with ReservedPort() as port:
         server.add_sockets(bind_sockets(port.number, "127.0.0.1"))
-        neighbour = as_other_user(["/usr/bin/python3", "-I", "-c", LISTEN, "::1", str(port.number)])
-        with child(neighbour, env=environment(), cwd=None) as process:
-            process.wait_for_line("listening")
+        with squatter("::1", port.number):
             assert not Loopback(lambda: server).owns(port.number)
         assert Loopback(lambda: server).owns(port.number)
