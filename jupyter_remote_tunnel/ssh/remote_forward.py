@@ -190,7 +190,8 @@ class RemoteForward(Forward):
             try:
                 async with asyncio.timeout(self._settings.connect_timeout):
                     transport = await self._reach(destination, local_end)
-                    transport.write(first)
+                    if first:  # a SOCKS client can have ended by now
+                        transport.write(first)
             except (OSError, UnicodeError) as error:  # a name may be none that DNS can hold
                 refused(destination_error(error, destination))
 

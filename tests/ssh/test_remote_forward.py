@@ -1,6 +1,7 @@
 """-R over a real sshd: ports and sockets on the remote host, streams to this machine, SOCKS."""
 
 import asyncio
+import gc
 import socket
 from pathlib import Path
 
@@ -253,6 +254,20 @@ async def test_socks_on_the_remote_host(forwarding: Forwarding) -> None:
         assert answer == b"\5\0" + b"\5\0\0\1" + bytes(6) + b"hello"
         await forwarding.until(lambda: forward.streams_open == 0)
         assert forward.last_error is None
+
+
+async def test_a_socks_client_on_the_remote_host_that_has_said_all_at_once(
+    forwarding: Forwarding,
+) -> None:
+    wrong: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
+    with serve("reply") as reply:
+        forward = await forwarding.open("-R 0")
+        answer = await socks_5(forward.bound, b"localhost", reply.port, b"hello")
+        assert answer.endswith(b"got 5 bytes")
+    await forwarding.until(lambda: forward.streams_open == 0)
+    gc.collect()  # a task that nobody waits for is told of then
+    assert wrong == []
 
 
 async def test_socks_on_the_remote_host_brings_all_that_is_sent(forwarding: Forwarding) -> None:
