@@ -40,7 +40,7 @@ def answer(visitor):
         visitor.sendall(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n")
         while True:
             visitor.sendall(b"1\\r\\n.\\r\\n")
-            time.sleep(0.05)
+            time.sleep(0.05)  # as slow as a page that goes on
     except OSError:
         print("cut", flush=True)
 while True:
@@ -51,7 +51,7 @@ while True:
         break
     except OSError:
         port.close()
-        time.sleep(0.001)
+        time.sleep(0.001)  # nothing tells that a port is free
 port.listen()
 print("took", flush=True)
 while True:

@@ -712,15 +712,19 @@ async def test_no_other_path_leads_round_that(
             assert (await it.ask(path))[1] == "Nothing is published at that address.\n"
 
 
-@pytest.mark.parametrize(
-    ("guesser", "neighbour", "other"),
+# All of a network of IPv6 are one's.
+by_three = pytest.mark.parametrize(
+    ("visitor", "neighbour", "other"),
     [
         ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
         ("2001:db8::7", "2001:db8::8:7", "2001:db8:0:1::7"),
     ],
 )
+
+
+@by_three
 async def test_who_guesses_keeps_nobody_else_out(
-    app: Application, files: certificates.Certificate, guesser: str, neighbour: str, other: str
+    app: Application, files: certificates.Certificate, visitor: str, neighbour: str, other: str
 ) -> None:
     async with outside(app, files, introduced=True) as it:
         it.gate.is_open = True
@@ -729,27 +733,21 @@ async def test_who_guesses_keeps_nobody_else_out(
             answer = await said_to(it, introduction(address), request(it, "POST", "login"))
             return int(answer.split()[1])
 
-        assert [await status(guesser) for _ in range(LOGINS)] == [200] * LOGINS
-        assert [await status(one) for one in (guesser, neighbour, other)] == [429, 429, 200]
+        assert [await status(visitor) for _ in range(LOGINS)] == [200] * LOGINS
+        assert [await status(one) for one in (visitor, neighbour, other)] == [429, 429, 200]
 
 
-@pytest.mark.parametrize(
-    ("holder", "neighbour", "other"),
-    [
-        ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
-        ("2001:db8::7", "2001:db8::8:7", "2001:db8:0:1::7"),
-    ],
-)
+@by_three
 async def test_who_holds_connections_keeps_nobody_else_out(
-    app: Application, files: certificates.Certificate, holder: str, neighbour: str, other: str
+    app: Application, files: certificates.Certificate, visitor: str, neighbour: str, other: str
 ) -> None:
     async with outside(app, files, introduced=True) as it, contextlib.AsyncExitStack() as stack:
         it.gate.is_open = True
         for _ in range(MAX_STREAMS_OF_ONE):
             _, writer = await asyncio.open_connection("127.0.0.1", it.port)
             stack.callback(writer.close)
-            writer.write(introduction(holder))
-        await _until(lambda: it.listener._count_of(visitor_of(holder)) == MAX_STREAMS_OF_ONE)
+            writer.write(introduction(visitor))
+        await _until(lambda: it.listener._count_of(visitor_of(visitor)) == MAX_STREAMS_OF_ONE)
         assert await said_to(it, introduction(neighbour), request(it)) == b""
         assert (await said_to(it, introduction(other), request(it))).startswith(b"HTTP/1.1 200")
 

@@ -28,7 +28,7 @@ while True:
         break
     except OSError:
         taken.close()
-        time.sleep(0.002)
+        time.sleep(0.002)  # nothing tells that a port is free
 print("has", port, flush=True)
 said = b"{ANSWER}"
 while True:
