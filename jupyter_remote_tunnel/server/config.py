@@ -130,7 +130,9 @@ class TunnelManager(LoggingConfigurable):
         _DEFAULTS.keepalive_interval, "The time between two signs of life asked of a remote host"
     )
     keepalive_count = _limit(
-        _DEFAULTS.keepalive_count, "After how many that stay away the connection is lost."
+        _DEFAULTS.keepalive_count,
+        "After a silence of how many times keepalive_interval the connection is lost. Where it is"
+        " 1, a sign of life is asked for after half the interval.",
     )
     backoff_first = _seconds(_DEFAULTS.backoff_first, "The pause before the first reconnection")
     backoff_max = _seconds(_DEFAULTS.backoff_max, "The longest pause between two attempts")

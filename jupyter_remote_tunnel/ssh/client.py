@@ -256,6 +256,7 @@ def options(hop: Hop) -> dict[str, Any]:
     """
     rekeying = {"rekey_bytes": hop.rekey_bytes, "rekey_seconds": hop.rekey_seconds}
     with_gssapi = "gssapi-with-mic" in hop.methods
+    ask_after, may_stay_away = hop.signs_of_life
     return {
         "username": hop.user,
         "config": None,
@@ -282,7 +283,6 @@ def options(hop: Hop) -> dict[str, Any]:
         "send_env": None,  # `env` holds it
         "connect_timeout": None,  # ours covers every step
         "login_timeout": 0,
-        "keepalive_interval": hop.keepalive_interval,
-        # asyncssh declares the loss one interval later than ssh.
-        "keepalive_count_max": max(1, hop.keepalive_count - 1),
+        "keepalive_interval": ask_after,
+        "keepalive_count_max": may_stay_away,
     }

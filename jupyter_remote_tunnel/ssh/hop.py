@@ -101,6 +101,16 @@ class Hop:
             self.alias if self.total == 1 else f"{self.alias} (hop {self.number} of {self.total})"
         )
 
+    @property
+    def signs_of_life(self) -> tuple[float, int]:
+        """After how many seconds of silence it is asked for one, and asked again, and how many may
+        stay away: after one wait more it is lost, which is `keepalive_interval` × `keepalive_count`
+        in all. Where the count is 1 the waits are shorter, so that there is time for an answer.
+        """
+        if self.keepalive_count > 1:
+            return self.keepalive_interval, self.keepalive_count - 1
+        return self.keepalive_interval / 2, 1
+
     def shown(self, path: str) -> str:
         """One of its paths, as errors name it: without the values of environment variables."""
         return dict(self.written).get(path, path)

@@ -100,8 +100,9 @@ class Legs:
             self._stirred.set()
 
     async def _follow(self, link: Link, connection: Connection) -> None:
-        interval = connection.hop.keepalive_interval or _INTERVAL
-        patience = interval * max(1, connection.hop.keepalive_count - 1)
+        ask_after, may_stay_away = connection.hop.signs_of_life
+        interval = ask_after or _INTERVAL
+        patience = interval * may_stay_away
         timer = asyncio.get_running_loop().call_later(_LISTED_WITHIN, self._decide, True)
         try:
             self._take(await link.listing.offers(f.offered_port or 0 for f in self._forwards))

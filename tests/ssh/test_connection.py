@@ -200,16 +200,35 @@ async def test_losing_a_jump_host_loses_what_went_through_it(ssh_bed: SshBed) ->
         assert isinstance(await connection.lost, Transient)
 
 
-async def test_a_silent_line_is_noticed_after_interval_times_count(ssh_bed: SshBed) -> None:
-    sshd = ssh_bed.host("gpu01", client=["ServerAliveInterval 1", "ServerAliveCountMax 2"])
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_silent_line_is_noticed_after_interval_times_count(
+    ssh_bed: SshBed, count: int
+) -> None:
+    interval = 2.0
+    words = [f"ServerAliveInterval {interval:.0f}", f"ServerAliveCountMax {count}"]
+    sshd = ssh_bed.host("gpu01", client=words)
     async with connect(ssh_bed, "gpu01") as connection:
         loop = asyncio.get_running_loop()
         with sshd.paused():
             paused = loop.time()
             error = await connection.lost
-            assert 1.5 < loop.time() - paused < 6
+            waited = loop.time() - paused
+        assert interval * (count - 0.5) < waited < interval * (count + 0.9)
         assert isinstance(error, Transient)
         assert "not responding" in error.message
+
+
+async def test_a_line_on_which_nobody_says_anything_is_not_lost(ssh_bed: SshBed) -> None:
+    """Where only one sign of life may be waited for, too: it is asked for in time."""
+    words = ["ServerAliveInterval 1", "ServerAliveCountMax 1"]
+    sshd = ssh_bed.host("gpu01", server=["LogLevel DEBUG1"], client=words)
+    async with connect(ssh_bed, "gpu01") as connection:
+
+        def asked() -> bool:
+            return connection.lost.done() or sshd.log.count("rtype keepalive@openssh.com") > 2
+
+        await asyncio.to_thread(wait_until, asked, "questions")
+        assert not connection.lost.done()
 
 
 async def test_the_round_trip_is_that_of_the_line(ssh_bed: SshBed) -> None:
