@@ -24,10 +24,13 @@ from tests.ssh.support import (
 from tests.support.echo import Server, pattern, serve
 from tests.support.ports import ReservedPort
 from tests.support.process import wait_until
+from tests.support.relay import Relay
 from tests.support.sshd import SshBed, Sshd
 
 PIECE = pattern(10_000_000)
 GIGABYTE = 100  # pieces
+MiB = 1 << 20
+READERS = 25  # of each host
 
 
 async def test_two_hundred_streams_at_once(engine: Engine) -> None:
@@ -106,6 +109,56 @@ async def test_a_gigabyte_each_way_adds_little_memory(engine: Engine) -> None:
         assert set(digests) == {whole.hexdigest()}
         assert (await engine.idle(tunnel.id)).bytes["out"] == GIGABYTE * len(PIECE)
     assert max(sizes) - sizes[0] < 64 << 20
+
+
+@pytest.mark.parametrize(
+    ("budget", "each", "delay"),
+    [(4 * MiB, MiB, 0.05), pytest.param(64 * MiB, 8 * MiB, 0.25, marks=pytest.mark.long)],
+)
+async def test_readers_that_stop_cost_the_engine_one_budget(
+    start_engine: StartEngine, ssh_bed: SshBed, sshd: Sshd, budget: int, each: int, delay: float
+) -> None:
+    """Of two hosts far away, where each window grows while its reader takes `each` bytes."""
+    hosts = [sshd, ssh_bed.host("gpu02")]
+    settings = replace(QUICK, byte_budget=budget, keepalive_interval=15)
+    async with contextlib.AsyncExitStack() as stack:
+        echo = stack.enter_context(serve("echo"))
+        source = stack.enter_context(serve("source", size=4 * each))
+        wires = [stack.enter_context(Relay("127.0.0.1", host.port)) for host in hosts]
+        ssh_bed.write_config("\n".join(map(over, hosts, wires)))
+        engine = await stack.enter_async_context(start_engine(settings))
+        for wire in wires:
+            wire.delay = delay
+        # Private ones, as the system's buffers of a TCP connection would take megabytes first.
+        forwards = (f"-L private:127.0.0.1:{source.port}", f"-L private:127.0.0.1:{echo.port}")
+        tunnels = [await engine.open(*forwards, host=host.alias) for host in hosts]
+        await asyncio.gather(*(ask(tunnel.forwards[0].bound, b"") for tunnel in tunnels))
+        before = engine.process.memory_info().rss
+        readers = [
+            (await stack.enter_async_context(dialled(tunnel.forwards[0].bound)))[0]
+            for tunnel in tunnels * READERS
+        ]
+        async with asyncio.timeout(2 * PATIENCE):
+            await asyncio.gather(*(reader.readexactly(each) for reader in readers))
+            await stand_still(engine)
+        assert engine.process.memory_info().rss - before <= budget + 12 * MiB
+
+
+def over(host: Sshd, wire: Relay) -> str:
+    """The lines of an ssh_config by which a host is reached over a wire."""
+    key = f"[{host.address}]:{host.port}"
+    return f"Host {host.alias}\n    Port {wire.port}\n    HostKeyAlias {key}\n"
+
+
+async def stand_still(engine: Engine) -> None:
+    """Wait until no bytes come from the first forward of any tunnel, while they do from others."""
+    same, last = 0, [0]
+    while same < 5:
+        tunnels = await engine.client.list_tunnels()
+        await asyncio.gather(*(ask(tunnel.forwards[1].bound, b"hello") for tunnel in tunnels))
+        now = [tunnel.forwards[0].bytes["in"] for tunnel in tunnels]
+        same = same + 1 if now == last else 0
+        last = now
 
 
 async def test_ten_thousand_clients_that_abort_while_their_channel_opens(

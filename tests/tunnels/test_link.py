@@ -8,6 +8,7 @@ from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import SshOptions
 from jupyter_remote_tunnel.ssh.config import resolve
 from jupyter_remote_tunnel.ssh.connection import Connection
+from jupyter_remote_tunnel.ssh.window import LEAST, START
 from jupyter_remote_tunnel.tunnels.link import Link, LinkPool
 from jupyter_remote_tunnel.tunnels.prompts import Prompts
 from tests.support.sshd import SshBed, Sshd
@@ -131,3 +132,21 @@ async def test_the_connection_of_a_link_that_closes_says_so(ssh_bed: SshBed, ssh
     assert await connection.rtt() > 0  # the link waits for its end by now
     await lease.release()
     assert connection.lost.result().code == "closed"
+
+
+async def test_the_connections_of_a_pool_have_one_byte_budget(ssh_bed: SshBed, sshd: Sshd) -> None:
+    ssh_bed.host("gpu02")
+    budget = 4 << 20
+    pool = pool_of(replace(QUICK, byte_budget=budget))
+    options = SshOptions(config_file=str(ssh_bed.config_file))
+    one, other = [
+        await pool.lease(await resolve(alias, options, QUICK)).link.connect()
+        for alias in ("gpu01", "gpu02")
+    ]
+    windows = [one.new_window() for _ in range(budget // START)]
+    assert {window.size for window in windows} == {START}
+    assert other.new_window().size == LEAST
+    for window in windows:
+        window.close()
+    assert other.new_window().size == START
+    await pool.close()
