@@ -165,7 +165,6 @@ class RemoteForward(Forward):
             relay.fail(refused[0])
         if relay.over:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "connect failed")
-        self._succeeded()
         return relay.remote
 
     def _header(self, host: str = "", port: int = 0) -> bytes:
@@ -192,6 +191,7 @@ class RemoteForward(Forward):
                     transport = await self._reach(destination, local_end)
                     if first:  # a SOCKS client can have ended by now
                         transport.write(first)
+                self._succeeded()
             except (OSError, UnicodeError) as error:  # a name may be none that DNS can hold
                 refused(destination_error(error, destination))
 

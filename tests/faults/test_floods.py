@@ -32,11 +32,15 @@ def socks_request(port: int) -> bytes:
     return b"\5\1\0" + b"\5\1\0\1\x7f\0\0\1" + port.to_bytes(2)
 
 
-@pytest.mark.parametrize("listener", ["tcp", "private", "unix", "socks", "remote"])
+@pytest.mark.parametrize(
+    "listener", ["tcp", "private", "unix", "socks", "remote", "socks of the remote host"]
+)
 async def test_more_than_may_pass_are_refused(
     limited: Engine, short_dir: Path, listener: str
 ) -> None:
-    """Those that are in stay, other tunnels do not notice, and it works again afterwards."""
+    """All of them at once. Those that are in stay, other tunnels do not notice, and it works again
+    afterwards.
+    """
     with serve("echo") as echo:
         there = f"127.0.0.1:{echo.port}"
         spec = {
@@ -45,17 +49,17 @@ async def test_more_than_may_pass_are_refused(
             "unix": f"-L {short_dir / 'forward'}:{there}",
             "socks": "-D 0",
             "remote": f"-R 0:{there}",
+            "socks of the remote host": "-R 0",
         }[listener]
         tunnel = await limited.open(spec)
         other = await limited.open(f"-L 0:{there}", "-L private:localhost:1")
-        bound = (tunnel.forwards[0].bound or "").replace("localhost", "127.0.0.1")
-        early = socks_request(echo.port) if listener == "socks" else b""
+        bound = dialable(tunnel.forwards[0].bound)
+        early = socks_request(echo.port) if "socks" in listener else b""
         async with contextlib.AsyncExitStack() as stack:
             inside = [await stack.enter_async_context(dialled(bound)) for _ in range(MOST)]
             for stream in inside:
                 await talk(stream, early, b"hello")
-            for _ in range(FLOOD):
-                await refused(bound)
+            await asyncio.gather(*(refused(bound) for _ in range(FLOOD)))
             assert (await limited.refusal(tunnel.id)).code == "too_many"
             for stream in inside:
                 await talk(stream, b"", b"goes on")
@@ -63,6 +67,11 @@ async def test_more_than_may_pass_are_refused(
         await limited.idle(tunnel.id, MOST + FLOOD)
         assert (await ask(bound, early + b"again")).endswith(b"again")
         assert (await limited.idle(tunnel.id)).error is None
+
+
+def dialable(bound: str | None) -> str:
+    """Where a forward listens, also where that is told by name: the remote host is this machine."""
+    return (bound or "").replace("localhost", "127.0.0.1")
 
 
 async def talk(stream: Stream, early: bytes, question: bytes) -> None:
@@ -80,14 +89,19 @@ async def refused(bound: str) -> None:
             assert await reader.read() == b""
 
 
+socks = pytest.mark.parametrize("spec", ["-D 0", "-R 0"], ids=["here", "at the remote host"])
+
+
+@socks
 async def test_a_socks_client_that_speaks_without_end(
-    ssh_bed: SshBed, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+    ssh_bed: SshBed, sshd: Sshd, monkeypatch: pytest.MonkeyPatch, spec: str
 ) -> None:
     """A byte now and then does not put off the end of its time."""
     monkeypatch.setattr(socks_ends, "REQUEST_TIMEOUT", 0.3)
     async with forwarding_to(ssh_bed, "gpu01") as forwarding:
-        forward = await forwarding.open("-D 0")
-        async with asyncio.timeout(PATIENCE), dialled(forward.bound) as (reader, writer):
+        forward = await forwarding.open(spec)
+        bound = dialable(forward.bound)
+        async with asyncio.timeout(PATIENCE), dialled(bound) as (reader, writer):
             writer.write(b"\4\1\0\x50\x7f\0\0\1")  # and a user's name that does not end
             while not reader.at_eof() and reader.exception() is None:
                 writer.write(b"x")
@@ -97,12 +111,13 @@ async def test_a_socks_client_that_speaks_without_end(
         assert "made no request for 0.3 s" in forward.last_error.message
 
 
-async def test_a_socks_client_that_speaks_too_much(ssh_bed: SshBed, sshd: Sshd) -> None:
+@socks
+async def test_a_socks_client_that_speaks_too_much(ssh_bed: SshBed, sshd: Sshd, spec: str) -> None:
     async with forwarding_to(ssh_bed, "gpu01") as forwarding:
-        forward = await forwarding.open("-D 0")
+        forward = await forwarding.open(spec)
         for nonsense in (b"\4\1\0\x50\x7f\0\0\1" + b"x" * 1_000_000, b"\xff" * 1_000_000):
             with contextlib.suppress(ConnectionError):
-                assert await ask(forward.bound, nonsense) == b""
+                assert await ask(dialable(forward.bound), nonsense) == b""
             await forwarding.until(lambda: forward.streams_open == 0)
             assert forward.last_error is not None
             assert "SOCKS" in forward.last_error.message

@@ -285,6 +285,10 @@ async def test_socks_on_the_remote_host_says_why_not(
         port = echo.port
     forward = await forwarding.open("-R 0")
     assert (await socks_5(forward.bound, b"127.0.0.1", port))[2:4] == b"\5\5"
+    assert forward.last_error is not None
+    with serve("echo") as echo:
+        assert (await socks_5(forward.bound, b"127.0.0.1", echo.port))[2:4] == b"\5\0"
+    assert forward.last_error is None
     assert await ask(forward.bound, b"nonsense") == b""
     assert (await ask(forward.bound, b"GET / HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.0 400")
     assert await ask(forward.bound, b"\5\1") == b""
