@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import io
 import json
+import resource
 import shutil
 import socket
 import ssl
@@ -28,6 +29,7 @@ from jupyter_remote_tunnel.model.publication import Check
 from jupyter_remote_tunnel.publish import certificates
 from jupyter_remote_tunnel.publish.probing import Way, checks
 from jupyter_remote_tunnel.server.listening import (
+    MAX_STREAMS,
     MAX_STREAMS_OF_ONE,
     Certificate,
     Listener,
@@ -792,6 +794,42 @@ async def test_who_comes_when_all_is_held_takes_the_place_of_a_stranger(
         assert it.listener.count == 5
 
 
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """As many as there can be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_flood_of_strangers_takes_no_more_than_there_is_and_nothing_of_who_logged_in(
+    app: Application, files: certificates.Certificate, descriptors: None
+) -> None:
+    """From many addresses, none of which has more than its share; they say nothing, and stay."""
+    async with outside(app, files, introduced=True) as it, contextlib.AsyncExitStack() as stack:
+        it.gate.is_open = True
+        known = f"Authorization: token {TOKEN}\r\n"
+        reader, writer = await sending(it, long_request(it, 1, known))
+        await _until(lambda: bool(it.gate.visitors))
+
+        async def stay(address: str) -> None:
+            _, writer = await asyncio.open_connection("127.0.0.1", it.port)
+            stack.callback(writer.close)
+            writer.write(introduction(address))
+
+        for _ in range(MAX_STREAMS // 20 + 10):
+            await asyncio.gather(*(stay(f"203.0.113.{last}") for last in range(20)))
+            assert it.listener.count <= MAX_STREAMS
+        await _until(lambda: it.listener.count == MAX_STREAMS)
+        for _ in range(3):
+            said = await said_to(it, introduction("198.51.100.1"), request(it))
+            assert said.startswith(b"HTTP/1.1 200 ")
+        writer.write(b"1")
+        assert (await reader.read()).endswith(b"\r\n1")
+        writer.transport.abort()
+
+
 async def test_who_has_logged_in_gives_place_to_nobody(
     app: Application, files: certificates.Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -873,6 +911,62 @@ async def test_what_a_stranger_sends_has_to_be_there_in_a_minute(
         assert (await user.read()).endswith(b"\r\n2")
         for writer in (slow, other):
             writer.transport.abort()
+
+
+HANDSHAKE = bytes.fromhex("16 0301 4000 01 003ffc 0303")
+"""How a first message of TLS begins that has 16 KiB more."""
+
+
+@pytest.mark.parametrize(
+    ("said", "tls"),
+    [(b"", False), (HANDSHAKE, False), (b"GET / HTTP/1.1\r\nX-", False), (b"GET / HTT", True)],
+    ids=["nothing", "a handshake", "a head without TLS", "a head"],
+)
+@pytest.mark.parametrize("introduced", [False, True])
+async def test_who_hardly_says_anything_is_let_go(
+    app: Application,
+    files: certificates.Certificate,
+    said: bytes,
+    tls: bool,
+    introduced: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A byte now and then puts off nothing."""
+    monkeypatch.setattr("jupyter_remote_tunnel.server.listening._FIRST_BYTE", 0.3)
+    monkeypatch.setattr("jupyter_remote_tunnel.server.listening._HEAD", 0.3)
+    async with outside(app, files, introduced=introduced) as it, asyncio.timeout(PATIENCE):
+        it.gate.is_open = True
+        await let_go(it, introduction("203.0.113.7") if introduced else b"", said, tls=tls)
+
+
+@pytest.mark.parametrize(
+    ("introduced", "said"),
+    [(True, b""), (False, b"GET / HTTP/1.1\r\nX-")],
+    ids=["no introduction", "a head to the web server in front"],
+)
+async def test_who_hardly_says_anything_where_tls_ends_elsewhere_is_let_go(
+    app: Application, introduced: bool, said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_remote_tunnel.server.listening._FIRST_BYTE", 0.3)
+    monkeypatch.setattr("jupyter_remote_tunnel.server.listening._HEAD", 0.3)
+    async with outside(app, None, introduced=introduced) as it, asyncio.timeout(PATIENCE):
+        it.gate.is_open = True
+        await let_go(it, b"", said)
+
+
+async def let_go(it: Open, first: bytes, said: bytes, *, tls: bool = False) -> None:
+    """Say this, and then hardly anything more, until the connection is ended."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
+    writer.write(first)
+    if tls:
+        await writer.start_tls(_unverified(), server_hostname=NAME)
+    writer.write(said)
+    while not reader.at_eof() and reader.exception() is None:
+        if said:
+            writer.write(b"x")
+        await asyncio.sleep(0.02)  # slow is what it is meant to be
+    assert it.listener.count == 0
+    writer.transport.abort()
 
 
 def test_logins_are_counted_for_a_minute() -> None:
