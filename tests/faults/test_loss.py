@@ -28,7 +28,7 @@ async def test_an_sshd_that_is_killed_and_comes_back(
         tunnel = await engine.open(f"-L 0:127.0.0.1:{echo.port}", "-D 0", "-R 0:127.0.0.1:1")
         bound = [forward.bound for forward in tunnel.forwards]
         assert await ask(bound[0], b"hello") == b"hello"
-        before = engine.process.num_fds()
+        before, memory = engine.process.num_fds(), engine.process.memory_info().rss
         for number in range(times):
             sshd.kill()
             await engine.until(all_are("reconnecting"))
@@ -41,6 +41,7 @@ async def test_an_sshd_that_is_killed_and_comes_back(
         await asyncio.to_thread(
             wait_until, lambda: engine.process.num_fds() <= before, "descriptors of the engine"
         )
+        assert engine.process.memory_info().rss - memory < 4 << 20
 
 
 @pytest.fixture
