@@ -6,14 +6,19 @@ import stat
 
 import pytest
 
+from jupyter_remote_tunnel.engine.background import start_background
+from jupyter_remote_tunnel.engine.client import EngineClient
 from jupyter_remote_tunnel.engine.saved import SavedSet
 from jupyter_remote_tunnel.model.errors import Fatal
+from jupyter_remote_tunnel.model.settings import EngineSettings
+from jupyter_remote_tunnel.model.spec import TunnelRequest
 from tests.faults.conftest import StartEngine, all_are, port_of
 from tests.ssh.support import ask
 from tests.support.echo import serve
 from tests.support.leaks import files_below
 from tests.support.other_uid import OTHER_UID, python_as_other_user, squatter
 from tests.support.process import wait_until
+from tests.support.sshd import SshBed, Sshd
 from tests.support.user import User
 
 CONNECT = """
@@ -103,22 +108,41 @@ async def test_nothing_on_disk_is_theirs_to_touch(start_engine: StartEngine, use
     async with start_engine(saved=saved) as engine:
         await engine.open("-L private:localhost:1")
         await asyncio.to_thread(wait_until, settled, "the saved tunnel")
-        open_to_all(user)
-        ours = [
-            user.folder / folder / name
-            for folder in ("run", "runtime", "data")
-            for name in files_below(user.folder / folder)
-            if "jrt-" in name or "remote-tunnel" in name
-        ]
-        kinds = {stat.S_IFMT(path.lstat().st_mode) for path in ours}
-        assert kinds == {stat.S_IFDIR, stat.S_IFREG, stat.S_IFSOCK}
-        before = sorted((path, path.lstat().st_mode) for path in ours)
-        seen = python_as_other_user(TOUCH, *map(str, ours))
-        assert set(seen.stdout.split("\n")) == {"refused", ""}, seen
-        assert sorted((path, path.lstat().st_mode) for path in ours) == before
-        seen = python_as_other_user(INSPECT, str(engine.process.pid))
-        assert seen.stdout.split() == ["refused"] * 4, seen
+        refuses_them(user, engine.process.pid)
         assert len(await engine.client.list_tunnels()) == 1
+
+
+async def test_nor_of_an_engine_in_the_background(user: User, ssh_bed: SshBed, sshd: Sshd) -> None:
+    """Which has a log and a lock, too."""
+    running = await start_background(EngineSettings(ssh_config=str(ssh_bed.config_file)))
+    client = await EngineClient.connect(running.socket, "shell")
+    request = TunnelRequest(host="gpu01", forwards=("-L private:localhost:1",))
+    tunnel, _ = await client.open_tunnel(request)
+    refuses_them(user, running.holder_pid, client.welcome.pid)
+    names = {path.name for path in user.runtime_dir.iterdir()}
+    assert names >= {f"remote-tunnel-{running.holder_pid}.log", "remote-tunnel-background.lock"}
+    assert [found.id for found in await client.list_tunnels()] == [tunnel.id]
+    await client.close()
+
+
+def refuses_them(user: User, *pids: int) -> None:
+    """Nothing that is ours in those folders, and of those processes, is theirs to touch."""
+    open_to_all(user)
+    ours = [
+        user.folder / folder / name
+        for folder in ("run", "runtime", "data")
+        for name in files_below(user.folder / folder)
+        if "jrt-" in name or "remote-tunnel" in name
+    ]
+    kinds = {stat.S_IFMT(path.lstat().st_mode) for path in ours}
+    assert kinds == {stat.S_IFDIR, stat.S_IFREG, stat.S_IFSOCK}
+    before = sorted((path, path.lstat().st_mode) for path in ours)
+    seen = python_as_other_user(TOUCH, *map(str, ours))
+    assert set(seen.stdout.split("\n")) == {"refused", ""}, seen
+    assert sorted((path, path.lstat().st_mode) for path in ours) == before
+    for pid in pids:
+        seen = python_as_other_user(INSPECT, str(pid))
+        assert seen.stdout.split() == ["refused"] * 4, seen
 
 
 def open_to_all(user: User) -> None:
