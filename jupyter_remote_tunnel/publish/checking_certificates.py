@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InternalError, InvalidSignature
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
@@ -31,6 +31,16 @@ _PATIENCE = 10.0
 _EXPIRED = (9, 10)
 _SELF_SIGNED = 18
 _UNKNOWN_AUTHORITY = (2, 19, 20, 21, 27)
+
+# What a host shows can be damaged, or of a kind that is not known here. Some of that is found when
+# a part of it is asked for.
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class _Unfit(Exception):
@@ -144,11 +154,11 @@ def _read_chain(path: Path, shown: str) -> list[x509.Certificate]:
     data = _read(path, shown, "certificate")
     try:
         return x509.load_pem_x509_certificates(data)
-    except ValueError:
+    except _UNREADABLE:
         pass
     try:
         x509.load_der_x509_certificate(data)
-    except ValueError:
+    except _UNREADABLE:
         advice = "It begins with “-----BEGIN CERTIFICATE-----”."
         raise _Unfit(f"{shown} holds no certificate in PEM.", advice) from None
     advice = f"openssl x509 -inform DER -in {shown} -out certificate.pem"
@@ -167,7 +177,7 @@ def _check_key(path: Path, shown: str, chain: Sequence[x509.Certificate], chain_
     except TypeError:  # which says that a password is lacking
         advice = f"Write it without: openssl pkey -in {shown} -out key.pem"
         raise _Unfit(f"{shown} opens with a passphrase, which nobody types here.", advice) from None
-    except ValueError:
+    except _UNREADABLE:
         advice = "It begins with “-----BEGIN PRIVATE KEY-----” or the like."
         raise _Unfit(f"{shown} holds no private key in PEM.", advice) from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
@@ -180,13 +190,21 @@ def _check_key(path: Path, shown: str, chain: Sequence[x509.Certificate], chain_
         raise _Unfit(says, f"RSA takes {_LARGEST_RSA} at most; 3072 are enough.")
     if isinstance(key, rsa.RSAPrivateKey) and not _signs(key):
         raise _Unfit(f"{shown} is damaged: what it signs is not valid.", "Have another one made.")
-    fits = [one.public_key() == key.public_key() for one in chain]
+    fits = [_is_of(key, one) for one in chain]
     if fits[0]:
         return
     if any(fits):
         advice = "That of this server comes first, and those that vouch for it behind it."
         raise _Unfit(f"{chain_shown} holds the certificates in the wrong order.", advice)
     raise _Unfit(f"{shown} is not the key of {chain_shown}.", "They are made as a pair.")
+
+
+def _is_of(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, one: x509.Certificate) -> bool:
+    """Whether it is the key of that certificate."""
+    try:
+        return one.public_key() == key.public_key()
+    except _UNREADABLE:
+        return False
 
 
 def _bits(key: rsa.RSAPrivateKey) -> int:
@@ -262,7 +280,7 @@ async def _presented(address: str, port: int, name: str) -> x509.Certificate:
     der = await _greet(address, port, name, anything)
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except _UNREADABLE:
         raise ssl.SSLError("what it shows is no certificate") from None
 
 
@@ -280,9 +298,8 @@ async def _greet(address: str, port: int, name: str, context: ssl.SSLContext) ->
 
 def covers(certificate: x509.Certificate, name: str) -> bool:
     """Whether a browser that asks for `name` (or an address) takes it for that."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    names = _names(certificate)
+    if names is None:
         return False
     try:
         return ip_address(name) in names.get_values_for_type(x509.IPAddress)
@@ -291,6 +308,14 @@ def covers(certificate: x509.Certificate, name: str) -> bool:
     _, dot, domain = name.lower().partition(".")
     wanted = {name.lower(), f"*{dot}{domain}"}
     return any(known.lower() in wanted for known in names.get_values_for_type(x509.DNSName))
+
+
+def _names(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
+    """Whose it is; None where it does not say so, or not as it should."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, *_UNREADABLE):
+        return None
 
 
 def _judge(leaf: x509.Certificate, names: Sequence[str], shown: str) -> Check:
@@ -316,11 +341,8 @@ def _judge(leaf: x509.Certificate, names: Sequence[str], shown: str) -> Check:
 
 
 def _details(leaf: x509.Certificate) -> tuple[str, ...]:
-    try:
-        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = ", ".join(str(name.value) for name in found)
-    except (x509.ExtensionNotFound, ValueError):
-        names = "none"
+    found = _names(leaf)
+    names = "none" if found is None else ", ".join(str(name.value) for name in found)
     return (
         f"Its names: {plain(names, 300)}",
         f"Signed by: {_issuer(leaf)}",
@@ -338,7 +360,7 @@ def _issuer(leaf: x509.Certificate) -> str:
 def _is_self_signed(leaf: x509.Certificate) -> bool:
     try:
         leaf.verify_directly_issued_by(leaf)
-    except (ValueError, TypeError, InvalidSignature):
+    except (TypeError, InvalidSignature, *_UNREADABLE):
         return False
     return True
 

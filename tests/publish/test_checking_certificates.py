@@ -5,18 +5,28 @@ import base64
 import contextlib
 import os
 import ssl
-from collections.abc import AsyncIterator
+import warnings
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_remote_tunnel.model.publication import Check
+from jupyter_remote_tunnel.model.text import plain
 from jupyter_remote_tunnel.publish.certificates import make
 from jupyter_remote_tunnel.publish.checking_certificates import check_files, check_presented
+from tests.ssh.test_lying_host import HOSTILE
 from tests.support.certificates import Pair, WebAuthority
+from tests.support.fuzzing import mutated_bytes, share, soon
 from tests.support.ports import unused_port
 
 NAME = "jupyter.example.org"
@@ -236,6 +246,98 @@ def test_files_that_hold_none(authority: WebAuthority, tmp_path: Path) -> None:
         assert says in fault(check_files(path, pair.key, [NAME])).says
     for path, says in ((tmp_path / "missing", "No such file"), (pair.leaf, "no private key")):
         assert says in fault(check_files(pair.chain, path, [NAME])).says
+
+
+# What harms who reads it.
+
+
+def assert_shown_plainly(checks: Sequence[Check]) -> None:
+    for check in checks:
+        for text in (check.says, check.advice, *check.details):
+            assert text == plain(text, 600)
+
+
+@pytest.mark.parametrize("name", [HOSTILE, "x" * 30_000], ids=["hostile", "huge"])
+async def test_names_are_shown_plainly(tmp_path: Path, name: str) -> None:
+    """Who signed it, and whom it is for; a server can show no more than a hundred kilobytes."""
+    others = ["\x1b]0;owned\x07", "x" * 30_000, *(f"\x1b[3{number}mred" for number in range(500))]
+    pair = WebAuthority(tmp_path / "authority", name).issue(NAME, *others)
+    checks = check_files(pair.chain, pair.key, [NAME])
+    async with showing(pair) as port:
+        checks.append(await check_presented("127.0.0.1", port, NAME))
+        checks.append(await check_presented("127.0.0.1", port, "other.example.org"))
+    assert_shown_plainly(checks)
+    assert [check.verdict for check in checks] == ["ok", "ok", *["failed"] * 3]
+
+
+# Parts of the one below, and what is put in their place: the same number of bytes.
+ODD = {
+    "of a version that is none": ("a0 03 02 01 02", "a0 03 02 01 05", "no certificate"),
+    "with its names twice": ("55 1d 0e", "55 1d 11", "is not for"),
+    "with a name of a kind that nobody has": ("a4 02 30 00", "a3 02 30 00", "is not for"),
+    "with a name that is none": ("87 04 c0 00 02 07", "86 04 ff fe fd fc", "is not for"),
+    "with a key of a kind that nobody has": ("2a 86 48 ce 3d 02 01", "2a 86 48 ce 3d 02 05", "key"),
+}
+
+
+@pytest.fixture
+def pieces(tmp_path: Path) -> Pair:
+    """A certificate, in DER as well, that has what can be made odd; its leaf is in DER."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
+    alternatives = (
+        x509.DNSName(NAME),
+        x509.DirectoryName(x509.Name([])),
+        x509.IPAddress(IPv4Address("192.0.2.7")),
+    )
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=90))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+        .add_extension(x509.SubjectAlternativeName(alternatives), False)
+        .sign(key, hashes.SHA256())
+    )
+    pair = Pair(tmp_path / "chain.pem", tmp_path / "leaf.der", tmp_path / "key.pem")
+    pair.leaf.write_bytes(made.public_bytes(serialization.Encoding.DER))
+    pair.key.touch(mode=0o600)
+    pair.key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return pair
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_an_odd_certificate(pieces: Pair, kind: str) -> None:
+    part, other, says = ODD[kind]
+    der = pieces.leaf.read_bytes()
+    odd = der.replace(bytes.fromhex(part), bytes.fromhex(other))
+    assert odd != der
+    pieces.chain.write_text(ssl.DER_cert_to_PEM_cert(odd))
+    assert says in fault(check_files(pieces.chain, pieces.key, [NAME])[:2]).says
+
+
+async def test_a_server_that_shows_an_odd_one(pieces: Pair) -> None:
+    part, other, _ = ODD["with a name of a kind that nobody has"]
+    der = pieces.leaf.read_bytes().replace(bytes.fromhex(part), bytes.fromhex(other))
+    pieces.chain.write_text(ssl.DER_cert_to_PEM_cert(der))
+    async with showing(pieces) as port:
+        assert "is not for" in (await check_presented("127.0.0.1", port, NAME)).says
+
+
+@share(0.5)
+@given(st.data())
+def test_a_damaged_certificate(pieces: Pair, data: st.DataObject) -> None:
+    """A check fails, or none does: what is damaged may be what nobody asks for."""
+    damaged = data.draw(mutated_bytes(pieces.leaf.read_bytes()))
+    pieces.chain.write_text(ssl.DER_cert_to_PEM_cert(damaged))
+    with soon(), warnings.catch_warnings(category=CryptographyDeprecationWarning, action="ignore"):
+        assert_shown_plainly(check_files(pieces.chain, pieces.key, [NAME]))
 
 
 # What a server shows.

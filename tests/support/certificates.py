@@ -75,7 +75,9 @@ class WebAuthority:
 
 
 def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+    longest = 64  # of a common name
+    kind = NameOID.COMMON_NAME if len(text) <= longest else NameOID.ORGANIZATION_NAME
+    return x509.Name([x509.NameAttribute(kind, text)])
 
 
 def _pem(certificate: x509.Certificate) -> bytes:
