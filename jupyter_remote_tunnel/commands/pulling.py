@@ -237,7 +237,7 @@ def _unit(parsed: Parsed, wanted: PullRequest, say: Callable[[str], None] | None
         raise BadInput("A unit shows it: leave --check and --site out.")
     publish = wanted.publish
     command = command_of("publish", list(_words(parsed, wanted)))
-    description = f"Shows the Jupyter of {plain(publish.gateway)} as {plain(publish.name)}"
+    description = f"Shows the Jupyter of {publish.gateway} as {publish.name}"
     # What was ended, or is over, stays so.
     text = unit_of(description, command, "on-failure")
     return write_unit(unit_name(f"pull-{publish.name}"), text, plain(publish.gateway), say)

@@ -15,6 +15,8 @@ from ..model.text import plain
 from .answers import Answer
 from .offers import offer_words
 
+_LONGEST_DESCRIPTION = 400
+
 _UNIT = """\
 [Unit]
 Description={description}
@@ -100,15 +102,17 @@ def command_of(command: str, words: Sequence[str]) -> str:
 
 def offer_of(spec: TunnelSpec, command: str) -> str:
     """The unit of a command that offers a tunnel."""
-    return unit_of(f"Offers {plain(spec.name)} on {plain(spec.host)}", command)
+    return unit_of(f"Offers {spec.name} on {spec.host}", command)
 
 
 def unit_of(description: str, command: str, restart: str = "always") -> str:
     """The unit that runs a command for as long as this machine runs.
 
+    :param description: a line that people read, whatever it holds.
     :param restart: when it is started again; "on-failure" if it may end by itself.
     """
-    text = description.replace("%", "%%")
+    # What ends with a backslash would go on in the next line, with another setting.
+    text = plain(description, _LONGEST_DESCRIPTION).replace("%", "%%").rstrip("\\")
     return _UNIT.format(description=text, command=command, restart=restart)
 
 

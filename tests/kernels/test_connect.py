@@ -20,6 +20,8 @@ from jupyter_remote_tunnel.kernels import ConnectedKernel, connect
 from jupyter_remote_tunnel.model.errors import Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import TunnelRequest
+from jupyter_remote_tunnel.model.text import plain
+from tests.ssh.test_lying_host import HOSTILE
 from tests.support.kernel import Kernel, client, ipykernel
 from tests.support.process import PATIENCE, wait_until
 from tests.support.sshd import SshBed, Sshd
@@ -245,6 +247,29 @@ def test_a_missing_file_is_told_with_those_that_are_there(
         attach(engine, name)
     newest = ", ".join(f"kernel-{number}.json" for number in (6, 5, 4, 3, 2))
     assert caught.value.hint == f"The newest in {runtime} there: {newest}."
+
+
+@pytest.mark.parametrize("name", [HOSTILE, "x" * 200_000], ids=["hostile", "huge"])
+def test_names_of_those_that_are_there_are_shown_plainly(
+    engine: SyncEngine, ssh_bed: SshBed, tmp_path: Path, name: str
+) -> None:
+    """On a host whose `ls` says what it likes."""
+    liar = tmp_path / "ls"
+    names = tmp_path / "names"
+    lines = [f"kernel-{number}{name}.json\n".replace("\r\n", "\r") for number in range(7)]
+    names.write_text("".join(lines))
+    liar.write_text(f"#!/bin/sh\nexec tr -d '\\000' <{names}\n")
+    liar.chmod(0o755)
+    host = ssh_bed.hosts["gpu01"]
+    host.kill()
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    host.configure(env={"JUPYTER_RUNTIME_DIR": tmp_path, "PATH": path})
+    host.start()
+    with pytest.raises(Fatal) as caught:
+        attach(engine, "missing.json")
+    hint = caught.value.hint
+    assert hint.startswith(f"The newest in {tmp_path} there: kernel-")
+    assert hint == plain(hint, 2000)
     assert engine.list_tunnels() == []
 
 

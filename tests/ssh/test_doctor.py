@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+import pytest
 from typing_extensions import override
 
+from jupyter_remote_tunnel.model.text import plain
 from jupyter_remote_tunnel.ssh.steps import Timer
+from tests.ssh.test_lying_host import HOSTILE
 from tests.ssh.visits import FORWARDS, WAY_IN, end_of, step_of, visit
 from tests.support.authority import Authority
 from tests.support.lying_host import Liar, lying, never
@@ -231,6 +234,27 @@ async def test_every_key_that_was_tried(ssh_bed: SshBed, sshd: Sshd, tmp_path: P
         ]
     )
     assert "secret word" not in str(step)
+
+
+@pytest.mark.parametrize("comment", [HOSTILE, "x" * 100_000], ids=["hostile", "huge"])
+async def test_the_comment_of_a_key_is_shown_plainly(
+    ssh_bed: SshBed, sshd: Sshd, tmp_path: Path, comment: str
+) -> None:
+    key = asyncssh.read_private_key(ssh_bed.user_key)
+    key.set_comment(comment)
+    in_agent = tmp_path / "in_agent"
+    in_agent.touch(mode=0o600)
+    in_agent.write_bytes(key.export_private_key())
+    with ssh_bed.agent(in_agent) as agent:
+        let_in = step_of(await visit(ssh_bed, agent=str(agent)), "login")
+        sshd.authorized_keys.write_text("")
+        refused = end_of(await visit(ssh_bed, agent=str(agent)))
+    assert (let_in.verdict, refused.verdict) == ("ok", "failed")
+    told = [let_in.says, *(line for line in refused.details if "of the agent (" in line)]
+    for line in told:
+        assert line == plain(line, 250)
+        assert f"the agent ({plain(comment, 60)})" in line
+    assert len(told) == 2
 
 
 async def test_an_agent_that_does_not_answer(ssh_bed: SshBed, sshd: Sshd) -> None:
