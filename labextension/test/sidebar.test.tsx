@@ -117,6 +117,40 @@ it('has counts kept current while it is in view, and looks for hosts as it comes
   expect([manager.watching, publications.watching]).toEqual([0, 0]);
 });
 
+describe('what a remote host says', () => {
+  const markup = `<img src=x onerror="alert(1)"><b>b</b>`;
+  const hostile = `${markup}\u001b]0;owned\u0007\u001b[2J\u202eltr"'&lt;`;
+
+  it.each([
+    ['hostile', hostile],
+    ['huge', hostile.repeat(10_000)]
+  ])('is shown as text, also where it is %s', async (_, said) => {
+    const error = { code: 'connection_lost', message: said, hint: said };
+    const errors = { ...error, hop: said };
+    const far = farLeg({ at: said, by: said, destination: said });
+    const addresses = { spec: said, bound: said, destination: said };
+    const place = { host: said, route: [said], host_key: said };
+    const failing = { error: errors, error_at: '2026-11-21T03:00:00Z' };
+    await show(
+      tunnel({
+        ...place,
+        name: said,
+        forwards: [
+          forward({ ...addresses, ...failing, note: said }),
+          forward({ far: { ...far, state: 'down', error: errors } }),
+          forward({ ...addresses, kind: 'remote', note: said })
+        ]
+      }),
+      tunnel({ ...place, id: '1', name: 'a', state: 'failed', error: errors }),
+      tunnel({ ...place, id: '2', name: 'b', kind: 'kernel', ...failing })
+    );
+    for (const part of ['name', 'address', 'error']) {
+      expect(texts(`.jp-RemoteTunnel-${part}`).join()).toContain(said);
+    }
+    expect(sidebar.node.querySelector('img, b, script, a')).toBeNull();
+  });
+});
+
 describe('what is published', () => {
   const args = { publication: publication().id };
 
