@@ -1,6 +1,7 @@
 """HTTP through a view: what reaches the application, what comes back, and what if it breaks off."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 from collections.abc import AsyncIterator
@@ -8,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 import pytest
 from aiohttp import web
 from yarl import URL
 
 from tests.views.backend import echo, raw, serve
 from tests.views.lab import Browser, Lab
+
+ENOUGH = 64 << 20
+"""Bytes that count as without end."""
 
 
 async def answer(response: aiohttp.ClientResponse) -> Any:
@@ -293,6 +298,50 @@ async def test_what_is_no_answer_gives_a_502(
     async with raw(socket_path, talk), browser.get(view) as response:
         assert response.status == 502
         assert "Nothing answers at localhost:5006 on user@gpu01" in await response.text()
+
+
+# How a head begins, and what it goes on with.
+ENDLESS = {
+    "status": (b"HTTP/1.1 200 ", b"a" * 1000),
+    "name": (b"HTTP/1.1 200 OK\r\nX", b"-a" * 500),
+    "value": (b"HTTP/1.1 200 OK\r\nX: ", b"a" * 1000),
+    "spaces": (b"HTTP/1.1 200 OK\r\nX:", b" " * 1000),
+    "folded": (b"HTTP/1.1 200 OK\r\nX: a\r\n", b" a\r\n" * 250),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X: a\r\n" * 200),
+    "long headers": (b"HTTP/1.1 200 OK\r\n", b"X: %s\r\n" % (b"a" * 60_000)),
+    "interim answers": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"),
+    "empty lines": (b"", b"\r\n" * 500),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_a_head_without_end_gives_a_502(
+    lab: Lab, browser: Browser, view: str, socket_path: Path, kind: str
+) -> None:
+    """At once, and hardly anything of it is kept: for a page, and for a websocket."""
+    begin, more = ENDLESS[kind]
+    sent = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        with contextlib.suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(begin)
+            while sent < ENOUGH:
+                writer.write(more)
+                await writer.drain()
+                sent += len(more)
+
+    jupyter = psutil.Process(lab.pid)
+    before = jupyter.memory_info().rss
+    async with asyncio.timeout(10), raw(socket_path, talk):
+        async with browser.get(view) as response:
+            assert response.status == 502
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            await browser.http.ws_connect(view)
+        assert caught.value.status == 502
+    assert sent < ENOUGH
+    assert jupyter.memory_info().rss - before < 8 << 20
 
 
 async def test_a_request_that_changes_something_is_sent_once(

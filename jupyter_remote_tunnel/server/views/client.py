@@ -27,8 +27,9 @@ from .relay import Body, Unanswered
 _IDLE_SECONDS = 2.0
 _CONNECT_SECONDS = 30.0
 _HEADER_BYTES = 64 * 1024
-# Interim ones (1xx) and the final one: more than any server sends.
+# Interim ones (1xx) and the final one, and bytes of all of their heads: more than any server sends.
 _MAX_ANSWERS = 10
+_MAX_HEADS = 1 << 20
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 # aiohttp would add these where the browser sent none.
@@ -127,26 +128,45 @@ class Client:
 
 
 class _Answers(ResponseHandler):
-    """The answers on one connection: so many for a request, and whoever sends more is cut off.
+    """The answers on one connection: so many for a request, with heads so long, and whoever sends
+    more is cut off.
 
-    aiohttp passes over interim answers without end, and would do nothing else while they come.
+    aiohttp passes over interim answers without end, and over empty lines and spaces, and would do
+    nothing else while they come.
     """
 
     _left = 0
+    _waits = False
+    _passed = 0
 
     @override
     def set_response_params(self, **params: Any) -> None:
-        self._left = _MAX_ANSWERS  # a request is about to be sent
+        # A request is about to be sent.
+        self._left, self._waits, self._passed = _MAX_ANSWERS, True, 0
         super().set_response_params(**params)
 
     @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._waits:
+            self._passed += len(data)
+            if self._passed > _MAX_HEADS:
+                self._cut("a head without end")
+
+    @override
     def feed_data(self, data: Any, size: int = 0) -> None:
+        """An answer has come."""
         self._left -= 1
         if self._left >= 0:
+            self._waits = data[0].code < HTTPStatus.OK
             super().feed_data(data, size)
         else:
-            self.close()
-            self.set_exception(aiohttp.ClientConnectionError("too many answers"))
+            self._cut("too many answers")
+
+    def _cut(self, why: str) -> None:
+        self._waits = False
+        self.close()
+        self.set_exception(aiohttp.ClientConnectionError(why))
 
 
 class _Own(aiohttp.BaseConnector):
