@@ -1,7 +1,7 @@
 # make install    .venv with the package and its front end built into it
 # make demo       a JupyterLab with an SSH host of its own and an application on it; ARGS goes to `jupyter tunnel demo`
 # make test       lint, types, front end, Python and browser tests; WORKERS pytest processes, PYTEST_ARGS to narrow
-# make test-long  the tests that take too long for every change: an hour of soak (JRT_SOAK_SECONDS=3600), most of one of fuzzing
+# make test-long  the tests that take too long for every change: an hour of soak (JRT_SOAK_SECONDS=3600), one of fuzzing (JRT_FUZZ_SECONDS=3600)
 # make bench      our figures beside ssh's, as a table; ARGS goes to `python -m benchmarks` (--help says which)
 # make types      the TypeScript types again, after a change in the messages or in a status
 # make pictures   the screenshots of the README again
@@ -48,12 +48,17 @@ test-python: set-up
 	[ -z "$$sudo" ] || sudo find . -xdev -uid 0 -exec chown -h "$$(id -u):$$(id -g)" {} +; \
 	exit $$status
 
-# Whatever hypothesis drives has its marker; in `make test` the same tests try a two-hundredth.
-# `make test-long FUZZ="--hypothesis-seed 1 tests/views"` narrows the second part, and repeats it.
+# Whatever hypothesis drives has its marker, and schemathesis `fuzz`. There is one round after the other, each with
+# other examples, until the time is over; in `make test` the same tests try a tenth of a round, or less.
+# `make test-long JRT_FUZZ_SECONDS=1 FUZZ="--hypothesis-seed 1 tests/views"` repeats one, narrowed.
+JRT_FUZZ_SECONDS ?= 3600
 test-long: set-up
-	pytest -m long --timeout 1800 $(PYTEST_ARGS)
-	pytest -m hypothesis --hypothesis-profile long --timeout 3600 \
-	  --numprocesses $(WORKERS) --dist worksteal $(FUZZ)
+	pytest -m "long and not fuzz" --timeout 1800 $(PYTEST_ARGS)
+	@end=$$((SECONDS + $(JRT_FUZZ_SECONDS))); status=0; \
+	while [ $$status = 0 ] && [ $$SECONDS -lt $$end ]; do \
+	  pytest -m "hypothesis or fuzz" --hypothesis-profile long --timeout 3600 \
+	    --numprocesses $(WORKERS) --dist worksteal $(FUZZ); status=$$?; \
+	done; exit $$status
 
 bench: set-up
 	@$(BIN)/python -m benchmarks $(ARGS)

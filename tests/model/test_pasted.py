@@ -6,12 +6,13 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_remote_tunnel.model.command_line import parse_command
 from jupyter_remote_tunnel.model.errors import BadInput
 from jupyter_remote_tunnel.model.pasted import split
+from tests.support.fuzzing import share
 
 LINE = "ssh -NfL 5006:localhost:5006 ann@gpu01"
 
@@ -192,7 +193,7 @@ def test_a_quoted_line_means_what_its_words_mean(identities: list[str]) -> None:
     assert parse_command(words).ssh.identities == tuple(identities)
 
 
-@settings(max_examples=200, deadline=None)
+@share()
 @given(st.lists(st.sampled_from(["a", "-", "#", "=", ":", " ", "'", '"', "\\", "\\\n", "–"])))
 def test_words_are_those_of_a_shell(pieces: list[str]) -> None:
     bash = shutil.which("bash")

@@ -58,5 +58,6 @@ def test_the_server_does_as_described() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.fuzz
 def test_the_server_does_as_described_for_long() -> None:
-    _fuzz("--max-examples", "300")
+    _fuzz("--max-examples", "100")
