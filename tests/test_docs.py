@@ -31,6 +31,30 @@ def test_every_word_of_the_shell_is_explained() -> None:
     assert [c.words for c in COMMANDS if f"\n| `{c.words}" not in page] == []
 
 
+FIGURE = re.compile(r"([\d.]+) (MB/s|/s|/min|ms|µs|s/GB|MiB)")
+
+
+def figures(row: str) -> list[tuple[str, str]]:
+    """The numbers in the cells of a row, as they are written, each with its unit."""
+    cells = (FIGURE.match(cell.strip()) for cell in row.split("|"))
+    return [(found[1], found[2]) for found in cells if found is not None]
+
+
+def test_the_figures_of_the_readme_are_those_of_the_table() -> None:
+    """Ours and ssh's of one row of it, rounded."""
+    readme, page = ((ROOT / name).read_text() for name in ("README.md", "docs/performance.md"))
+    measured = [row for line in page.splitlines() if len(row := figures(line)) == 2]
+    shown = [row for line in readme.splitlines() if (row := figures(line))]
+    assert len(shown) == 4
+    for row in shown:
+        assert any(all(map(is_rounded, row, found)) for found in measured), row
+
+
+def is_rounded(shown: tuple[str, str], measured: tuple[str, str]) -> bool:
+    digits = len(shown[0].partition(".")[2])
+    return shown == (f"{float(measured[0]):.{digits}f}", measured[1])
+
+
 def test_every_file_that_stays_is_named(ssh_bed: SshBed, sshd: Sshd) -> None:
     page = (ROOT / "docs" / "index.md").read_text()
     with jupyter(traits={"TunnelManager": {"ssh_config": str(ssh_bed.config_file)}}) as server:
