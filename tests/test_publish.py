@@ -241,11 +241,26 @@ def test_a_setting_is_changed_after_a_yes(careless: tuple[Jupyter, User]) -> Non
         assert terminal.wait() == 1
 
 
+def test_what_to_type_stands_below_what_fails() -> None:
+    """In the browser there is a button for it."""
+    wrong = {"ServerApp": {"disable_check_xsrf": True}}
+    files = ["--certfile", "/none", "--keyfile", "/none"]
+    with jupyter(password="jupyter", traits=wrong) as server, User() as user:
+        user.environment.update(server.environment)
+        line = ["publish", "--check", "--direct", "--name", NAME, *files]
+        said = user.tunnel(*line, status=1).stdout
+    assert "→ Set a password: jupyter tunnel publish --set-password\n" in said
+    assert "→ jupyter tunnel publish --fix shows what mends it, and writes it after a yes." in said
+
+
 def test_a_change_is_shown_where_nobody_can_be_asked(careless: tuple[Jupyter, User]) -> None:
     server, user = careless
     before = server_config(server)
     said = user.tunnel("publish", "--fix", status=1).stdout
     assert "+ ServerApp.disable_check_xsrf = false" in said
+    with_prefix = user.tunnel("publish", "--fix", "--prefix", "/jupyter", status=1).stdout
+    assert "→ jupyter tunnel publish --fix --prefix /jupyter shows what mends it" in with_prefix
+    assert "a yes. Or leave the prefix out." in with_prefix
     found = json.loads(user.tunnel("publish", "--fix", "--json", status=1).stdout)
     assert found["changed"] == []
     assert found["checks"][0]["change"]["setting"] == "ServerApp.disable_check_xsrf"

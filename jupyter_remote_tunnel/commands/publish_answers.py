@@ -1,6 +1,7 @@
 """What `publish` says, however a Jupyter is published: its checks, the site, the end."""
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -59,7 +60,8 @@ async def follow(
     told: list[str] = []
 
     def hear(line: Mapping[str, Any]) -> None:
-        lines = check_lines(Check.from_dict(line["check"]))
+        check = Check.from_dict(line["check"])
+        lines = check_lines(check, mends(check, prog, wanted.get("prefix", "")))
         told.extend(lines)
         if say is not None:
             say("\n".join(lines))
@@ -69,15 +71,31 @@ async def follow(
     return Answer(report, tuple(last if say is not None else [*told, *last]), ok=report["ok"])
 
 
-def check_lines(check: Check) -> list[str]:
-    """A check in lines for a person."""
+def mends(check: Check, prog: str, prefix: str = "") -> str:
+    """What to type to mend a check that elsewhere has a button for that; "" where it has none.
+
+    :param prefix: as the check was asked for.
+    """
+    if check.remedy == "password":
+        return f"Set a password: {prog} publish --set-password"
+    if check.remedy == "setting":
+        below = f" --prefix {shlex.quote(prefix)}" if prefix else ""
+        return f"{prog} publish --fix{below} shows what mends it, and writes it after a yes."
+    return ""
+
+
+def check_lines(check: Check, mending: str = "") -> list[str]:
+    """A check in lines for a person.
+
+    :param mending: what `mends` it.
+    """
     says = plain(check.says, _LONGEST)
     lines = [f"{_VERDICTS[check.verdict]:<6}  {plain(check.name, 30):<12}  {says}"]
     # The end of a here-document stands at the beginning of its line.
     margin = "" if any("<<'" in detail for detail in check.details) else MARGIN
     lines += [f"{margin}{_as_it_stands(detail)}" for detail in check.details]
-    if check.advice:
-        lines.append(f"{MARGIN}→ {plain(check.advice, _LONGEST)}")
+    if advice := f"{mending} {check.advice}".strip():
+        lines.append(f"{MARGIN}→ {plain(advice, _LONGEST)}")
     return lines
 
 

@@ -21,6 +21,7 @@ from .publish_answers import (
     check_lines,
     follow,
     hours_of,
+    mends,
     site_answer,
     time_of,
     until,
@@ -292,7 +293,11 @@ async def _fix(engines: Engines, parsed: Parsed) -> Answer:
             await face.show([f"{MARGIN}{_written(change)}"])
         else:
             await face.show([f"{MARGIN}Nothing was written."])
-    lines = [line for check in checks for line in _left_lines(check, is_shown=face is None)]
+    lines: list[str] = []
+    for check in checks:
+        lines += check_lines(check, mends(check, parsed.prog, asked["prefix"]))
+        if face is None and check.change is not None:
+            lines += change_lines(check.change)
     data = {"changed": [change.as_dict() for change in made], "checks": answer["checks"]}
     return Answer(data, tuple(lines or ["No setting of this Jupyter is wrong."]), ok=not checks)
 
@@ -308,12 +313,6 @@ async def _agrees(face: Face) -> bool:
 def _written(change: Change) -> str:
     when = "from now on" if change.at_once else "when Jupyter is started again"
     return f"Written. It counts {when}."
-
-
-def _left_lines(check: Check, *, is_shown: bool) -> list[str]:
-    """What still fails. Where nobody can be asked, with what would be."""
-    shown = change_lines(check.change) if is_shown and check.change is not None else []
-    return [*check_lines(check), *shown]
 
 
 _OTHERS = {

@@ -85,7 +85,7 @@ function emptyFields({ hours }: IPublicationManager): Publishing['fields'] {
     way: 'proxy',
     gateway: '',
     name: '',
-    proxy: 'nginx',
+    proxy: '',
     hours: String(hours),
     port: '',
     loopbackPort: '',

@@ -12,6 +12,9 @@ import { connectingIcon } from './icons';
 import { PasswordForm } from './passwordform';
 import { PublishFields, Publishing } from './publishing';
 
+const LONGEST_HOURS = 744;
+const LAST_PORT = 65535;
+
 interface FormProps {
   publishing: Publishing;
   /** How it may be published here. */
@@ -156,6 +159,7 @@ function Where(props: FormProps & PartProps): JSX.Element {
                 set({ proxy: value as PublishFields['proxy'] })
               }
             >
+              <option value="">{trans.__('The one that is there')}</option>
               <option value="nginx">nginx</option>
               <option value="caddy">Caddy</option>
             </select>
@@ -165,8 +169,9 @@ function Where(props: FormProps & PartProps): JSX.Element {
           {...props}
           field="hours"
           label={trans.__('Hours until it ends')}
-          max={744}
+          max={LONGEST_HOURS}
           step="any"
+          range={trans.__('More than 0, at most %1 hours', LONGEST_HOURS)}
         />
       </div>
     </>
@@ -176,6 +181,7 @@ function Where(props: FormProps & PartProps): JSX.Element {
 /** What most people need not know. */
 function More(props: PartProps): JSX.Element {
   const { fields, set, trans } = props;
+  const range = trans.__('From 1 to %1', LAST_PORT);
   return (
     <details className="jp-RemoteTunnel-more">
       <summary>{trans.__('More')}</summary>
@@ -184,7 +190,8 @@ function More(props: PartProps): JSX.Element {
           {...props}
           field="port"
           label={trans.__('Port in the URL')}
-          max={65535}
+          max={LAST_PORT}
+          range={range}
           placeholder={fields.way === 'proxy' ? '443' : '8443'}
         />
         {fields.way === 'proxy' && (
@@ -192,7 +199,8 @@ function More(props: PartProps): JSX.Element {
             {...props}
             field="loopbackPort"
             label={trans.__('Port on the gateway, in place of a socket')}
-            max={65535}
+            max={LAST_PORT}
+            range={range}
           />
         )}
       </div>
@@ -243,25 +251,44 @@ function NumberField(
     field: 'hours' | 'loopbackPort' | 'port';
     label: string;
     max: number;
+    /** What may stand there, in words: said where something else does. */
+    range: string;
     placeholder?: string;
     step?: 'any';
   }
 ): JSX.Element {
-  const { field, fields, label, max, placeholder, set, step } = props;
+  const { field, fields, label, max, placeholder, range, set, step } = props;
+  const [isWrong, setWrong] = React.useState(false);
+  const input = React.useRef<HTMLInputElement>(null);
+  const said = React.useId();
+  const look = (): void => setWrong(!input.current!.validity.valid);
+  React.useEffect(look, []);
   return (
-    <label>
-      {label}
-      <input
-        type="number"
-        className="jp-mod-styled"
-        min={step ? 0.01 : 1}
-        max={max}
-        step={step}
-        placeholder={placeholder}
-        value={fields[field]}
-        onChange={({ target: { value } }) => set({ [field]: value })}
-      />
-    </label>
+    <div className="jp-RemoteTunnel-field">
+      <label>
+        {label}
+        <input
+          ref={input}
+          type="number"
+          className="jp-mod-styled"
+          min={step ? 0.01 : 1}
+          max={max}
+          step={step}
+          placeholder={placeholder}
+          value={fields[field]}
+          aria-invalid={isWrong}
+          aria-describedby={isWrong ? said : undefined}
+          // Also of what is no number, which changes no value.
+          onInput={look}
+          onChange={({ target: { value } }) => set({ [field]: value })}
+        />
+      </label>
+      {isWrong && (
+        <p id={said} className="jp-RemoteTunnel-lacks">
+          {range}
+        </p>
+      )}
+    </div>
   );
 }
 

@@ -95,12 +95,17 @@ function button(label: string): HTMLButtonElement {
   return found!;
 }
 
-/** Type into the field of that label. */
-function type(label: string, text: string): void {
+/** The field of that label. */
+function field(label: string): HTMLInputElement {
   const found = [...dialog().querySelectorAll('label')].find(
     ({ textContent }) => textContent!.startsWith(label)
   );
-  const input = found!.querySelector('input')!;
+  return found!.querySelector('input')!;
+}
+
+/** Type into the field of that label. */
+function type(label: string, text: string): void {
+  const input = field(label);
   // React listens to the prototype's setter.
   Object.getOwnPropertyDescriptor(
     HTMLInputElement.prototype,
@@ -151,7 +156,7 @@ describe('to publish', () => {
       way: 'proxy',
       gateway: 'gw',
       name: 'jupyter.example.org',
-      proxy: 'nginx',
+      proxy: null,
       hours: 8,
       port: null,
       loopback_port: null,
@@ -193,6 +198,77 @@ describe('to publish', () => {
     button('Cancel').click();
     await done;
     expect(asked()).toHaveLength(1);
+  });
+
+  it('takes the web server that is there, or the one that is chosen', async () => {
+    const [done] = await begun();
+    const select = dialog().querySelector('select')!;
+    expect([...select.options].map(({ text }) => text)).toEqual([
+      'The one that is there',
+      'nginx',
+      'Caddy'
+    ]);
+    select.value = 'caddy';
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+    button('Check').click();
+    await says('Nothing failed.');
+    expect(asked()[0]).toMatchObject(['publish/check', { proxy: 'caddy' }]);
+    button('Cancel').click();
+    await done;
+  });
+
+  it.each([
+    ['Hours until it ends', '0', 'More than 0, at most 744 hours', '4'],
+    ['Hours until it ends', '745', 'More than 0, at most 744 hours', '744'],
+    ['Port in the URL', '70000', 'From 1 to 65535', '8443']
+  ])('says at %s what %s lacks', async (label, wrong, said, right) => {
+    const [done] = await begun();
+    type(label, wrong);
+    await says(said);
+    expect(button('Check').disabled).toBe(true);
+    const described = field(label).getAttribute('aria-describedby')!;
+    expect(document.getElementById(described)!.textContent).toBe(said);
+    expect(field(label).getAttribute('aria-invalid')).toBe('true');
+    button('Cancel').click();
+    await done;
+
+    // What was typed is there the next time, and so is what it lacks.
+    const again = commands.execute(CommandIDs.publish);
+    await vi.waitFor(() => dialog());
+    await says(said);
+    type(label, right);
+    await vi.waitFor(() => expect(dialog().textContent).not.toContain(said));
+    expect(button('Check').disabled).toBe(false);
+    button('Cancel').click();
+    await again;
+  });
+
+  it.each([
+    ['Set a Password…', { remedy: 'password' as const }],
+    [
+      'Change…',
+      {
+        remedy: 'setting' as const,
+        change: {
+          setting: 'ServerApp.allow_origin',
+          file: '/config',
+          lines: ['- ServerApp.allow_origin = "*"'],
+          at_once: true,
+          seen: '9f86d0'
+        }
+      }
+    ]
+  ])('leads back from “%s”, with nothing done', async (label, remedy) => {
+    answers['publish/check'] = lines(check({ verdict: 'failed', ...remedy }));
+    const [done] = await begun();
+    button('Check').click();
+    await vi.waitFor(() => button(label).click());
+    await vi.waitFor(() => button('Back').click());
+    await vi.waitFor(() => button(label));
+    expect(document.activeElement).toBe(button(label));
+    expect(asked()).toHaveLength(1);
+    button('Cancel').click();
+    await done;
   });
 
   it('sets a password, says where, and looks again', async () => {

@@ -97,6 +97,7 @@ def test_from_the_dialog_to_its_end(
     expect(dialog.get_by_role("status").first).to_contain_text("1 of", timeout=PATIENCE)
     expect(publish).to_have_attribute("aria-disabled", "true")
 
+    expect(failed).not_to_contain_text("jupyter tunnel")
     failed.get_by_role("button", name="Set a Password…").click()
     expect(failed).to_contain_text(str(scene.server.folder / "config"))
     expect(failed.get_by_label("New password")).to_be_focused()
@@ -111,6 +112,8 @@ def test_from_the_dialog_to_its_end(
     expect(dialog.get_by_role("status").first).to_contain_text("Nothing failed.", timeout=PATIENCE)
     expect(publish).to_have_attribute("aria-disabled", "false")
     picture(page, pictures, "publish-checked")
+    dialog.get_by_label("Hours until it ends").fill("2")
+    expect(dialog.get_by_role("status").first).to_contain_text("Nothing failed.")
     publish.click()
     expect(dialog).to_be_hidden(timeout=PATIENCE)
 
@@ -184,11 +187,18 @@ def test_a_setting_is_changed_when_it_was_shown(
         assert complaints(page, ".jp-Dialog-content") == []
         failed.scroll_into_view_if_needed()
         picture(page, pictures, f"publish-change-{theme}")
+        keyboard.press("Tab")
+        keyboard.press("Tab")
+        expect(failed.get_by_role("button", name="Back")).to_be_focused()
+        keyboard.press("Enter")
+        expect(failed.get_by_role("button", name="Change…")).to_be_focused()
+        expect(failed).not_to_contain_text("jupyter tunnel")
         if theme == "dark":
             keyboard.press("Escape")
             expect(dialog).to_be_hidden()
     assert file.read_text() == before
 
+    failed.get_by_role("button", name="Change…").click()
     file.write_text(before.replace('"port_retries": 0', '"port_retries": 1'))
     failed.get_by_role("button", name="Write").click()
     expect(failed.get_by_role("alert")).to_contain_text("is not as it was shown")
@@ -204,6 +214,32 @@ def test_a_setting_is_changed_when_it_was_shown(
     passed = "Pages of other sites cannot act for who is logged in."
     expect(failed).to_contain_text(passed, timeout=PATIENCE)
     expect(failed.get_by_role("button")).to_have_count(0)
+
+
+def test_what_a_field_lacks_is_said_there(page: Page, careless: Jupyter, pictures: Path) -> None:
+    lab = Lab(page, careless).open()
+    dialog = lab.dialog
+    fill = "button => getComputedStyle(button).backgroundColor"
+    for theme in ("dark", "light"):
+        lab.is_dark(theme == "dark")
+        lab.sidebar.get_by_role("button", name="Publish this Jupyter…").click()
+        dialog.get_by_label("Name that browsers use").fill("jupyter.invalid")
+        dialog.get_by_label("Gateway", exact=True).fill("gw")
+        check_button = dialog.get_by_role("button", name="Check")
+        expect(check_button).to_be_enabled()
+        dialog.get_by_label("Hours until it ends").fill("0")
+        expect(dialog.get_by_text("More than 0, at most 744 hours")).to_be_visible()
+        expect(check_button).to_be_disabled()
+        publish = dialog.get_by_role("button", name="Publish")
+        assert complaints(page, ".jp-Dialog-content") == []
+        picture(page, pictures, f"publish-lacks-{theme}")
+        assert [one.evaluate(fill) for one in (check_button, publish)] == 2 * ["rgba(0, 0, 0, 0)"]
+        dialog.get_by_label("Hours until it ends").fill("0.5")
+        expect(dialog.get_by_text("More than 0, at most 744 hours")).to_have_count(0)
+        expect(check_button).to_be_enabled()
+        assert check_button.evaluate(fill) != "rgba(0, 0, 0, 0)"
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
 
 
 def test_without_a_mouse_in_light_and_dark(page: Page, scene: Scene, pictures: Path) -> None:
