@@ -91,6 +91,8 @@ function emptyFields({ hours }: IPublicationManager): Publishing['fields'] {
     loopbackPort: '',
     certificate: '',
     key: '',
+    gatewayCertificate: '',
+    gatewayKey: '',
     selfSigned: false
   };
 }

@@ -10,6 +10,7 @@ import { Explanation } from './dialogs';
 import { HostOptions } from './hostdialog';
 import { connectingIcon } from './icons';
 import { PasswordForm } from './passwordform';
+import { NumberField, PartProps, Text } from './publishfields';
 import { PublishFields, Publishing } from './publishing';
 
 const LONGEST_HOURS = 744;
@@ -32,9 +33,10 @@ export function PublishForm(props: FormProps): JSX.Element {
   const progress = React.useRef<HTMLParagraphElement>(null);
   React.useEffect(onShown, []);
   React.useEffect(() => {
-    // The dialog looks whether all is filled in when something is typed; other fields count too.
+    // The dialog looks whether all is filled in when something is typed; what that asks for is
+    // there only now.
     root.current!.dispatchEvent(new Event('input', { bubbles: true }));
-  }, [fields.way]);
+  }, [fields]);
   const set = (change: Partial<PublishFields>): void => {
     const next = { ...fields, ...change };
     setFields(next);
@@ -79,12 +81,6 @@ export function PublishForm(props: FormProps): JSX.Element {
       )}
     </div>
   );
-}
-
-interface PartProps {
-  fields: PublishFields;
-  set: (change: Partial<PublishFields>) => void;
-  trans: TranslationBundle;
 }
 
 /** From where browsers come in, and under which name. */
@@ -178,12 +174,23 @@ function Where(props: FormProps & PartProps): JSX.Element {
   );
 }
 
+const OF_MORE = [
+  'port',
+  'loopbackPort',
+  'gatewayCertificate',
+  'gatewayKey'
+] as const;
+
 /** What most people need not know. */
 function More(props: PartProps): JSX.Element {
   const { fields, set, trans } = props;
   const range = trans.__('From 1 to %1', LAST_PORT);
+  // What was typed before is not hidden, as it may lack something.
+  const [isOpen] = React.useState(
+    fields.selfSigned || OF_MORE.some(field => fields[field].trim() !== '')
+  );
   return (
-    <details className="jp-RemoteTunnel-more">
+    <details className="jp-RemoteTunnel-more" open={isOpen}>
       <summary>{trans.__('More')}</summary>
       <div className="jp-RemoteTunnel-columns">
         <NumberField
@@ -204,6 +211,23 @@ function More(props: PartProps): JSX.Element {
           />
         )}
       </div>
+      {fields.way === 'proxy' && (
+        <div className="jp-RemoteTunnel-columns">
+          <Text
+            {...props}
+            field="gatewayCertificate"
+            label={trans.__('File of the gateway’s own certificate')}
+            placeholder={trans.__('That of Let’s Encrypt')}
+            beside="gatewayKey"
+          />
+          <Text
+            {...props}
+            field="gatewayKey"
+            label={trans.__('File of its key, on the gateway')}
+            beside="gatewayCertificate"
+          />
+        </div>
+      )}
       <label className="jp-RemoteTunnel-check">
         <input
           type="checkbox"
@@ -213,82 +237,6 @@ function More(props: PartProps): JSX.Element {
         {trans.__('A certificate that browsers do not trust will do')}
       </label>
     </details>
-  );
-}
-
-function Text(
-  props: PartProps & {
-    field: 'certificate' | 'gateway' | 'key' | 'name';
-    label: string;
-    list?: string;
-    placeholder?: string;
-    required?: boolean;
-  }
-): JSX.Element {
-  const { field, fields, label, list, placeholder, required, set } = props;
-  return (
-    <label>
-      {label}
-      <input
-        type="text"
-        className="jp-mod-styled"
-        list={list}
-        required={required}
-        // Blanks alone fill in nothing.
-        pattern=".*\S.*"
-        placeholder={placeholder}
-        value={fields[field]}
-        autoComplete="off"
-        spellCheck={false}
-        onChange={({ target: { value } }) => set({ [field]: value })}
-      />
-    </label>
-  );
-}
-
-function NumberField(
-  props: PartProps & {
-    field: 'hours' | 'loopbackPort' | 'port';
-    label: string;
-    max: number;
-    /** What may stand there, in words: said where something else does. */
-    range: string;
-    placeholder?: string;
-    step?: 'any';
-  }
-): JSX.Element {
-  const { field, fields, label, max, placeholder, range, set, step } = props;
-  const [isWrong, setWrong] = React.useState(false);
-  const input = React.useRef<HTMLInputElement>(null);
-  const said = React.useId();
-  const look = (): void => setWrong(!input.current!.validity.valid);
-  React.useEffect(look, []);
-  return (
-    <div className="jp-RemoteTunnel-field">
-      <label>
-        {label}
-        <input
-          ref={input}
-          type="number"
-          className="jp-mod-styled"
-          min={step ? 0.01 : 1}
-          max={max}
-          step={step}
-          placeholder={placeholder}
-          value={fields[field]}
-          aria-invalid={isWrong}
-          aria-describedby={isWrong ? said : undefined}
-          // Also of what is no number, which changes no value.
-          onInput={look}
-          onChange={({ target: { value } }) => set({ [field]: value })}
-        />
-      </label>
-      {isWrong && (
-        <p id={said} className="jp-RemoteTunnel-lacks">
-          {range}
-        </p>
-      )}
-    </div>
   );
 }
 

@@ -28,6 +28,9 @@ export interface PublishFields {
   /** Files on the machine of this Jupyter. */
   certificate: string;
   key: string;
+  /** Files on the gateway, in place of those from Let's Encrypt; '' is none. */
+  gatewayCertificate: string;
+  gatewayKey: string;
   selfSigned: boolean;
 }
 
@@ -42,7 +45,12 @@ export function toPublishRequest(fields: PublishFields): PublishRequest {
     self_signed: selfSigned,
     ...(way !== 'direct' && { gateway: gateway.trim() }),
     ...(way === 'proxy'
-      ? { proxy: proxy || null, loopback_port: number(fields.loopbackPort) }
+      ? {
+          proxy: proxy || null,
+          loopback_port: number(fields.loopbackPort),
+          certificate: fields.gatewayCertificate.trim() || null,
+          key: fields.gatewayKey.trim() || null
+        }
       : { certificate: certificate.trim(), key: key.trim() })
   };
 }

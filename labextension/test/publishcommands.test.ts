@@ -160,6 +160,8 @@ describe('to publish', () => {
       hours: 8,
       port: null,
       loopback_port: null,
+      certificate: null,
+      key: null,
       self_signed: false
     };
     expect(asked()).toEqual([
@@ -241,6 +243,26 @@ describe('to publish', () => {
     expect(button('Check').disabled).toBe(false);
     button('Cancel').click();
     await again;
+  });
+
+  it('takes a certificate that the gateway has, with its key', async () => {
+    const [done] = await begun();
+    type('File of the gateway’s own certificate', '/etc/ssl/c.pem');
+    await says('Give both files, or neither.');
+    expect(button('Check').disabled).toBe(true);
+    expect(field('File of its key').getAttribute('aria-invalid')).toBe('true');
+    type('File of its key', '/etc/ssl/k.pem');
+    await vi.waitFor(() =>
+      expect(dialog().textContent).not.toContain('Give both')
+    );
+    button('Check').click();
+    await says('Nothing failed.');
+    expect(asked()[0]).toMatchObject([
+      'publish/check',
+      { way: 'proxy', certificate: '/etc/ssl/c.pem', key: '/etc/ssl/k.pem' }
+    ]);
+    button('Cancel').click();
+    await done;
   });
 
   it.each([

@@ -24,6 +24,8 @@ const FIELDS: PublishFields = {
   loopbackPort: '8888',
   certificate: '/c',
   key: '/k',
+  gatewayCertificate: '',
+  gatewayKey: '',
   selfSigned: false
 };
 const PROXY = {
@@ -34,6 +36,8 @@ const PROXY = {
   hours: 2.5,
   port: null,
   loopback_port: 8888,
+  certificate: null,
+  key: null,
   self_signed: false
 };
 
@@ -74,6 +78,10 @@ it.each([
   [{}, PROXY],
   [{ loopbackPort: '' }, { ...PROXY, loopback_port: null }],
   [{ proxy: '' }, { ...PROXY, proxy: null }],
+  [
+    { gatewayCertificate: ' /etc/ssl/c ', gatewayKey: '/etc/ssl/k' },
+    { ...PROXY, certificate: '/etc/ssl/c', key: '/etc/ssl/k' }
+  ],
   [
     { way: 'bind', port: '8443', selfSigned: true },
     {

@@ -242,6 +242,38 @@ def test_what_a_field_lacks_is_said_there(page: Page, careless: Jupyter, picture
         expect(dialog).to_be_hidden()
 
 
+def test_the_site_names_the_certificate_that_is_there(
+    page: Page, careless: Jupyter, pictures: Path
+) -> None:
+    lab = Lab(page, careless).open()
+    dialog, site = lab.dialog, check(lab, "site")
+    own, key = "File of the gateway’s own certificate", "File of its key, on the gateway"
+    for theme in ("dark", "light"):
+        lab.is_dark(theme == "dark")
+        lab.sidebar.get_by_role("button", name="Publish this Jupyter…").click()
+        dialog.get_by_label("Name that browsers use").fill("jupyter.invalid")
+        dialog.get_by_label("Gateway", exact=True).fill("gw")
+        if theme == "dark":
+            dialog.get_by_text("More", exact=True).click()
+            dialog.get_by_label(own).fill("/etc/ssl/own.pem")
+        expect(dialog.get_by_text("Give both files, or neither.")).to_be_visible()
+        assert complaints(page, ".jp-Dialog-content") == []
+        picture(page, pictures, f"publish-certificate-{theme}")
+        if theme == "dark":
+            page.keyboard.press("Escape")
+            expect(dialog).to_be_hidden()
+    dialog.get_by_label(key).fill("/etc/ssl/own.key")
+    expect(dialog.get_by_text("Give both files, or neither.")).to_have_count(0)
+    dialog.get_by_role("button", name="Check").click()
+    expect(site).to_contain_text("This has to be typed there", timeout=PATIENCE)
+    expect(dialog.get_by_role("status").first).to_contain_text("failed", timeout=PATIENCE)
+    typed = site.get_by_label("What “site” needs", exact=True).inner_text()
+    (left,) = re.findall(r" cat (\S+) \|", typed)
+    text = Path(left).read_text()
+    assert "ssl_certificate /etc/ssl/own.pem;" in text
+    assert "ssl_certificate_key /etc/ssl/own.key;" in text
+
+
 def test_without_a_mouse_in_light_and_dark(page: Page, scene: Scene, pictures: Path) -> None:
     scene.web.use(without="client_max_body_size")
     lab = Lab(page, scene.server).open()
