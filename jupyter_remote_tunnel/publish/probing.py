@@ -75,14 +75,22 @@ async def checks(way: Way) -> AsyncIterator[Check]:
             yield await _need(name, ask, session, way)
 
 
-async def check_apps(way: Way, domain: AppDomain) -> Check:
-    """As `checks`, of the name of an application, in one line."""
+async def check_apps(way: Way, domain: AppDomain) -> tuple[Check, bool]:
+    """As `checks`, of the name of an application, in one line; and whether it leads here."""
+    host, port = str(URL(way.url).host), URL(way.url).port or HTTPS
     async for found in checks(way):
         if found.verdict == "failed":
-            says = found.says.replace(str(URL(way.url).host), domain.wildcard)
-            return about_apps(replace(found, name="applications", says=says))
-    says = f"https://{domain.wildcard} leads here: applications have names of their own."
-    return Check("applications", "ok", says)
+            says = found.says.replace(host, domain.wildcard)
+            return about_apps(replace(found, name="applications", says=says)), False
+    says = f"https://{domain.wildcard} leads here: applications have names of their own"
+    if way.verified or (await check_presented(host, port, host)).verdict != "failed":
+        return Check("applications", "ok", f"{says}."), True
+    advice = (
+        "Who goes on in spite of a browser's warning does so for Jupyter's name alone, and sees"
+        " applications in sandboxed pages."
+    )
+    says = f"{says}, only in browsers that trust this certificate."
+    return Check("applications", "note", says, advice=advice), True
 
 
 async def is_answered(url: str) -> bool:
