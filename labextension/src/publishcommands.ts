@@ -20,7 +20,8 @@ export interface PublishOptions extends CommandOptions {
 export function addPublishCommands(options: PublishOptions): void {
   const { app, publications, trans } = options;
   const { commands } = app;
-  const isPublished = (): boolean => publications.publications.length > 0;
+  const isPublished = (): boolean =>
+    publications.publications.length > 0 && !publications.isLost;
   // What is typed stays for the next time.
   let publishing: Publishing | null = null;
 

@@ -450,6 +450,33 @@ describe('what is published', () => {
     await done;
   });
 
+  it('seen through a way in that is lost can be neither ended nor shown', async () => {
+    publications.isOutside = true;
+    const item = new PublishedStatusItem({ publications, commands, trans });
+    Widget.attach(item, document.body);
+    const done = commands.execute(CommandIDs.showPublished);
+    await vi.waitFor(() => dialog());
+    publications.isLost = true;
+    publications.changed.emit();
+    await says('This way in is closed or lost.');
+    expect(button('Stop').hidden).toBe(true);
+    expect(item.node.textContent).toBe('This way in is closed or lost.');
+    expect(item.node.querySelector('button')).toBeNull();
+    for (const id of [CommandIDs.stopPublishing, CommandIDs.showPublished]) {
+      expect(commands.isEnabled(id)).toBe(false);
+    }
+    publications.isLost = false;
+    publications.changed.emit();
+    await says('The login page is shown.');
+    expect(button('Stop').hidden).toBe(false);
+    publications.show();
+    await says('It is not published any more.');
+    expect(button('Stop').hidden).toBe(true);
+    button('Close').click();
+    await done;
+    item.dispose();
+  });
+
   it('is a red sign in the status bar that shows it', async () => {
     const item = new PublishedStatusItem({ publications, commands, trans });
     Widget.attach(item, document.body);

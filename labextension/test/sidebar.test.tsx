@@ -173,6 +173,19 @@ describe('what is published', () => {
     ]);
   });
 
+  it('is a way in that is lost, which nobody can end from there', async () => {
+    publications.isOutside = true;
+    await published();
+    publications.isLost = true;
+    manager.problem = new TunnelError({ code: 'http', message: '502' });
+    publications.changed.emit();
+    await vi.waitFor(() =>
+      expect(texts('section')).toEqual(['This way in is closed or lost.'])
+    );
+    expect(texts('.jp-RemoteTunnel-published')).toEqual([]);
+    expect(texts('.jp-RemoteTunnel-error')).toEqual([]);
+  });
+
   it('says why it is not shown', async () => {
     await published({ state: 'held_back', problem: 'No upload passes.' });
     expect(texts('.jp-RemoteTunnel-published span')[0]).toContain(

@@ -132,6 +132,7 @@ def test_from_the_dialog_to_its_end(
         expect(there.sidebar.get_by_role("button", name="Extend")).to_have_count(0)
         expect(there.sidebar.get_by_role("button", name="Publish this")).to_have_count(0)
         picture(other, pictures, "published-outside")
+        there.is_dark(True)
 
         statusbar.get_by_role("button", name=f"Published: {NAME}").click()
         expect(dialog).to_contain_text("127.0.0.1")
@@ -139,7 +140,15 @@ def test_from_the_dialog_to_its_end(
         assert complaints(page, ".jp-Dialog-content") == []
         picture(page, pictures, "published-details")
         dialog.get_by_role("button", name="Close").click()
-    lab.sidebar.get_by_role("button", name=f"Stop publishing {NAME}").click()
+        lab.sidebar.get_by_role("button", name=f"Stop publishing {NAME}").click()
+        for place in (there.sidebar, other.locator("#jp-main-statusbar")):
+            expect(place).to_contain_text("This way in is closed or lost.")
+            expect(place.get_by_role("button", name=f"Published: {NAME}")).to_have_count(0)
+        expect(there.sidebar).not_to_contain_text("502")
+        expect(stop).to_have_count(0)
+        for part in (SIDEBAR, "#jp-main-statusbar .jp-RemoteTunnel-publishedStatus"):
+            assert complaints(other, part) == []
+        picture(other, pictures, "published-lost")
     for place in (lab.sidebar, statusbar):
         expect(place.get_by_role("button", name=f"Published: {NAME}")).to_have_count(0)
     with socket.socket() as probe:
