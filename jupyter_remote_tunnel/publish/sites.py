@@ -11,8 +11,8 @@ What stands in these texts, and in the commands of `installing`, was checked by 
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from ..model.app_domain import AppDomain
 from ..model.errors import BadInput
@@ -34,6 +34,11 @@ _LONGEST_HASHED = 46
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9_~@+.-]+/)*")
+# In a site of ours that of Jupyter's name comes first.
+_OWN_CERTIFICATE = re.compile(
+    r"^    ssl_certificate ([^\s;]+);\n    ssl_certificate_key ([^\s;]+);$|^\ttls (\S+) (\S+)$",
+    re.MULTILINE,
+)
 _PATH = re.compile(r"(?:/[A-Za-z0-9_@+.-]+)+")
 
 
@@ -128,6 +133,18 @@ class Site:
     def text(self, server: WebServer) -> str:
         """The site's file."""
         return nginx_site(self) if server == "nginx" else caddy_site(self)
+
+    def with_certificate_of(self, text: str) -> Self:
+        """The site with the certificate that its file has now; as it is, where that names none, or
+        the one from Let's Encrypt."""
+        found = _OWN_CERTIFICATE.search(text)
+        if found is None:
+            return self
+        chain, key = found[1] or found[3], found[2] or found[4]
+        is_plain = is_plain_path(chain) and is_plain_path(key)
+        if not is_plain or (chain, key) == _live(self.name):
+            return self
+        return replace(self, certificate=CertificateFiles(chain, key))
 
 
 def is_plain_path(path: str) -> bool:

@@ -181,7 +181,7 @@ class Looking:
         request, certificate = self.request, None
         if request.way == "proxy" and request.certificate and request.key:
             certificate = CertificateFiles(request.certificate, request.key)
-        return Site(
+        site = Site(
             request.name,
             gateway.account,
             self._base_url,
@@ -190,6 +190,11 @@ class Looking:
             gateway.has_ipv6,
             self.apps if request.way == "proxy" else None,
         )
+        server = gateway.choose(request.proxy)
+        if request.way != "proxy" or certificate is not None or server is None:
+            return site
+        # Nobody has to name it again.
+        return site.with_certificate_of(gateway.sites.get(gateway.places(server).file(site)) or "")
 
     # TLS ends on the gateway.
 

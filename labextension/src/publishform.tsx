@@ -217,7 +217,7 @@ function More(props: PartProps): JSX.Element {
             {...props}
             field="gatewayCertificate"
             label={trans.__('File of the gateway’s own certificate')}
-            placeholder={trans.__('That of Let’s Encrypt')}
+            placeholder={trans.__('The site’s, or Let’s Encrypt’s')}
             beside="gatewayKey"
           />
           <Text

@@ -143,6 +143,9 @@ def test_through_caddy(
         assert outsider.status(SITE.prefix + "api/contents") == 403
         person.tunnel("publish", "--stop", NAME.upper())
         assert outsider.status(SITE.prefix + "login") == 502
+        said = person.tunnel(*PUBLISH, "gw").stdout  # the site says which certificate
+        assert f"Published: {SITE.url}" in said, said
+        person.tunnel("publish", "--stop")
 
 
 def test_a_public_port_has_the_certificate_that_the_gateway_renews(

@@ -583,6 +583,19 @@ def changed(part: str, typed: str) -> Site:
     return replace(REFERENCE, certificate=CertificateFiles("/c", f"/{typed}"))
 
 
+@pytest.mark.parametrize("server", ["nginx", "caddy"])
+@pytest.mark.parametrize("apps", [None, APPS])
+def test_a_site_says_which_certificate_it_has(server: WebServer, apps: AppDomain | None) -> None:
+    own = CertificateFiles("/etc/ssl/own.pem", "/etc/ssl/own.key")
+    site = replace(REFERENCE, certificate=own, apps=apps)
+    assert site.with_certificate_of(site.text(server)) == site
+    of_certbot = replace(site, certificate=None)
+    assert of_certbot.with_certificate_of(site.text(server)) == site
+    assert of_certbot.with_certificate_of(of_certbot.text(server)) == of_certbot
+    for text in ("", site.text(server).replace("/etc/ssl/own", "/etc/../own")):
+        assert of_certbot.with_certificate_of(text) == of_certbot
+
+
 def test_a_socket_fits_whatever_the_name_is() -> None:
     names = [f"{'a' * 60}.{end}.example.org" for end in ("b", "c")]
     sockets = [Site(name, 32 * "x").socket for name in names]

@@ -113,6 +113,9 @@ def test_where_nginx_does_not_run(
         wait_until(lambda: outsider.status("/", port=80) == 301, "nginx to answer")
         ann.publish(*own)
         assert outsider.status(SITE.prefix + "login") == 200
+        ann.publish("--stop")
+        ann.publish(*PULL)  # the site says which certificate
+        assert outsider.status(SITE.prefix + "login") == 200
 
 
 def test_where_there_is_no_web_server(here: WebGateway, ann: Ann) -> None:
