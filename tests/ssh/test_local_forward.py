@@ -17,6 +17,7 @@ from jupyter_remote_tunnel.model.errors import Fatal, Transient
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.ssh import base_forward
 from jupyter_remote_tunnel.ssh.connection import Connection
+from jupyter_remote_tunnel.ssh.local_forward import LocalForward
 from tests.ssh.support import (
     MANY,
     PATIENCE,
@@ -211,6 +212,7 @@ async def test_a_client_that_leaves_as_the_last_of_a_stream_is_written_is_no_err
         forward = await forwarding.open(f"-L 0:localhost:{server.port}")
         address = parse_address(forward.bound or "")
         assert isinstance(address, TcpAddress)
+        assert isinstance(forward, LocalForward)
         for listening in forward._servers[0].sockets:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SMALL)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL)
