@@ -100,6 +100,9 @@ def site_answer(found: Mapping[str, Any]) -> Answer:
     lines += map(_as_it_stands, found["text"].splitlines())
     if found["left_at"]:
         lines += ["", f"It lies on {host}, as {plain(found['left_at'], 300)}."]
+    if not found["commands"]:
+        lines += ["", f"It is installed on {host}: nothing has to be typed there."]
+        return Answer(dict(found), tuple(lines))
     lines += ["", f"To be typed on {host}, by who may use sudo:", ""]
     lines += map(_as_it_stands, found["commands"])
     return Answer(dict(found), tuple(lines))

@@ -26,6 +26,7 @@ from ..publish.gateway_checks import (
     check_loopback,
     check_port_80,
     installation_commands,
+    without_certificate,
 )
 from ..publish.names import (
     about_apps,
@@ -356,8 +357,7 @@ class Looking:
             found = failed("certificate", error)
             if error.code == "not_found":
                 yield check_port_80(gateway)
-                lines = certificate_commands(gateway, self._site(gateway), for_us=True)
-                found = replace(found, details=lines)
+                found = without_certificate(gateway, self._site(gateway), found)
             yield replace(found, remedy="certificate")
 
     @property
