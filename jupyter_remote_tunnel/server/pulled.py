@@ -452,8 +452,9 @@ class _Place:
         except OSError:
             return None
         writer.close()
-        says = f"Something listens at {self.site} already: another Jupyter is published there."
-        return Check("socket", "failed", says, advice="End that: jupyter tunnel publish --stop")
+        says = f"Something else listens at {self.site} already."
+        advice = "Does another machine of yours publish by that name? End it there."
+        return Check("socket", "failed", says, advice=advice)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

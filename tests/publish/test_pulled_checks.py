@@ -283,8 +283,13 @@ def test_while_it_is_shown(
     ann.publish(*PULL, "--for", "never")
     (one,) = ann.publications()
     assert (one["state"], one["host"], one["until"]) == ("shown", "ws", "")
-    second = ann.publish(*PULL, status=1)
-    assert "FAILED  socket        Something listens at" in second, second
+    for more in ((), ("--foreground",)):
+        second = ann.publish(*more, "--pull", "--name", NAME.upper(), "ws", status=1)
+        assert f"{NAME} is published already, without an end (id {one['id']})." in second, second
+        assert f"To end it: jupyter tunnel publish --stop {one['id']}." in second
+        assert "FAILED" not in second
+        assert "Nothing is published" not in second
+    assert "nothing was opened" in ann.publish(*CHECK)
     assert outsider.status(LOGIN) == 200  # which the second one left as it was
     assert "is published until" in ann.publish("--extend", "--for", "2h")
     assert ann.publications()[0]["until"] > one["since"]
@@ -299,6 +304,29 @@ def test_while_it_is_shown(
     said = ann.publish(*PULL)  # a dead socket is in nobody's way
     assert "Published" in said
     assert outsider.status(LOGIN) == 200
+
+
+# Listens at a socket.
+LISTENING = """
+import signal, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print("listens", flush=True)
+signal.pause()
+"""
+
+
+def test_a_socket_at_which_something_else_listens(
+    gateway: WebGateway, machine: Workstation, ann: Ann, server: Jupyter
+) -> None:
+    machine.has(server)
+    argv = ["/usr/bin/python3", "-I", "-c", LISTENING, SITE.socket]
+    with child(gateway.inside(argv, "ann")) as other:
+        other.wait_for_line("listens")
+        said = ann.publish(*PULL, status=1)
+        assert f"FAILED  socket        Something else listens at {SITE.socket}" in said, said
+    gateway.type([f"rm {SITE.socket}"])
 
 
 def test_a_jupyter_that_is_started_again_is_checked_again(
