@@ -128,6 +128,11 @@ def until(one: Publication) -> str:
     return f"until {time_of(one.until)}" if one.until else "without an end"
 
 
+def gone(one: Publication) -> str:
+    """That it has ended."""
+    return f"{plain(one.url, 300)} is not published any more."
+
+
 def time_of(stamp: str) -> str:
     """A time of the server, as it is here."""
     return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M")

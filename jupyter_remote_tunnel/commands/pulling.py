@@ -29,7 +29,7 @@ from ..model.text import plain
 from .answers import Answer
 from .engines import Engines
 from .grammar import Parsed, usage
-from .publish_answers import NEVER, follow, hours_of, site_answer, until, web_server
+from .publish_answers import NEVER, follow, gone, hours_of, site_answer, until, web_server
 from .questions import Face
 from .typed import absolute, visit_request
 from .units import command_of, unit_name, unit_of, write_unit
@@ -78,8 +78,11 @@ async def hold(
                 raise Fatal(answer.lines[-1], code="check_failed")
             show(answer)
             client = await engines.of(announcement)
+            one = Publication.from_dict(answer.data["publication"])
             with contextlib.suppress(asyncio.CancelledError):
-                await _until_over(client, process, answer.data["publication"]["id"])
+                await _until_over(client, process, one.id)
+    if listens is not None:
+        listens(gone(one))
 
 
 async def _until_over(

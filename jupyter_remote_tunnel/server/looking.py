@@ -140,8 +140,8 @@ class Looking:
         if domain.is_apart(name):
             return
         advice = (
-            "Take a domain for them that is no other name's below"
-            f" {domain.site}, or publish under a name elsewhere."
+            f"Give applications a domain that is not below {domain.site} (app_domain), or publish"
+            " under a name that is not."
         )
         says = (
             f"{domain} is not used: pages of applications there could set cookies for"

@@ -127,7 +127,9 @@ def test_a_short_token_and_one_that_is_another(machine: Workstation, ann: Ann) -
         base_url=SITE.prefix, traits={**FRIENDLY, "IdentityProvider": {"token": "s3cret"}}
     ) as server:
         machine.has(server)
-        assert "FAILED  token         The token can be guessed" in ann.publish(*CHECK, status=1)
+        said = ann.publish(*CHECK, status=1)
+        assert "FAILED  token         The token of the Jupyter on ws can be guessed" in said, said
+        assert f"→ On ws: jupyter server stop {server.port}. Start it again" in said
         (file,) = server.runtime_dir.glob("jpserver-*.json")
         lie = {**json.loads(file.read_text()), "token": "0123456789abcdef" * 3}
         file.write_text(json.dumps(lie))
@@ -198,6 +200,7 @@ def test_only_a_port_can_be_taken_by_others(
 def test_none_or_several(machine: Workstation, ann: Ann, server: Jupyter) -> None:
     shown = ann.publish(*CHECK, status=1)
     assert "FAILED  jupyter       No Jupyter server of yours runs on ws" in shown
+    assert "→ Start one there: jupyter tunnel jupyter ws --start --keep" in shown
     machine.has(server)
     port = server.port
     assert "ok      jupyter" in ann.publish(*CHECK[:-2], f"ws:{port}", "--check")
@@ -381,6 +384,8 @@ def test_in_the_foreground(
         assert one["state"] == "shown"
         ann.shell().send_signal(signal.SIGINT)
         assert shell.wait() == 0
+        assert shell.output.endswith(f"{SITE.url} is not published any more.\n"), shell.output
+        assert ": shown\n" in shell.output, "without a full stop"
     assert outsider.status(LOGIN) == 502
     assert sockets(gateway) == []
     with ann.publishing(*PULL) as shell:
