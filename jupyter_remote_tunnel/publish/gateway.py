@@ -31,7 +31,7 @@ _MOST = 200
 
 # $1 is how the file of the site is called, $2 the name for a regular expression, $3 how that is
 # called which only answers Let's Encrypt. Each record is a fence, its name and a line break, and
-# then what was found.
+# then what was found. (Caddy makes the folder STEPPATH, or ~/.step, wherever it is not there.)
 _LOOK = f"""
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/snap/bin
 record() {{ printf '{FENCE}%s\\n' "$1"; }}
@@ -39,7 +39,7 @@ file() {{ [ -e "$2" ] || return; record "$1 $2"; [ -r "$2" ] && head -c {_LARGES
 record account; id -un; id -u
 record kernel; uname -s; cat /sys/fs/selinux/enforce 2>/dev/null
 record nginx; command -v nginx >/dev/null && nginx -v 2>&1 | head -c 200
-record caddy; command -v caddy >/dev/null && caddy version 2>&1 | head -c 200
+record caddy; command -v caddy >/dev/null && STEPPATH=/ caddy version 2>&1 | head -c 200
 record running
 found=$(grep -lxE 'nginx|caddy' /proc/[0-9]*/comm 2>/dev/null | sed 's/comm$/status/')
 [ -z "$found" ] || awk '/^Name:/ {{ n = $2 }} /^State:/ {{ s = $2 }} /^Uid:/ {{ u = $2 }}

@@ -81,6 +81,13 @@ def test_a_gateway_whose_web_servers_do_not_run(engine: SyncEngine, gateway: Web
     assert check_port_80(found).says == "Nobody listens on port 80 of gw."
 
 
+def test_looking_leaves_nothing(engine: SyncEngine, gateway: WebGateway) -> None:
+    before = gateway.type(["ls -A /home/ann"])
+    assert seen(engine).servers["caddy"].version >= (2, 6)
+    assert gateway.type(["ls -A /home/ann"]) == before
+    assert ".step" not in before
+
+
 def test_one_that_has_ended_and_nobody_has_asked_how(engine: SyncEngine, caddy: WebGateway) -> None:
     [process] = caddy.processes("caddy", "caddy")
     starter = process.parent()
