@@ -112,9 +112,10 @@ def _names(gateway: Gateway, site: Site, places: Places, chain: str) -> bool:
 
 
 def certbot_way(gateway: Gateway, server: ServerThere | None) -> CertbotWay:
-    """How certbot can best show there that the name is ours."""
+    """How certbot can best show there that the name is ours. Of two sites that have the name, nginx
+    shows one: where there is another than ours, its answer is put into that by the plugin."""
     if server is not None and server.kind == "nginx" and server.running:
-        return "nginx" if gateway.certbot_nginx else "webroot"
+        return "nginx" if gateway.certbot_nginx or gateway.claimed else "webroot"
     return "standalone"
 
 
@@ -131,11 +132,14 @@ def certificate_commands(
     is_caddy = server is not None and server.kind == "caddy"
     if site.certificate is not None or (is_caddy and not for_us):
         return ()
-    lines = [] if gateway.certbot else ["sudo apt install certbot"]
+    way = certbot_way(gateway, server)
+    lacking = [] if gateway.certbot else ["certbot"]
+    if way == "nginx" and not gateway.certbot_nginx:
+        lacking.append("python3-certbot-nginx")
+    lines = [f"sudo apt install {' '.join(lacking)}"] if lacking else []
     # One that does not run has no port that certbot wants; but where it shows the site, it will.
     is_there = server is not None and (server.running or not for_us)
     places = gateway.places(server) if server is not None and is_there else None
-    way = certbot_way(gateway, server)
     answered = gateway.answers
     return (*lines, *certbot_commands(site, way, places, answered=answered, for_us=for_us))
 

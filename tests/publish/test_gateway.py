@@ -220,6 +220,10 @@ def test_another_site_of_that_name(engine: SyncEngine, shown: WebGateway) -> Non
     shown.type([f"echo 'server {{ listen 80; server_name {names}; }}' > {other}"])
     check = verdicts(engine)["other site"]
     assert (check.verdict, check.details) == ("failed", (other,))
+    assert certificate_commands(seen(engine), Site(NAME, "ann")) == (
+        "sudo apt install certbot python3-certbot-nginx",
+        f"sudo certbot certonly --nginx -d {NAME} --deploy-hook 'nginx -s reload'",
+    )
     shown.type([f"echo '# server_name {NAME};' > {other}"])
     assert "other site" not in verdicts(engine)
     shown.type([f"rm {other}"])
