@@ -21,6 +21,7 @@ MARGIN = " " * len("FAILED  ")
 """Before the lines that belong to a check."""
 
 _LONGEST = 1000
+_LONGEST_TYPED = 4000  # a command is of no use without its end
 _UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 
 
@@ -90,7 +91,7 @@ def change_lines(change: Change) -> list[str]:
 def _as_it_stands(line: str) -> str:
     """A line that is to be typed, or stands in a file, indented as it is."""
     text = line.lstrip(" \t")
-    return line[: len(line) - len(text)] + plain(text, _LONGEST)
+    return line[: len(line) - len(text)] + plain(text, _LONGEST_TYPED)
 
 
 def site_answer(found: Mapping[str, Any]) -> Answer:

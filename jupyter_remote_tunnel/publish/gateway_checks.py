@@ -153,8 +153,8 @@ def without_certificate(gateway: Gateway, site: Site, found: Check) -> Check:
         *certificate_commands(gateway, site, for_us=True),
     )
     advice = (
-        "Type the one or the other there, once, as who may use sudo. By the other, certbot leaves a"
-        " copy after each renewal, too; for the one, give it a --deploy-hook that does so."
+        "Type what stands below the one or the other there, once, as who may use sudo. certbot"
+        " copies it again after each renewal; where it has one already, its --deploy-hook has to."
     )
     return replace(found, details=lines, advice=advice)
 
