@@ -407,6 +407,20 @@ def test_in_the_foreground(
         assert "Nothing is published: address failed." in shell.output, shell.output
 
 
+def test_in_the_foreground_while_it_is_held_back(
+    machine: Workstation, ann: Ann, outsider: Outsider
+) -> None:
+    with on(machine) as server, ann.publishing(*PULL) as shell:
+        shell.wait_for_line("Published: ")
+        server.process.kill()
+        shell.wait_for_line(f"{SITE.url}: held back. No Jupyter server of yours runs on ws")
+        ann.shell().send_signal(signal.SIGINT)
+        assert shell.wait() == 0
+        assert shell.output.endswith(f"{SITE.url} is not published any more.\n"), shell.output
+    assert outsider.status(LOGIN) == 502
+    assert ann.holders == []
+
+
 def test_from_a_cell(machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter) -> None:
     machine.has(server)
     said = ann.cell(f"publish {' '.join(PULL)}")
