@@ -239,7 +239,7 @@ def bob(gateway: WebGateway, host: str) -> contextlib.AbstractContextManager[Chi
     return child(gateway.inside(listening(host, TCP), "bob"))
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=pytest.mark.long)])
 def test_a_port_that_another_user_has_is_not_shown(
     gateway: WebGateway, person: User, outsider: Outsider, by_port: None, host: str
 ) -> None:
@@ -263,7 +263,7 @@ def problem(person: User) -> str:
     return str(one["problem"])
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", [pytest.param("127.0.0.1", marks=pytest.mark.long), "::1"])
 def test_a_port_that_another_user_takes_after_a_loss(
     gateway: WebGateway, person: User, outsider: Outsider, by_port: None, host: str
 ) -> None:

@@ -108,7 +108,7 @@ def test_what_it_should_have_is_a_note(machine: Workstation, ann: Ann) -> None:
         assert "note    other sites   Pages of https://friend.example.org may act" in shown, shown
 
 
-@pytest.mark.parametrize("claimed", ["", "f" * 48])
+@pytest.mark.parametrize("claimed", [pytest.param("", marks=pytest.mark.long), "f" * 48])
 def test_an_open_one_is_refused_whatever_its_file_says(
     machine: Workstation, ann: Ann, claimed: str
 ) -> None:
