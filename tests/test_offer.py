@@ -1,5 +1,6 @@
 """`jupyter tunnel offer` as a person runs it, with the gateway on this machine."""
 
+import getpass
 import json
 import os
 import shlex
@@ -16,6 +17,7 @@ from jupyter_remote_tunnel.commands.grammar import parse
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from tests.support.bokeh_app import BokehApp
 from tests.support.echo import serve
+from tests.support.ports import ReservedPort
 from tests.support.process import child, wait_until
 from tests.support.sshd import SshBed, Sshd
 from tests.support.user import User
@@ -50,7 +52,7 @@ def test_it_stays_when_its_shell_and_jupyter_end(
 ) -> None:
     answer = user.tunnel("offer", *words).stdout
     assert "gw:5006 is offered. Understood: jupyter tunnel offer -R 5006:localhost:" in answer
-    assert "jupyter tunnel open USER@gw:5006" in answer
+    assert f"jupyter tunnel open {getpass.getuser()}@gw:5006" in answer
     (announcement,) = user.runtime_dir.glob("remote-tunnel-*.json")
     holder = psutil.Process(json.loads(announcement.read_text())["holder_pid"])
     assert os.getsid(holder.pid) != os.getsid(0)
@@ -92,18 +94,37 @@ def _far_state(user: User) -> str:
 
 
 def test_on_a_port_if_that_is_asked_for(user: User, words: list[str], ssh_bed: SshBed) -> None:
+    """Both sides say whose it can be, and that it has ended."""
+    with ReservedPort() as port, serve("echo") as echo:
+        line = ["-F", str(ssh_bed.config_file), "-R", f"{port.number}:localhost:{echo.port}", "gw"]
+        answer = user.tunnel("offer", "--tcp", *line).stdout
+        assert f"jupyter tunnel offer --tcp -R {port.number}:localhost:{echo.port}" in answer
+        others = "a port of gw’s loopback, to which other users of gw can connect"
+        assert others in answer
+        assert f"jupyter tunnel open {getpass.getuser()}@gw:{port.number}" in answer
+        near = ["-F", str(ssh_bed.config_file), "-L", f"0:localhost:{port.number}", "gw"]
+        answer = user.tunnel("open", *near, "--name", "near").stdout
+        assert others in answer
+        assert f"where it is localhost:{echo.port}. That leg is up." in answer
+        user.tunnel("close", f"gw:{port.number}")
+        wait_until(lambda: _far_state(user) == "down", "the news", 120)
+
+
+def test_another_port_if_that_is_asked_for(user: User, words: list[str], ssh_bed: SshBed) -> None:
     with serve("echo") as echo, serve("echo", host="::1", port=echo.port):
         line = ["-F", str(ssh_bed.config_file), "-R", f"{echo.port}:localhost:{echo.port}", "gw"]
         complaint = user.tunnel("offer", "--tcp", *line, status=1).stderr
         assert "something there has it already" in complaint
         answer = user.tunnel("offer", "--tcp", "--pick", *line).stdout
         assert f"Understood: jupyter tunnel offer --pick --tcp -R {echo.port}:" in answer
-        assert f"Port {echo.port} was taken: localhost:" in answer
-        assert "Other users of gw can connect there, too." in answer
+        assert f"Port {echo.port} was taken: 127.0.0.1:" in answer
+        assert "other users of gw can connect" in answer
         tunnel = json.loads(user.tunnel("list", "--json").stdout)["tunnels"][0]
         (forward,) = tunnel["forwards"]
         assert (tunnel["kind"], forward["far"]) == ("offer", None)
-        assert forward["bound"] != f"localhost:{echo.port}"
+        assert forward["bound"] != f"127.0.0.1:{echo.port}"
+        near = ["-F", str(ssh_bed.config_file), "-L", f"0:localhost:{echo.port}", "gw"]
+        assert "That leg is up." in user.tunnel("open", *near, "--name", "near").stdout
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,8 @@ def tunnel_lines(tunnel: TunnelStatus) -> tuple[str, ...]:
             lines.append(f"  {plain(forward.note, 500)}")
         if forward.far is not None:
             lines.append(f"  {far_leg(forward.far)}")
+            if not forward.far.at.startswith("/"):
+                lines.append(f"  {_shared(plain(tunnel.host))}")
     return (*lines, *(line for error in problems(tunnel) for line in error_lines(error)))
 
 
@@ -211,9 +213,18 @@ def far_leg(far: FarLeg) -> str:
     return f"It is offered there by {where}. That leg {plain(state)}."
 
 
+def _shared(host: str) -> str:
+    """What a person should know of an offer that is a port."""
+    return (
+        f"It is a port of {host}’s loopback, to which other users of {host} can connect, too, and"
+        " on which they can listen when that machine does not."
+    )
+
+
 def _taken_port(forward: ForwardStatus) -> str | None:
     """The port that was asked for, where another one was picked."""
-    asked, bound = (text.rpartition(":")[2] for text in (forward.asked, forward.bound or ""))
+    asked = forward.asked.removeprefix("offer/").removeprefix("tcp/").rpartition(":")[2]
+    bound = (forward.bound or "").rpartition(":")[2]
     picked = asked.isdecimal() and bound.isdecimal()
     return asked if picked and asked not in ("0", bound) else None
 

@@ -19,7 +19,7 @@ _LASTING = (
 
 def by_ssh(spec: TunnelSpec) -> Answer:
     """Lines for the shell of the machine that offers something; data is {"lines": [line, …]}."""
-    sockets = [forward for forward in spec.forwards if isinstance(forward.bind, OfferedPort)]
+    sockets = [forward for forward in spec.forwards if _is_socket(forward)]
     login = [*spec.ssh.words(), bracketed(spec.host)]
     lines: list[str] = []
     if sockets:
@@ -36,6 +36,10 @@ def by_ssh(spec: TunnelSpec) -> Answer:
     line = shlex.join([*_LASTING, *remote, *login])
     lines += [f"ssh -NfT {line}", f"autossh -M 0 -f -NT {line}"]
     return Answer({"lines": lines}, tuple(lines))
+
+
+def _is_socket(forward: ForwardSpec) -> bool:
+    return isinstance(forward.bind, OfferedPort) and not forward.bind.tcp
 
 
 def _by_socket(spec: TunnelSpec, sockets: list[ForwardSpec], login: list[str]) -> tuple[str, str]:

@@ -7,6 +7,7 @@ whether somebody listens, and whether a stream that is opened ends at once.
 """
 
 import asyncio
+import itertools
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing_extensions import override
 
 from ..model.address import Address, UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient
-from ..model.offer import FOLDER, MARK, Offer, Word, offered_socket
+from ..model.offer import FOLDER, MARK, Offer, Word, offered_beacon, offered_socket
 from ..model.status import FarState
 from .connection import Connection
 from .wire import abort_late_channel
@@ -54,11 +55,15 @@ async def list_offers(connection: Connection) -> str:
 
 
 async def is_offered(connection: Connection, folders: Sequence[str], port: int) -> bool:
-    """Whether anybody listens where that port would be offered, without a command."""
-    for folder in folders:
-        address = UnixAddress(offered_socket(folder, port))
+    """Whether anybody listens where that port would be offered, without a command.
+
+    An offer that is a port has its beacon there, where sshd allows that.
+    """
+    for folder, name in itertools.product(folders, (offered_socket, offered_beacon)):
         try:
-            await hear(connection, address, connection.hop.connect_timeout, 0)
+            await hear(
+                connection, UnixAddress(name(folder, port)), connection.hop.connect_timeout, 0
+            )
         except (asyncssh.ChannelOpenError, Transient):
             continue
         return True
@@ -174,7 +179,7 @@ def away(
         connection,
         f"Nothing is offered as {port} on {alias} at the moment: {_who(offer)} is away.",
         "It comes back by itself when that machine does. If it never will, remove what stands for"
-        f" it on {alias}, {_files(offer)}, and restart this tunnel. Where the sshd of {alias}"
+        f" it on {alias}, {_files(port, offer)}, and restart this tunnel. Where the sshd of {alias}"
         " connects to no sockets (AllowStreamLocalForwarding), it looks the same.",
     )
 
@@ -206,8 +211,8 @@ def _who(offer: Offer) -> str:
     return offer.by or "the machine that offers it"
 
 
-def _files(offer: Offer) -> str:
+def _files(port: int, offer: Offer) -> str:
     """What stands for it on the gateway, as a pattern of a shell."""
     if isinstance(offer.address, UnixAddress):
         return f"{offer.address.path.removesuffix('sock')}*"
-    return f"{FOLDER}/{offer.address.port}.*"
+    return f"{FOLDER}/{port}.*"
