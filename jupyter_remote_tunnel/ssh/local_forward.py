@@ -24,7 +24,7 @@ from .ends import LocalEnd
 from .errors import folder_error
 from .files import Files, exists
 from .listeners import AT_A_TIME, BACKLOG, Listeners, bind_private, bind_tcp, bind_unix
-from .offered import away
+from .offered import away, gone
 from .pump import Relay
 from .socks_ends import LocalSocks
 
@@ -154,11 +154,20 @@ class LocalForward(Forward):
         if self._connection is not None and self._is_decided:
             if self.offer is not None:
                 destination = self.offer.address
+                if self._is_down and isinstance(destination, TcpAddress):
+                    # Another user of the host may listen on that port by now.
+                    relay.fail(gone(self._connection, self.offered_port or 0, self.offer))
+                    return
             self._connect(relay, self._connection, destination, _originator(transport))
             return
         seconds = self._settings.stream_wait
         timer = asyncio.get_running_loop().call_later(seconds, self._give_up, relay)
         self._waiting[relay] = (timer, destination)
+
+    @property
+    def _is_down(self) -> bool:
+        """Whether the machine that offers it was away when it was tried last."""
+        return self.far is not None and self.far.state == "down"
 
     @property
     def offered_port(self) -> int | None:

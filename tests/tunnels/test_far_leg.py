@@ -218,6 +218,65 @@ async def test_what_is_offered_later_is_found(ssh_bed: SshBed, short_dir: Path, 
         assert await ask(near.bound[0], b"hello") == b"hello"
 
 
+async def test_another_offer_in_its_place_is_told(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig
+) -> None:
+    """Its socket is at the same place, and nothing was down when it was tried."""
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    with serve("echo") as echo, serve("reply") as reply:
+        first = await rig.open(f"-R offer/5006:localhost:{echo.port} gw")
+        near = await opened(rig, "-L 0:localhost:5006 gw")
+        there = f"localhost:{echo.port}"
+        await rig.recorder.until(lambda: far_of(near).destination == there, PATIENCE)
+        await rig.manager.close(first.id)
+        await rig.open(f"-R offer/5006:localhost:{reply.port} gw")
+        there = f"localhost:{reply.port}"
+        await rig.recorder.until(lambda: far_of(near).destination == there, PATIENCE)
+        await until_far(rig, near, "up")
+        assert await ask(near.bound[0], b"hello") == b"got 5 bytes"
+
+
+async def test_an_offer_that_was_ended_is_not_said_to_be_left(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig
+) -> None:
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    with serve("echo") as echo:
+        offering = await rig.open(f"-R offer/5006:localhost:{echo.port} gw")
+        near = await opened(rig, "-L 0:localhost:5006 gw")
+        await rig.manager.close(offering.id)
+
+        def is_told() -> bool:
+            error = far_of(near).error
+            return error is not None and "has ended it" in error.message
+
+        await rig.recorder.until(is_told, PATIENCE)
+        assert "remove what stands" not in far_of(near).error.hint  # type: ignore[union-attr]
+        with pytest.raises(ConnectionResetError):
+            await ask(near.bound[0], b"hello")
+        last = near.status().forwards[0].error
+        assert last == far_of(near).error, "the row tells it once"
+
+
+async def test_the_port_of_an_offer_that_is_down_is_nobody_else_s(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig
+) -> None:
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    with unused_port() as port, serve("echo") as echo:
+        line = f"-R offer/tcp/{port}:localhost:{echo.port} gw"
+        offering = await rig.open(line)
+        near = await opened(rig, f"-L 0:localhost:{port} gw")
+        assert await ask(near.bound[0], b"hello") == b"hello"
+        await rig.manager.close(offering.id)
+        await until_far(rig, near, "down")
+        with serve("reply", port=port) as stranger:
+            with pytest.raises(ConnectionResetError):
+                await ask(near.bound[0], b"hello")
+            assert stranger.accepted == 0
+        await rig.open(line)
+        await until_far(rig, near, "up")
+        assert await ask(near.bound[0], b"hello") == b"hello"
+
+
 async def test_streams_and_not_who_opens_wait_for_a_slow_shell(ssh_bed: SshBed, rig: Rig) -> None:
     """It would tell what is offered. A stream goes to the port of that number after a while."""
     sshd = ssh_bed.host("gw", server=["ForceCommand sleep 600"])
