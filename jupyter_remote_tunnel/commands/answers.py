@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..apps.applications import Application
+from ..model.state import State
 from ..model.status import ErrorStatus, FarLeg, ForwardStatus, TunnelStatus
 from ..model.text import plain
 
@@ -84,12 +85,24 @@ def tunnel_table(tunnels: Sequence[TunnelStatus], servers: Sequence[str] = ()) -
     rows = [
         row
         for (label, tunnel), server in zip(_labelled(tunnels), held_by, strict=True)
-        for row in _rows(tunnel, (label, plain(tunnel.host), tunnel.state, *server))
+        for row in _rows(tunnel, (label, plain(tunnel.host), _state(tunnel), *server))
     ]
     about = ("Name", "Host", "State", *(["Server"] if differ else []))
     headings = (*about, "Here", "", "There", "Streams", "In", "Out")
     counts = frozenset(range(len(headings) - 3, len(headings)))
     return Table(headings, tuple(rows), numeric=counts, spare=counts, about=len(about))
+
+
+def _state(tunnel: TunnelStatus) -> str:
+    """That of all its legs: one that is open as far as the gateway may lead to nothing there."""
+    legs = [forward.far.state for forward in tunnel.forwards if forward.far is not None]
+    if tunnel.state != State.OPEN or not legs:
+        return tunnel.state
+    found = (said for state, said in _LEGS.items() if state in legs)
+    return next(found, tunnel.state)
+
+
+_LEGS = {"down": "far leg down", "no_application": "no application"}
 
 
 def _rows(tunnel: TunnelStatus, about: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
