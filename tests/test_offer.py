@@ -129,11 +129,13 @@ def test_another_port_if_that_is_asked_for(user: User, words: list[str], ssh_bed
 
 
 @pytest.mark.parametrize(
-    "line", ["gw", "-L 1:a:2 gw", "gw:5006", "-D 1080 gw", "-R 5006 gw", "-R 5006:localhost:5006"]
+    "line",
+    ["", "gw", "-L 1:a:2 gw", "gw:5006", "-D 1080 gw", "-R 5006 gw", "-R 5006:localhost:5006"],
 )
 def test_what_is_no_offer_is_refused(user: User, line: str) -> None:
     complaint = user.tunnel("offer", *line.split(), status=2).stderr
     assert "Traceback" not in complaint
+    assert "For example: jupyter tunnel offer -R 5006:localhost:5006 ann@gw" in complaint
 
 
 class TestUnit:
@@ -219,6 +221,33 @@ def test_by_ssh_alone_on_a_socket(
             wait_until(lambda: listens(path), "ssh's socket")
             answer = shows_plot(user, ssh_bed)
             assert f"It is offered there at {path}. That leg is up." in answer
+
+
+@pytest.mark.parametrize("tcp", [[], ["--tcp"]])
+def test_by_ssh_alone_for_ever(user: User, words: list[str], tcp: list[str]) -> None:
+    """What is to be typed is there to be copied, and what others can do is said."""
+    lines = user.tunnel("offer", "--print", *tcp, *words).stdout.splitlines()
+    assert "systemctl --user daemon-reload && systemctl --user enable --now offer.service" in lines
+    assert "loginctl enable-linger" in lines
+    assert "[Unit]" in lines
+    assert sum("its other users can connect" in line for line in lines) == 1
+
+
+def test_by_ssh_alone_on_a_port(
+    user: User, ssh_bed: SshBed, gateway: Sshd, shared_app: BokehApp
+) -> None:
+    with ReservedPort() as port:
+        line = f"{port.number}:localhost:{shared_app.port}"
+        words = ["-F", str(ssh_bed.config_file), "-R", line, "gw"]
+        argv = command_of(user.tunnel("offer", "--print", "--tcp", *words).stdout)
+        with child(argv, env=user.environment):
+            wait_until(lambda: answers(port.number), "ssh's port")
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_by_ssh_alone_in_the_background(ssh_lines: str) -> None:

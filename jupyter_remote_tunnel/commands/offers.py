@@ -11,6 +11,16 @@ from ..model.status import TunnelStatus
 from ..model.text import plain
 from .answers import Answer, tunnel_lines
 
+_EXAMPLE = "For example: jupyter tunnel offer -R 5006:localhost:5006 ann@gw"
+
+
+def with_example(error: BadInput) -> BadInput:
+    """That error with an example of an offer, where it has one of a tunnel that listens here."""
+    hint = _EXAMPLE if "-L " in error.hint else error.hint
+    return BadInput(
+        error.message, code=error.code, hint=hint, text=error.text, start=error.start, end=error.end
+    )
+
 
 def offered(spec: TunnelSpec, *, tcp: bool) -> TunnelSpec:
     """The tunnel that offers the remote forwards of a line of ssh.
@@ -26,8 +36,7 @@ def offered(spec: TunnelSpec, *, tcp: bool) -> TunnelSpec:
         elif forward.destination is None:  # a SOCKS proxy, on a port that others can connect to
             wrong = "names no destination: whoever is on the gateway could connect to anything here"
         if wrong:
-            example = "For example: jupyter tunnel offer -R 5006:localhost:5006 ann@gw"
-            raise BadInput(f"“{forward}” {wrong}.", hint=example)
+            raise BadInput(f"“{forward}” {wrong}.", hint=_EXAMPLE)
     forwards = tuple(_as_offer(forward, tcp) for forward in spec.forwards)
     return replace(spec, forwards=forwards, kind="offer")
 
