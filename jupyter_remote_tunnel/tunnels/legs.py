@@ -151,6 +151,7 @@ class Legs:
             return False
         leg = await try_leg(connection, port, offer, patience)
         self._put(forward, leg)
+        forward.decide(True)
         return leg.name not in ("", offer.name)
 
     def _put(self, forward: LocalForward, leg: Leg) -> None:

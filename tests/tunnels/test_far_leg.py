@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from bokeh.client import pull_session
 
+from jupyter_remote_tunnel.model.offer import FOLDER, Descriptor
 from jupyter_remote_tunnel.model.state import State
 from jupyter_remote_tunnel.model.status import FarLeg
 from jupyter_remote_tunnel.tunnels.tunnel import Tunnel
@@ -275,6 +276,23 @@ async def test_the_port_of_an_offer_that_is_down_is_nobody_else_s(
         await rig.open(line)
         await until_far(rig, near, "up")
         assert await ask(near.bound[0], b"hello") == b"hello"
+
+
+async def test_what_a_dead_offer_left_leads_to_nobody(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig
+) -> None:
+    """Its machine vanished, and another user of the gateway has taken its port."""
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    with serve("reply") as stranger:
+        folder = short_dir / FOLDER
+        folder.mkdir(mode=0o700)
+        left = Descriptor("a", "ann@ws", "localhost:1", port=stranger.port, beacon_socket=True)
+        (folder / f"{stranger.port}.json").write_bytes(left.encode())
+        near = await rig.open(f"-L 0:localhost:{stranger.port} gw")
+        with pytest.raises(ConnectionResetError):
+            await ask(near.bound[0], b"hello")
+        assert far_of(near).state == "down"
+        assert stranger.accepted == 0
 
 
 async def test_streams_and_not_who_opens_wait_for_a_slow_shell(ssh_bed: SshBed, rig: Rig) -> None:
