@@ -196,7 +196,8 @@ class LocalForward(Forward):
         if self._connection is not None and self.offer is not None:
             who = self.offer.by or "the machine that offers it"
             message = f"A stream waited {seconds} for {who}, which has not answered yet."
-            relay.fail(Transient(message, code="connection_lost"))
+            hint = "Its leg is being tried: this tunnel says when it is up, or why it is not."
+            relay.fail(Transient(message, code="connection_lost", hint=hint))
             return
         relay.fail(
             Transient(

@@ -295,6 +295,30 @@ async def test_what_a_dead_offer_left_leads_to_nobody(
         assert stranger.accepted == 0
 
 
+async def test_a_stream_that_waits_for_a_silent_leg_says_so(
+    ssh_bed: SshBed, short_dir: Path
+) -> None:
+    """The gateway has not noticed that the machine has vanished; the offer is a port."""
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    settings = replace(QUICK, stream_wait=0.3, keepalive_interval=15, keepalive_count=3)
+    rig = Rig(ssh_bed, short_dir, settings)
+    with serve("reply") as held, serve("echo", unix=True) as silent:
+        folder = short_dir / FOLDER
+        folder.mkdir(mode=0o700)
+        left = Descriptor("a", "ann@ws", "localhost:1", port=held.port, beacon_socket=True)
+        (folder / f"{held.port}.json").write_bytes(left.encode())
+        (folder / f"{held.port}.beacon").symlink_to(silent.path)
+        near = await rig.open(f"-L 0:localhost:{held.port} gw")
+        with pytest.raises(ConnectionResetError):
+            await ask(near.bound[0], b"hello")
+        error = near.status().forwards[0].error
+        assert error is not None
+        assert error.message == "A stream waited 0.3 s for ann@ws, which has not answered yet."
+        assert "is being tried" in error.hint
+        assert held.accepted == 0
+        await rig.manager.close_all()
+
+
 async def test_streams_and_not_who_opens_wait_for_a_slow_shell(ssh_bed: SshBed, rig: Rig) -> None:
     """It would tell what is offered. A stream goes to the port of that number after a while."""
     sshd = ssh_bed.host("gw", server=["ForceCommand sleep 600"])
