@@ -3,6 +3,7 @@ laptop opens it.
 """
 
 import asyncio
+import contextlib
 import socket
 import stat
 import urllib.request
@@ -210,11 +211,14 @@ async def test_what_is_offered_later_is_found(ssh_bed: SshBed, short_dir: Path, 
     ssh_bed.host("gw", env={"HOME": short_dir})
     with unused_port() as port, serve("echo") as echo:
         near = await rig.open(f"-L 0:localhost:{port} gw")
+        with pytest.raises(ConnectionResetError):
+            await ask(near.bound[0], b"hello")  # it waited until the gateway had been asked
         assert near.status().forwards[0].far is None
         await rig.open(f"-R offer/{port}:localhost:{echo.port} gw")
-        with pytest.raises(ConnectionResetError):
-            await ask(near.bound[0], b"hello")
-        await rig.recorder.until(lambda: near.status().forwards[0].far is not None, PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            while near.status().forwards[0].far is None:
+                with contextlib.suppress(ConnectionResetError):
+                    await ask(near.bound[0], b"hello")
         await until_far(rig, near, "up")
         assert await ask(near.bound[0], b"hello") == b"hello"
 
