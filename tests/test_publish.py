@@ -98,7 +98,9 @@ def test_the_site_of_ones_own_is_not_shown(scene: Scene, person: User) -> None:
         ([], "--direct"),
         (["gw"], "--name"),
         (["gw", "--name", "a b"], "host"),
-        (["--direct", "--name", "j"], "--certfile"),
+        (["gw", "--name", "https://j.example.org/lab"], "alone, and nothing else of the URL"),
+        (["gw", "--name", "https://j.example.org/lab"], "\n--name j.example.org\n"),
+        (["--direct", "--name", "j", "--keyfile", "/x.pem"], "--certfile"),
         (["gw", "--list"], "--list stands alone."),
         (["--list", "--for", "2h"], "--list stands alone."),
         (["--extend", "--for", "2h", NAME], "publish --extend NAME --for 2h"),
@@ -117,6 +119,13 @@ def test_the_site_of_ones_own_is_not_shown(scene: Scene, person: User) -> None:
 )
 def test_bad_input(person: User, more: list[str], why: str) -> None:
     assert why in person.tunnel("publish", *more, status=2).stderr
+
+
+def test_permission_comes_before_files(person: User) -> None:
+    """Nobody makes a certificate for what is not allowed."""
+    said = person.tunnel("publish", "--direct", "--name", "j", status=1).stdout
+    assert "FAILED  permission" in said
+    assert "Nothing is published: permission failed." in said
 
 
 def test_without_a_jupyter_server(user: User) -> None:

@@ -22,6 +22,7 @@ MARGIN = " " * len("FAILED  ")
 """Before the lines that belong to a check."""
 
 _LONGEST = 1000
+_LONGEST_TYPED = 4000  # a command is of no use without its end
 _UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 
 
@@ -108,7 +109,7 @@ def change_lines(change: Change) -> list[str]:
 def _as_it_stands(line: str) -> str:
     """A line that is to be typed, or stands in a file, indented as it is."""
     text = line.lstrip(" \t")
-    return line[: len(line) - len(text)] + plain(text, _LONGEST)
+    return line[: len(line) - len(text)] + plain(text, _LONGEST_TYPED)
 
 
 def site_answer(found: Mapping[str, Any]) -> Answer:
@@ -118,6 +119,9 @@ def site_answer(found: Mapping[str, Any]) -> Answer:
     lines += map(_as_it_stands, found["text"].splitlines())
     if found["left_at"]:
         lines += ["", f"It lies on {host}, as {plain(found['left_at'], 300)}."]
+    if not found["commands"]:
+        lines += ["", f"It is installed on {host}: nothing has to be typed there."]
+        return Answer(dict(found), tuple(lines))
     lines += ["", f"To be typed on {host}, by who may use sudo:", ""]
     lines += map(_as_it_stands, found["commands"])
     return Answer(dict(found), tuple(lines))
@@ -141,6 +145,11 @@ def _conclusion(report: Mapping[str, Any], prog: str) -> list[str]:
 def until(one: Publication) -> str:
     """For how long it is published: "until 2026-11-22 18:00"."""
     return f"until {time_of(one.until)}" if one.until else "without an end"
+
+
+def gone(one: Publication) -> str:
+    """That it has ended."""
+    return f"{plain(one.url, 300)} is not published any more."
 
 
 def time_of(stamp: str) -> str:

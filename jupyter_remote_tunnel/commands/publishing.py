@@ -20,6 +20,7 @@ from .publish_answers import (
     change_lines,
     check_lines,
     follow,
+    gone,
     hours_of,
     mends,
     site_answer,
@@ -141,7 +142,7 @@ def _wanted(parsed: Parsed) -> PublishRequest:
         self_signed=options["self_signed"],
         hours=hours_of(options["period"]),
     )
-    request.check()
+    request.check(files=False)  # those are asked for where that way is allowed
     return request
 
 
@@ -231,8 +232,7 @@ async def _chosen(engines: Engines, name: str) -> _One:
 async def _stop(engines: Engines, parsed: Parsed) -> Answer:
     one = await _chosen(engines, parsed.options["stop"])
     answer = await ask_server(one.client, "publish.stop", {"publication": one.status.id})
-    url = plain(answer["publication"]["url"], 300)
-    return Answer(answer, (f"{url} is not published any more.",))
+    return Answer(answer, (gone(Publication.from_dict(answer["publication"])),))
 
 
 async def _extend(engines: Engines, parsed: Parsed) -> Answer:

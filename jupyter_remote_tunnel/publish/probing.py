@@ -17,6 +17,7 @@ import aiohttp
 from yarl import URL
 
 from ..model.app_domain import AppDomain
+from ..model.errors import cause
 from ..model.publication import HTTPS, MARK, Check, Remedy
 from ..model.text import plain
 from .checking_certificates import check_presented
@@ -122,7 +123,7 @@ async def _reach(session: aiohttp.ClientSession, way: Way) -> Check:
         return Check(
             "way in",
             "failed",
-            f"The name of {way.host} does not lead to an address: {_cause(error)}.",
+            f"The name of {way.host} does not lead to an address: {cause_of(error)}.",
             advice="Have an address entered for it in the DNS.",
         )
     except (aiohttp.ClientError, OSError) as error:
@@ -130,7 +131,7 @@ async def _reach(session: aiohttp.ClientSession, way: Way) -> Check:
         return Check(
             "way in",
             "failed",
-            f"{way.host} was not reached from here: {_cause(error)}.",
+            f"{way.host} was not reached from here: {cause_of(error)}.",
             advice=f"Does {where} listen there, and does a firewall let it pass?",
             remedy=way.remedy,
         )
@@ -217,7 +218,7 @@ async def _need(name: str, ask: _Ask, session: aiohttp.ClientSession, way: Way) 
     except _Hindered as error:
         return Check(name, "failed", error.says, advice=error.advice, remedy=way.remedy)
     except (aiohttp.ClientError, OSError) as error:
-        says = f"This did not pass on the way through {way.host}: {_cause(error)}."
+        says = f"This did not pass on the way through {way.host}: {cause_of(error)}."
         return Check(name, "failed", says, remedy=way.remedy)
 
 
@@ -274,9 +275,10 @@ _NEEDS: tuple[tuple[str, _Ask], ...] = (
 )
 
 
-def _cause(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
+    """Why a request has failed, without a full stop."""
     if isinstance(error, TimeoutError):
         return f"no answer in {_SECONDS:g} s"
-    inner = getattr(error, "os_error", None)
-    reason = getattr(inner, "strerror", None) or str(inner or error) or type(error).__name__
+    inner = getattr(error, "os_error", error)
+    reason = cause(inner) if isinstance(inner, OSError) else str(inner) or type(inner).__name__
     return plain(reason, 200).rstrip(".")

@@ -26,6 +26,7 @@ from ..publish.gateway_checks import (
     check_loopback,
     check_port_80,
     installation_commands,
+    without_certificate,
 )
 from ..publish.names import (
     about_apps,
@@ -139,8 +140,8 @@ class Looking:
         if domain.is_apart(name):
             return
         advice = (
-            "Take a domain for them that is no other name's below"
-            f" {domain.site}, or publish under a name elsewhere."
+            f"Give applications a domain that is not below {domain.site} (app_domain), or publish"
+            " under a name that is not."
         )
         says = (
             f"{domain} is not used: pages of applications there could set cookies for"
@@ -361,8 +362,7 @@ class Looking:
             found = failed("certificate", error)
             if error.code == "not_found":
                 yield check_port_80(gateway)
-                lines = certificate_commands(gateway, self._site(gateway), for_us=True)
-                found = replace(found, details=lines)
+                found = without_certificate(gateway, self._site(gateway), found)
             yield replace(found, remedy="certificate")
 
     @property
