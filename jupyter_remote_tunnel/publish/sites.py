@@ -157,10 +157,10 @@ class Site:
         if found is None:
             return self
         chain, key = found[1] or found[3], found[2] or found[4]
-        is_plain = is_plain_path(chain) and is_plain_path(key)
-        if not is_plain or (chain, key) == _live(self.name):
+        if not (is_plain_path(chain) and is_plain_path(key)):
             return self
-        return replace(self, certificate=CertificateFiles(chain, key))
+        files = CertificateFiles(chain, key)
+        return self if files == _live(self.name) else replace(self, certificate=files)
 
 
 def is_plain_path(path: str) -> bool:
