@@ -24,7 +24,7 @@ from jupyter_remote_tunnel.publish.installing import Places, copy_commands, site
 from jupyter_remote_tunnel.publish.names import reached_addresses
 from jupyter_remote_tunnel.publish.sites import Site, WebServer
 from tests.publish.conftest import GIVEN, NAME
-from tests.support.process import child, still_running
+from tests.support.process import child, still_running, wait_until
 from tests.support.web_gateway import WebGateway
 
 GW = TunnelRequest(host="gw")
@@ -94,6 +94,7 @@ def test_one_that_has_ended_and_nobody_has_asked_how(engine: SyncEngine, caddy: 
     assert starter is not None
     starter.suspend()  # who asks
     try:
+        wait_until(lambda: starter.status() == psutil.STATUS_STOPPED, "it to have stopped")
         process.kill()
         assert still_running([process], 10) == []
         assert process.status() == psutil.STATUS_ZOMBIE
