@@ -20,7 +20,7 @@ from tests.support.leaks import assert_gone
 from tests.support.process import Child, engines_below, environment, wait_until
 
 ROOT = Path(__file__).parents[1]
-CHEAP = ("throughput", "latency", "connections", "idle")
+CHEAP = ("latency", "idle")
 COMMAND = (sys.executable, "-m", "benchmarks", "--quick", "--rounds", "1")
 
 

@@ -1,5 +1,6 @@
 """`jupyter tunnel offer` as a person runs it, with the gateway on this machine."""
 
+import getpass
 import json
 import os
 import shlex
@@ -16,6 +17,7 @@ from jupyter_remote_tunnel.commands.grammar import parse
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from tests.support.bokeh_app import BokehApp
 from tests.support.echo import serve
+from tests.support.ports import ReservedPort
 from tests.support.process import child, wait_until
 from tests.support.sshd import SshBed, Sshd
 from tests.support.user import User
@@ -50,7 +52,7 @@ def test_it_stays_when_its_shell_and_jupyter_end(
 ) -> None:
     answer = user.tunnel("offer", *words).stdout
     assert "gw:5006 is offered. Understood: jupyter tunnel offer -R 5006:localhost:" in answer
-    assert "jupyter tunnel open USER@gw:5006" in answer
+    assert f"jupyter tunnel open {getpass.getuser()}@gw:5006" in answer
     (announcement,) = user.runtime_dir.glob("remote-tunnel-*.json")
     holder = psutil.Process(json.loads(announcement.read_text())["holder_pid"])
     assert os.getsid(holder.pid) != os.getsid(0)
@@ -79,10 +81,11 @@ def test_a_far_leg_that_is_down_is_said(user: User, words: list[str], ssh_bed: S
     user.tunnel("open", *line)
     assert "is up)" in user.tunnel("list").stdout
     user.tunnel("close", "gw:5006")
-    wait_until(lambda: _far_state(user) == "down", "the news", 120)
+    ended = "near: Nothing is offered as 5006 on gw any more"
+    wait_until(lambda: ended in user.tunnel("list").stdout, "the news", 120)
     shown = user.tunnel("list").stdout
     assert "is down)" in shown
-    assert "near: Nothing is offered as 5006 on gw at the moment" in shown
+    assert "remove what stands" not in shown
 
 
 def _far_state(user: User) -> str:
@@ -92,26 +95,47 @@ def _far_state(user: User) -> str:
 
 
 def test_on_a_port_if_that_is_asked_for(user: User, words: list[str], ssh_bed: SshBed) -> None:
+    """Both sides say whose it can be, and that it has ended."""
+    with ReservedPort() as port, serve("echo") as echo:
+        line = ["-F", str(ssh_bed.config_file), "-R", f"{port.number}:localhost:{echo.port}", "gw"]
+        answer = user.tunnel("offer", "--tcp", *line).stdout
+        assert f"jupyter tunnel offer --tcp -R {port.number}:localhost:{echo.port}" in answer
+        others = "a port of gw’s loopback, to which other users of gw can connect"
+        assert others in answer
+        assert f"jupyter tunnel open {getpass.getuser()}@gw:{port.number}" in answer
+        near = ["-F", str(ssh_bed.config_file), "-L", f"0:localhost:{port.number}", "gw"]
+        answer = user.tunnel("open", *near, "--name", "near").stdout
+        assert others in answer
+        assert f"where it is localhost:{echo.port}. That leg is up." in answer
+        user.tunnel("close", f"gw:{port.number}")
+        wait_until(lambda: _far_state(user) == "down", "the news", 120)
+
+
+def test_another_port_if_that_is_asked_for(user: User, words: list[str], ssh_bed: SshBed) -> None:
     with serve("echo") as echo, serve("echo", host="::1", port=echo.port):
         line = ["-F", str(ssh_bed.config_file), "-R", f"{echo.port}:localhost:{echo.port}", "gw"]
         complaint = user.tunnel("offer", "--tcp", *line, status=1).stderr
         assert "something there has it already" in complaint
         answer = user.tunnel("offer", "--tcp", "--pick", *line).stdout
         assert f"Understood: jupyter tunnel offer --pick --tcp -R {echo.port}:" in answer
-        assert f"Port {echo.port} was taken: localhost:" in answer
-        assert "Other users of gw can connect there, too." in answer
+        assert f"Port {echo.port} was taken: 127.0.0.1:" in answer
+        assert "other users of gw can connect" in answer
         tunnel = json.loads(user.tunnel("list", "--json").stdout)["tunnels"][0]
         (forward,) = tunnel["forwards"]
         assert (tunnel["kind"], forward["far"]) == ("offer", None)
-        assert forward["bound"] != f"localhost:{echo.port}"
+        assert forward["bound"] != f"127.0.0.1:{echo.port}"
+        near = ["-F", str(ssh_bed.config_file), "-L", f"0:localhost:{echo.port}", "gw"]
+        assert "That leg is up." in user.tunnel("open", *near, "--name", "near").stdout
 
 
 @pytest.mark.parametrize(
-    "line", ["gw", "-L 1:a:2 gw", "gw:5006", "-D 1080 gw", "-R 5006 gw", "-R 5006:localhost:5006"]
+    "line",
+    ["", "gw", "-L 1:a:2 gw", "gw:5006", "-D 1080 gw", "-R 5006 gw", "-R 5006:localhost:5006"],
 )
 def test_what_is_no_offer_is_refused(user: User, line: str) -> None:
     complaint = user.tunnel("offer", *line.split(), status=2).stderr
     assert "Traceback" not in complaint
+    assert "For example: jupyter tunnel offer -R 5006:localhost:5006 ann@gw" in complaint
 
 
 class TestUnit:
@@ -197,6 +221,33 @@ def test_by_ssh_alone_on_a_socket(
             wait_until(lambda: listens(path), "ssh's socket")
             answer = shows_plot(user, ssh_bed)
             assert f"It is offered there at {path}. That leg is up." in answer
+
+
+@pytest.mark.parametrize("tcp", [[], ["--tcp"]])
+def test_by_ssh_alone_for_ever(user: User, words: list[str], tcp: list[str]) -> None:
+    """What is to be typed is there to be copied, and what others can do is said."""
+    lines = user.tunnel("offer", "--print", *tcp, *words).stdout.splitlines()
+    assert "systemctl --user daemon-reload && systemctl --user enable --now offer.service" in lines
+    assert "loginctl enable-linger" in lines
+    assert "[Unit]" in lines
+    assert sum("its other users can connect" in line for line in lines) == 1
+
+
+def test_by_ssh_alone_on_a_port(
+    user: User, ssh_bed: SshBed, gateway: Sshd, shared_app: BokehApp
+) -> None:
+    with ReservedPort() as port:
+        line = f"{port.number}:localhost:{shared_app.port}"
+        words = ["-F", str(ssh_bed.config_file), "-R", line, "gw"]
+        argv = command_of(user.tunnel("offer", "--print", "--tcp", *words).stdout)
+        with child(argv, env=user.environment):
+            wait_until(lambda: answers(port.number), "ssh's port")
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_by_ssh_alone_in_the_background(ssh_lines: str) -> None:

@@ -98,7 +98,9 @@ def test_the_site_of_ones_own_is_not_shown(scene: Scene, person: User) -> None:
         ([], "--direct"),
         (["gw"], "--name"),
         (["gw", "--name", "a b"], "host"),
-        (["--direct", "--name", "j"], "--certfile"),
+        (["gw", "--name", "https://j.example.org/lab"], "alone, and nothing else of the URL"),
+        (["gw", "--name", "https://j.example.org/lab"], "\n--name j.example.org\n"),
+        (["--direct", "--name", "j", "--keyfile", "/x.pem"], "--certfile"),
         (["gw", "--list"], "--list stands alone."),
         (["--list", "--for", "2h"], "--list stands alone."),
         (["--extend", "--for", "2h", NAME], "publish --extend NAME --for 2h"),
@@ -117,6 +119,13 @@ def test_the_site_of_ones_own_is_not_shown(scene: Scene, person: User) -> None:
 )
 def test_bad_input(person: User, more: list[str], why: str) -> None:
     assert why in person.tunnel("publish", *more, status=2).stderr
+
+
+def test_permission_comes_before_files(person: User) -> None:
+    """Nobody makes a certificate for what is not allowed."""
+    said = person.tunnel("publish", "--direct", "--name", "j", status=1).stdout
+    assert "FAILED  permission" in said
+    assert "Nothing is published: permission failed." in said
 
 
 def test_without_a_jupyter_server(user: User) -> None:
@@ -241,11 +250,26 @@ def test_a_setting_is_changed_after_a_yes(careless: tuple[Jupyter, User]) -> Non
         assert terminal.wait() == 1
 
 
+def test_what_to_type_stands_below_what_fails() -> None:
+    """In the browser there is a button for it."""
+    wrong = {"ServerApp": {"disable_check_xsrf": True}}
+    files = ["--certfile", "/none", "--keyfile", "/none"]
+    with jupyter(password="jupyter", traits=wrong) as server, User() as user:
+        user.environment.update(server.environment)
+        line = ["publish", "--check", "--direct", "--name", NAME, *files]
+        said = user.tunnel(*line, status=1).stdout
+    assert "→ Set a password: jupyter tunnel publish --set-password\n" in said
+    assert "→ jupyter tunnel publish --fix shows what mends it, and writes it after a yes." in said
+
+
 def test_a_change_is_shown_where_nobody_can_be_asked(careless: tuple[Jupyter, User]) -> None:
     server, user = careless
     before = server_config(server)
     said = user.tunnel("publish", "--fix", status=1).stdout
     assert "+ ServerApp.disable_check_xsrf = false" in said
+    with_prefix = user.tunnel("publish", "--fix", "--prefix", "/jupyter", status=1).stdout
+    assert "→ jupyter tunnel publish --fix --prefix /jupyter shows what mends it" in with_prefix
+    assert "a yes. Or leave the prefix out." in with_prefix
     found = json.loads(user.tunnel("publish", "--fix", "--json", status=1).stdout)
     assert found["changed"] == []
     assert found["checks"][0]["change"]["setting"] == "ServerApp.disable_check_xsrf"

@@ -278,7 +278,8 @@ async def stop_jupyter(
     :returns: what it was, and these tunnels.
     :raises RemoteTunnelError: there is none, or it does not end.
     """
-    server = (await find(client, host, person=person)).choose(destination)
+    found = await find(client, host, person=person)
+    server = found.choose(destination, if_none="There is nothing to stop.")
     await _end(client, host, server, person)
     closed = [
         tunnel

@@ -89,9 +89,10 @@ class Found:
         """The same without what is secret."""
         return tuple(found.server for found in self.jupyters)
 
-    def choose(self, destination: str | None) -> FoundJupyter:
+    def choose(self, destination: str | None, *, if_none: str = "") -> FoundJupyter:
         """The one at `destination`, or the only one.
 
+        :param if_none: what to do where none runs, if it is not to start one.
         :raises Fatal: `not_found`.
         :raises BadInput: `ambiguous`.
         """
@@ -102,21 +103,22 @@ class Found:
             listed = "; ".join(
                 f"{one.destination} ({one.root_dir})" for one in self.servers[:_NAMED]
             )
+            ports = [one.address.port for one in among if isinstance(one.address, TcpAddress)]
+            example = f" For example: {self.host}:{ports[0]}" if ports else ""
             raise BadInput(
                 f"Several Jupyter servers run on {self.host}.",
                 code="ambiguous",
-                hint=f"Say which by its port or its socket: {listed}.",
+                hint=f"Say which by its port or its socket: {listed}.{example}",
             )
         if self.problems and not self.jupyters:
             raise self.problems[0]
         where = "" if destination is None else f" at {plain(destination)}"
         listed = ", ".join(one.destination for one in self.servers[:_NAMED])
+        start = f"Start one there: jupyter tunnel jupyter {plain(self.host)} --start"
         raise Fatal(
             f"No Jupyter server of yours runs on {self.host}{where}.",
             code="not_found",
-            hint=f"There are: {listed}."
-            if listed
-            else f"Start one there: jupyter tunnel jupyter {plain(self.host)} --start",
+            hint=f"There are: {listed}." if listed else if_none or start,
         )
 
 

@@ -33,7 +33,7 @@ from .engines import Engines
 from .grammar import Parsed, usage
 from .hosts import hosts
 from .jupyters import jupyter
-from .offers import offered, offered_answer
+from .offers import offered, offered_answer, with_example
 from .publishing import publish
 from .recipes import by_ssh
 from .typed import absolute, from_here, host_request, visit_request
@@ -62,7 +62,11 @@ def wanted(parsed: Parsed) -> TunnelSpec:
 
     :raises BadInput: it cannot be understood; the error points at the wrong part.
     """
-    spec = parse_command(parsed.words)
+    is_offer = parsed.command == "offer"
+    try:
+        spec = parse_command(parsed.words)
+    except BadInput as error:
+        raise (with_example(error) if is_offer else error) from None
     name, on_conflict = parsed.options["name"], parsed.options.get("on_conflict")
     spec = replace(
         spec,
@@ -71,7 +75,7 @@ def wanted(parsed: Parsed) -> TunnelSpec:
         ssh=from_here(spec.ssh),
         forwards=tuple(map(_absolute_sockets, spec.forwards)),
     )
-    return offered(spec, tcp=parsed.options["tcp"]) if parsed.command == "offer" else spec
+    return offered(spec, tcp=parsed.options["tcp"]) if is_offer else spec
 
 
 async def offer(engines: Engines, parsed: Parsed) -> Answer:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..apps.applications import Application
+from ..model.state import State
 from ..model.status import ErrorStatus, FarLeg, ForwardStatus, TunnelStatus
 from ..model.text import plain
 
@@ -84,12 +85,24 @@ def tunnel_table(tunnels: Sequence[TunnelStatus], servers: Sequence[str] = ()) -
     rows = [
         row
         for (label, tunnel), server in zip(_labelled(tunnels), held_by, strict=True)
-        for row in _rows(tunnel, (label, plain(tunnel.host), tunnel.state, *server))
+        for row in _rows(tunnel, (label, plain(tunnel.host), _state(tunnel), *server))
     ]
     about = ("Name", "Host", "State", *(["Server"] if differ else []))
     headings = (*about, "Here", "", "There", "Streams", "In", "Out")
     counts = frozenset(range(len(headings) - 3, len(headings)))
     return Table(headings, tuple(rows), numeric=counts, spare=counts, about=len(about))
+
+
+def _state(tunnel: TunnelStatus) -> str:
+    """That of all its legs: one that is open as far as the gateway may lead to nothing there."""
+    legs = [forward.far.state for forward in tunnel.forwards if forward.far is not None]
+    if tunnel.state != State.OPEN or not legs:
+        return tunnel.state
+    found = (said for state, said in _LEGS.items() if state in legs)
+    return next(found, tunnel.state)
+
+
+_LEGS = {"down": "far leg down", "no_application": "no application"}
 
 
 def _rows(tunnel: TunnelStatus, about: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -191,6 +204,8 @@ def tunnel_lines(tunnel: TunnelStatus) -> tuple[str, ...]:
             lines.append(f"  {plain(forward.note, 500)}")
         if forward.far is not None:
             lines.append(f"  {far_leg(forward.far)}")
+            if not forward.far.at.startswith("/"):
+                lines.append(f"  {_shared(plain(tunnel.host))}")
     return (*lines, *(line for error in problems(tunnel) for line in error_lines(error)))
 
 
@@ -211,9 +226,18 @@ def far_leg(far: FarLeg) -> str:
     return f"It is offered there by {where}. That leg {plain(state)}."
 
 
+def _shared(host: str) -> str:
+    """What a person should know of an offer that is a port."""
+    return (
+        f"It is a port of {host}’s loopback, to which other users of {host} can connect, too, and"
+        " on which they can listen when that machine does not."
+    )
+
+
 def _taken_port(forward: ForwardStatus) -> str | None:
     """The port that was asked for, where another one was picked."""
-    asked, bound = (text.rpartition(":")[2] for text in (forward.asked, forward.bound or ""))
+    asked = forward.asked.removeprefix("offer/").removeprefix("tcp/").rpartition(":")[2]
+    bound = (forward.bound or "").rpartition(":")[2]
     picked = asked.isdecimal() and bound.isdecimal()
     return asked if picked and asked not in ("0", bound) else None
 

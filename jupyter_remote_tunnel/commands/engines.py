@@ -133,11 +133,14 @@ class Engines:
     async def _reached(self, find: Callable[[], Awaitable[Announcement]]) -> EngineClient:
         engine = await find()
         try:
-            return await self._client(engine)
+            client = await self._client(engine)
         except Fatal:
             if engine.path.exists():
                 raise
-        # A background engine whose last tunnel has gone ended before we spoke to it.
+        else:
+            if engine.path.exists():
+                return client
+        # A background engine whose last tunnel has gone: it has ended, or is about to.
         return await self._client(await find())
 
     async def _found_or_started(self) -> Announcement:

@@ -11,6 +11,16 @@ from ..model.status import TunnelStatus
 from ..model.text import plain
 from .answers import Answer, tunnel_lines
 
+_EXAMPLE = "For example: jupyter tunnel offer -R 5006:localhost:5006 ann@gw"
+
+
+def with_example(error: BadInput) -> BadInput:
+    """That error with an example of an offer, where it has one of a tunnel that listens here."""
+    hint = _EXAMPLE if "-L " in error.hint else error.hint
+    return BadInput(
+        error.message, code=error.code, hint=hint, text=error.text, start=error.start, end=error.end
+    )
+
 
 def offered(spec: TunnelSpec, *, tcp: bool) -> TunnelSpec:
     """The tunnel that offers the remote forwards of a line of ssh.
@@ -26,29 +36,27 @@ def offered(spec: TunnelSpec, *, tcp: bool) -> TunnelSpec:
         elif forward.destination is None:  # a SOCKS proxy, on a port that others can connect to
             wrong = "names no destination: whoever is on the gateway could connect to anything here"
         if wrong:
-            example = "For example: jupyter tunnel offer -R 5006:localhost:5006 ann@gw"
-            raise BadInput(f"“{forward}” {wrong}.", hint=example)
-    forwards = spec.forwards if tcp else tuple(map(_as_offer, spec.forwards))
+            raise BadInput(f"“{forward}” {wrong}.", hint=_EXAMPLE)
+    forwards = tuple(_as_offer(forward, tcp) for forward in spec.forwards)
     return replace(spec, forwards=forwards, kind="offer")
 
 
-def _as_offer(forward: ForwardSpec) -> ForwardSpec:
+def _as_offer(forward: ForwardSpec, tcp: bool) -> ForwardSpec:
     bind = forward.bind
     if isinstance(bind, TcpBind) and bind.loopback and bind.port:
-        return replace(forward, bind=OfferedPort(bind.port))
+        return replace(forward, bind=OfferedPort(bind.port, tcp))
     return forward
 
 
-def _ports(spec: TunnelSpec) -> list[ForwardSpec]:
-    """What could be a socket for its user alone, and is to be a port of the gateway's loopback."""
-    return [forward for forward in spec.forwards if _as_offer(forward) != forward]
+def _offered_ports(spec: TunnelSpec) -> list[OfferedPort]:
+    return [forward.bind for forward in spec.forwards if isinstance(forward.bind, OfferedPort)]
 
 
 def offer_words(spec: TunnelSpec) -> list[str]:
     """What to type behind `jupyter tunnel offer` for the same."""
     words = [] if spec.has_default_name else ["--name", spec.name]
     words += ["--pick"] if spec.on_conflict == "pick" else []
-    words += ["--tcp"] if _ports(spec) else []
+    words += ["--tcp"] if any(offered.tcp for offered in _offered_ports(spec)) else []
     for forward in spec.forwards:
         words += ["-R", typed_forward(forward)]
     return [*words, *spec.ssh.words(), bracketed(spec.host)]
@@ -68,13 +76,14 @@ def offered_answer(spec: TunnelSpec, tunnel: TunnelStatus, *, created: bool) -> 
     lines = [f"{plain(tunnel.name)} {how}. Understood: {line}", *tunnel_lines(tunnel)]
     if any(isinstance(forward.bind, TcpBind) for forward in spec.forwards):
         lines.append(f"  Other users of {plain(spec.host)} can connect there, too.")
-    ports = [
-        forward.bind.port for forward in spec.forwards if isinstance(forward.bind, OfferedPort)
-    ]
-    if ports:
+    if ports := [offered.port for offered in _offered_ports(spec)]:
         lines.append("Where it is wanted, under the same account of the gateway:")
         host = bracketed(spec.host)
-        lines += [
-            f"  jupyter tunnel open {spec.ssh.user or 'USER'}@{host}:{port}" for port in ports
-        ]
+        lines += [f"  jupyter tunnel open {_user(spec, tunnel)}@{host}:{port}" for port in ports]
     return Answer(tunnel.as_dict(), tuple(lines))
+
+
+def _user(spec: TunnelSpec, tunnel: TunnelStatus) -> str:
+    """Who is logged in to the gateway: as was typed, or as the configuration of ssh says."""
+    resolved = plain(tunnel.route[-1].rpartition("@")[0]) if tunnel.route else ""
+    return spec.ssh.user or resolved or "USER"

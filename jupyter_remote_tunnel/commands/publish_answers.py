@@ -1,6 +1,7 @@
 """What `publish` says, however a Jupyter is published: its checks, the site, the end."""
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,7 @@ MARGIN = " " * len("FAILED  ")
 """Before the lines that belong to a check."""
 
 _LONGEST = 1000
+_LONGEST_TYPED = 4000  # a command is of no use without its end
 _UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 
 
@@ -59,7 +61,8 @@ async def follow(
     told: list[str] = []
 
     def hear(line: Mapping[str, Any]) -> None:
-        lines = check_lines(Check.from_dict(line["check"]))
+        check = Check.from_dict(line["check"])
+        lines = check_lines(check, mends(check, prog, wanted.get("prefix", "")))
         told.extend(lines)
         if say is not None:
             say("\n".join(lines))
@@ -69,15 +72,31 @@ async def follow(
     return Answer(report, tuple(last if say is not None else [*told, *last]), ok=report["ok"])
 
 
-def check_lines(check: Check) -> list[str]:
-    """A check in lines for a person."""
+def mends(check: Check, prog: str, prefix: str = "") -> str:
+    """What to type to mend a check that elsewhere has a button for that; "" where it has none.
+
+    :param prefix: as the check was asked for.
+    """
+    if check.remedy == "password":
+        return f"Set a password: {prog} publish --set-password"
+    if check.remedy == "setting":
+        below = f" --prefix {shlex.quote(prefix)}" if prefix else ""
+        return f"{prog} publish --fix{below} shows what mends it, and writes it after a yes."
+    return ""
+
+
+def check_lines(check: Check, mending: str = "") -> list[str]:
+    """A check in lines for a person.
+
+    :param mending: what `mends` it.
+    """
     says = plain(check.says, _LONGEST)
     lines = [f"{_VERDICTS[check.verdict]:<6}  {plain(check.name, 30):<12}  {says}"]
     # The end of a here-document stands at the beginning of its line.
     margin = "" if any("<<'" in detail for detail in check.details) else MARGIN
     lines += [f"{margin}{_as_it_stands(detail)}" for detail in check.details]
-    if check.advice:
-        lines.append(f"{MARGIN}→ {plain(check.advice, _LONGEST)}")
+    if advice := f"{mending} {check.advice}".strip():
+        lines.append(f"{MARGIN}→ {plain(advice, _LONGEST)}")
     return lines
 
 
@@ -90,7 +109,7 @@ def change_lines(change: Change) -> list[str]:
 def _as_it_stands(line: str) -> str:
     """A line that is to be typed, or stands in a file, indented as it is."""
     text = line.lstrip(" \t")
-    return line[: len(line) - len(text)] + plain(text, _LONGEST)
+    return line[: len(line) - len(text)] + plain(text, _LONGEST_TYPED)
 
 
 def site_answer(found: Mapping[str, Any]) -> Answer:
@@ -100,6 +119,9 @@ def site_answer(found: Mapping[str, Any]) -> Answer:
     lines += map(_as_it_stands, found["text"].splitlines())
     if found["left_at"]:
         lines += ["", f"It lies on {host}, as {plain(found['left_at'], 300)}."]
+    if not found["commands"]:
+        lines += ["", f"It is installed on {host}: nothing has to be typed there."]
+        return Answer(dict(found), tuple(lines))
     lines += ["", f"To be typed on {host}, by who may use sudo:", ""]
     lines += map(_as_it_stands, found["commands"])
     return Answer(dict(found), tuple(lines))
@@ -123,6 +145,11 @@ def _conclusion(report: Mapping[str, Any], prog: str) -> list[str]:
 def until(one: Publication) -> str:
     """For how long it is published: "until 2026-11-22 18:00"."""
     return f"until {time_of(one.until)}" if one.until else "without an end"
+
+
+def gone(one: Publication) -> str:
+    """That it has ended."""
+    return f"{plain(one.url, 300)} is not published any more."
 
 
 def time_of(stamp: str) -> str:

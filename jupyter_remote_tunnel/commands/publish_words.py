@@ -49,7 +49,7 @@ _PLACE = (
         "--certfile",
         metavar="FILE",
         help="the certificate, in PEM, where TLS ends: here with --bind and --direct, else a path"
-        " on the gateway (default: the one that the gateway has from Let's Encrypt)",
+        " on the gateway (default: that of its site, or from Let's Encrypt)",
     ),
     argument("--keyfile", metavar="FILE", help="its private key, beside it"),
     argument(

@@ -20,7 +20,9 @@ from .publish_answers import (
     change_lines,
     check_lines,
     follow,
+    gone,
     hours_of,
+    mends,
     site_answer,
     time_of,
     until,
@@ -140,7 +142,7 @@ def _wanted(parsed: Parsed) -> PublishRequest:
         self_signed=options["self_signed"],
         hours=hours_of(options["period"]),
     )
-    request.check()
+    request.check(files=False)  # those are asked for where that way is allowed
     return request
 
 
@@ -230,8 +232,7 @@ async def _chosen(engines: Engines, name: str) -> _One:
 async def _stop(engines: Engines, parsed: Parsed) -> Answer:
     one = await _chosen(engines, parsed.options["stop"])
     answer = await ask_server(one.client, "publish.stop", {"publication": one.status.id})
-    url = plain(answer["publication"]["url"], 300)
-    return Answer(answer, (f"{url} is not published any more.",))
+    return Answer(answer, (gone(Publication.from_dict(answer["publication"])),))
 
 
 async def _extend(engines: Engines, parsed: Parsed) -> Answer:
@@ -292,7 +293,11 @@ async def _fix(engines: Engines, parsed: Parsed) -> Answer:
             await face.show([f"{MARGIN}{_written(change)}"])
         else:
             await face.show([f"{MARGIN}Nothing was written."])
-    lines = [line for check in checks for line in _left_lines(check, is_shown=face is None)]
+    lines: list[str] = []
+    for check in checks:
+        lines += check_lines(check, mends(check, parsed.prog, asked["prefix"]))
+        if face is None and check.change is not None:
+            lines += change_lines(check.change)
     data = {"changed": [change.as_dict() for change in made], "checks": answer["checks"]}
     return Answer(data, tuple(lines or ["No setting of this Jupyter is wrong."]), ok=not checks)
 
@@ -308,12 +313,6 @@ async def _agrees(face: Face) -> bool:
 def _written(change: Change) -> str:
     when = "from now on" if change.at_once else "when Jupyter is started again"
     return f"Written. It counts {when}."
-
-
-def _left_lines(check: Check, *, is_shown: bool) -> list[str]:
-    """What still fails. Where nobody can be asked, with what would be."""
-    shown = change_lines(check.change) if is_shown and check.change is not None else []
-    return [*check_lines(check), *shown]
 
 
 _OTHERS = {

@@ -12,21 +12,24 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ..engine.announce import Announcement
 from ..engine.asking import ask_server
 from ..engine.client import EngineClient, Event
+from ..engine.discovery import list_engines
 from ..engine.peer import require_unix
 from ..model.address import bracketed
-from ..model.errors import BadInput, Fatal, from_dict
+from ..model.errors import BadInput, Fatal, RemoteTunnelError, from_dict
 from ..model.forward import ForwardKind, ForwardSpec
-from ..model.publication import PublishRequest, PullRequest
+from ..model.host_name import published_name
+from ..model.publication import Publication, PublishRequest, PullRequest
 from ..model.spec import TunnelRequest
 from ..model.text import plain
 from .answers import Answer
 from .engines import Engines
 from .grammar import Parsed, usage
-from .publish_answers import NEVER, follow, hours_of, site_answer, web_server
+from .publish_answers import NEVER, follow, gone, hours_of, site_answer, until, web_server
 from .questions import Face
 from .typed import absolute, visit_request
 from .units import command_of, unit_name, unit_of, write_unit
@@ -43,6 +46,8 @@ async def pull(engines: Engines, parsed: Parsed) -> Answer:
     wanted = pull_request(parsed)
     if parsed.options["systemd"]:
         return _unit(parsed, wanted, engines.say)
+    if not parsed.options["check"] and parsed.options["site"] is None:
+        await _refuse_second(engines, wanted, parsed.prog)
     async with _process(foreground=False) as (announcement, _):
         return await _ask(await engines.of(announcement), engines, parsed, wanted)
 
@@ -65,17 +70,19 @@ async def hold(
         )
     wanted = pull_request(parsed)
     listens = None if parsed.options["json"] else say
-    async with (
-        Engines("shell", None, face, listens) as engines,
-        _process(foreground=True) as (announcement, process),
-    ):
-        answer = await _ask(await engines.of(announcement), engines, parsed, wanted)
-        if not answer.ok:
-            raise Fatal(answer.lines[-1], code="check_failed")
-        show(answer)
-        client = await engines.of(announcement)
-        with contextlib.suppress(asyncio.CancelledError):
-            await _until_over(client, process, answer.data["publication"]["id"])
+    async with Engines("shell", None, face, listens) as engines:
+        await _refuse_second(engines, wanted, parsed.prog)
+        async with _process(foreground=True) as (announcement, process):
+            answer = await _ask(await engines.of(announcement), engines, parsed, wanted)
+            if not answer.ok:
+                raise Fatal(answer.lines[-1], code="check_failed")
+            show(answer)
+            client = await engines.of(announcement)
+            one = Publication.from_dict(answer.data["publication"])
+            with contextlib.suppress(asyncio.CancelledError):
+                await _until_over(client, process, one.id)
+    if listens is not None:
+        listens(gone(one))
 
 
 async def _until_over(
@@ -106,6 +113,31 @@ async def _until_over(
         for way in ways:
             way.cancel()
         await asyncio.wait(ways)
+
+
+async def _refuse_second(engines: Engines, wanted: PullRequest, prog: str) -> None:
+    """:raises Fatal: `conflict`, another process of ours shows something by that name."""
+    publish = replace(wanted.publish, name=published_name(wanted.publish.name))
+    for one in await _published(engines):
+        if urlsplit(one.url).netloc == publish.authority:
+            problem = f" It is not shown now: {plain(one.problem, 500)}" if one.problem else ""
+            raise Fatal(
+                f"{plain(one.name)} is published already, {until(one)} (id {one.id}).{problem}",
+                code="conflict",
+                hint=f"To end it: {prog} publish --stop {one.id}. To have it end at another time:"
+                f" {prog} publish --extend {one.id} --for 2h",
+            )
+
+
+async def _published(engines: Engines) -> list[Publication]:
+    """What other processes show that were started from here."""
+    found: list[Publication] = []
+    for holder in list_engines():
+        if holder.kind == "publication":
+            with contextlib.suppress(RemoteTunnelError):  # one that has just ended
+                listed = await ask_server(await engines.of(holder), "publish.list")
+                found += map(Publication.from_dict, listed["publications"])
+    return found
 
 
 async def _ask(

@@ -8,7 +8,9 @@ from ..model.offer import FOLDER, offered_socket
 from ..model.spec import TunnelSpec
 from .answers import Answer
 from .offers import typed_forward
-from .units import offer_of, quoted
+from .units import LINGERING, offer_of, quoted, starting
+
+_UNIT = "offer.service"
 
 # So that a connection that is gone is noticed, and one without its forward is none.
 _LASTING = (
@@ -19,23 +21,42 @@ _LASTING = (
 
 def by_ssh(spec: TunnelSpec) -> Answer:
     """Lines for the shell of the machine that offers something; data is {"lines": [line, …]}."""
-    sockets = [forward for forward in spec.forwards if isinstance(forward.bind, OfferedPort)]
+    sockets = [forward for forward in spec.forwards if _is_socket(forward)]
     login = [*spec.ssh.words(), bracketed(spec.host)]
-    lines: list[str] = []
+    remote = [word for forward in spec.forwards for word in ("-R", typed_forward(forward))]
+    line = shlex.join([*_LASTING, *remote, *login])
+    by_port = [
+        "# On a port of the gateway, to which its other users can connect:",
+        f"ssh -NfT {line}",
+        f"autossh -M 0 -f -NT {line}",
+    ]
     if sockets:
         once, script = _by_socket(spec, sockets, login)
-        lines += [
+        lines = [
             "# On a Unix socket of the gateway that only you can use. sshd does not remove it, so",
             "# that is done before; with “StreamLocalBindUnlink yes” in its sshd_config it does.",
             once,
-            "# The same for ever: ~/.config/systemd/user/offer.service",
-            *offer_of(spec, f"/bin/sh -c {quoted(script)}").splitlines(),
-            "# Or on a port of its loopback, to which other users of the gateway can connect:",
+            *_for_ever(spec, script),
+            *by_port,
         ]
-    remote = [word for forward in spec.forwards for word in ("-R", typed_forward(forward))]
-    line = shlex.join([*_LASTING, *remote, *login])
-    lines += [f"ssh -NfT {line}", f"autossh -M 0 -f -NT {line}"]
+    else:
+        lines = [*by_port, *_for_ever(spec, f"exec ssh -NT {line}")]
     return Answer({"lines": lines}, tuple(lines))
+
+
+def _for_ever(spec: TunnelSpec, script: str) -> list[str]:
+    """The unit that runs a line of the shell, and how it is started."""
+    return [
+        f"# The same for ever: ~/.config/systemd/user/{_UNIT}",
+        *offer_of(spec, f"/bin/sh -c {quoted(script)}").splitlines(),
+        "# To start that, now and at each log-in, and to have it run while nobody is logged in:",
+        starting(_UNIT),
+        LINGERING,
+    ]
+
+
+def _is_socket(forward: ForwardSpec) -> bool:
+    return isinstance(forward.bind, OfferedPort) and not forward.bind.tcp
 
 
 def _by_socket(spec: TunnelSpec, sockets: list[ForwardSpec], login: list[str]) -> tuple[str, str]:

@@ -66,18 +66,27 @@ def write_unit(name: str, text: str, host: str, say: Callable[[str], None] | Non
             code="not_allowed",
             hint="Its folder is that of XDG_CONFIG_HOME, or ~/.config.",
         ) from None
-    start = shlex.join(["systemctl", "--user", "enable", "--now", path.name])
     lines = (
         *([] if say is not None else shown.splitlines()),
         "That is written. To start it, now and at each log-in:",
-        f"  systemctl --user daemon-reload && {start}",
+        f"  {starting(path.name)}",
         "To see what it says:",
         f"  {shlex.join(['journalctl', '--user', '-u', path.name])}",
         "To have it run while nobody is logged in:",
-        "  loginctl enable-linger",
+        f"  {LINGERING}",
         f"It has no agent and nobody to ask: {host} must take a key without a passphrase.",
     )
     return Answer({"unit": str(path), "text": text}, lines)
+
+
+LINGERING = "loginctl enable-linger"
+"""Has the units of a user run while nobody is logged in."""
+
+
+def starting(unit: str) -> str:
+    """The line that starts a user unit, now and at each log-in."""
+    enable = shlex.join(["systemctl", "--user", "enable", "--now", unit])
+    return f"systemctl --user daemon-reload && {enable}"
 
 
 def offer_unit(spec: TunnelSpec, say: Callable[[str], None] | None) -> Answer:

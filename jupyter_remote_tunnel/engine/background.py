@@ -139,13 +139,14 @@ class _Background:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._over = asyncio.Event()
+        self._must_end = False
         self._holder = Holder(settings, kind="background", on_news=self._hear, on_use=self._wait)
 
     async def run(self) -> bool:
         """Run to the end; whether the engine was given up."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self._over.set)
+            loop.add_signal_handler(number, self._end)
         self._end_in(FIRST_CLIENT)
         try:
             await self._holder.open()
@@ -154,10 +155,25 @@ class _Background:
             return False
         try:
             _answer({"announcement": str(self._holder.announcement.path)})
-            await self._over.wait()
+            await self._until_needless()
             return self._holder.phase is Phase.GIVEN_UP
         finally:
             await self._holder.close()
+
+    async def _until_needless(self) -> None:
+        while True:
+            await self._over.wait()
+            if self._must_end:
+                return
+            self._over.clear()
+            if await self._holder.withdraw():
+                return
+            if self._holder.phase is Phase.STARTING:
+                self._end_in(LINGER)  # unless that is for somebody, of whom we hear then
+
+    def _end(self) -> None:
+        self._must_end = True
+        self._over.set()
 
     def _end_in(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._over.set)
@@ -171,7 +187,7 @@ class _Background:
         if news.error is not None:
             print(news.error, file=sys.stderr, flush=True)  # noqa: T201
         if news.phase is Phase.GIVEN_UP:
-            self._over.set()
+            self._end()
 
 
 if __name__ == "__main__":

@@ -192,6 +192,20 @@ class Holder:
         if self.phase is not Phase.RUNNING:
             raise self._given_up or Fatal("The holder is closed.", code="engine_unavailable")
 
+    async def withdraw(self) -> bool:
+        """Take the announcement away before an end, so that nobody comes any more who finds it.
+
+        :returns: whether nobody uses the engine. If somebody came before, or it is just being
+            started for them, it is announced again: what they open would be lost.
+        """
+        self._announcement.remove()
+        await self._catch_up()
+        is_needed = self._in_use or self.phase is Phase.STARTING
+        if is_needed:
+            with contextlib.suppress(OSError):
+                self._announcement.write()
+        return not is_needed
+
     async def close(self) -> None:
         """End the engine with all tunnels; take away the socket, the directory, the announcement.
 

@@ -5,6 +5,9 @@ stops and says why; `NeedsUser` waits for a person. All four travel as one JSON 
 control socket and over REST.
 """
 
+import os
+import re
+import socket
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
@@ -170,3 +173,21 @@ def from_dict(data: Mapping[str, Any]) -> RemoteTunnelError:
         hop=None if hop is None else str(hop),
         **(where if kind is BadInput else {}),
     )
+
+
+_NUMBERED = re.compile(r"\[Errno (\d{1,5})\]")
+
+
+def cause(error: OSError | UnicodeError) -> str:
+    """The system's words for an error, without a full stop. asyncio puts others in their place."""
+    if isinstance(error, UnicodeError):
+        return "this is no host name"
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return "no answer"
+    if isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    if error.errno is not None:
+        return os.strerror(error.errno)
+    # Of several addresses, each has its own.
+    numbers = dict.fromkeys(map(int, _NUMBERED.findall(str(error))))
+    return ", ".join(map(os.strerror, numbers)) or error.strerror or str(error)

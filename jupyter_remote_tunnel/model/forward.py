@@ -12,7 +12,8 @@ taken, as there a path and a separator look alike. A bind address that is absent
 or "*" all interfaces. A socket is anything that holds a "/"; a ":" in a path is written "\\:" as
 ssh does. `private` is a Unix socket of ours in a private directory, for what needs no port.
 `offer/5006` is one in a private folder on the remote host, where `HOST:5006` finds it from another
-machine (`model.offer`); a port of its loopback where it allows no sockets.
+machine (`model.offer`); a port of its loopback where it allows no sockets. `offer/tcp/5006` is the
+port in any case, which others of that host can connect to.
 `str(ForwardSpec.parse(x))` is `x` in its shortest form.
 """
 
@@ -52,7 +53,7 @@ _GRAMMAR = {
 }
 _URL_PART = re.compile(r"(?<![^:])(?:http|ws)s?://.*", re.IGNORECASE)
 _PRIVATE = re.compile(r"private(?:/([a-z0-9-]{1,40}))?\Z")
-_OFFER = re.compile(r"offer/(\d+)\Z", re.ASCII)
+_OFFER = re.compile(r"offer/(tcp/)?(\d+)\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,15 @@ class PrivateSocket:
 
 @dataclass(frozen=True)
 class OfferedPort:
-    """A socket on the remote host that stands for a port of it, for its user alone."""
+    """What stands for a port of the remote host: a socket there, for its user alone; with `tcp` the
+    port itself, to which others of that host can connect.
+    """
 
     port: int
+    tcp: bool = False
 
     def __str__(self) -> str:
-        return f"offer/{self.port}"
+        return f"offer/{'tcp/' if self.tcp else ''}{self.port}"
 
 
 Bind = TcpBind | UnixAddress | PrivateSocket | OfferedPort
@@ -268,9 +272,9 @@ class _Reader:
             return PrivateSocket(private[1]), parts[1:]
         offered = None if first.bracketed else _OFFER.match(first.text)
         if offered and self.kind is ForwardKind.REMOTE:
-            start = first.start + len("offer/")
-            port = parse_port(offered[1], self.text, start, zero=False)
-            return OfferedPort(port), parts[1:]
+            start = first.start + offered.start(2)
+            port = parse_port(offered[2], self.text, start, zero=False)
+            return OfferedPort(port, tcp=bool(offered[1])), parts[1:]
         if first.is_path:
             if self.kind is ForwardKind.DYNAMIC:
                 refuse("-D listens on a port, not on a socket.", self.text, first.text, first.start)

@@ -8,7 +8,8 @@ stand for what is offered as port 5006:
     5006.json      who offers it: a `Descriptor`
 
 `ssh -R` by hand makes the first one only, and that is enough to be found. Where sshd allows no
-sockets there are ports of the gateway's loopback in their place, which the descriptor names.
+sockets there are ports of the gateway's loopback in their place, which the descriptor names; so is
+the port that was asked for in place of the first one.
 """
 
 import json
@@ -52,8 +53,8 @@ class Descriptor:
     """Who offers something, with no secret in it.
 
     `offer` is a random name of this one offer, `by` its machine ("ann@workstation"), `destination`
-    where it leads there. `port` and `beacon_port` are those of the gateway's loopback where there
-    are no sockets; without `beacon_port` there is no beacon then.
+    where it leads there. `port` and `beacon_port` are those of the gateway's loopback in place of
+    the sockets. Beside a `port` there is a beacon on a socket only if `beacon_socket`.
     """
 
     offer: str
@@ -61,6 +62,7 @@ class Descriptor:
     destination: str
     port: int | None = None
     beacon_port: int | None = None
+    beacon_socket: bool = False
 
     def encode(self) -> bytes:
         """One line of JSON."""
@@ -73,11 +75,12 @@ class Descriptor:
         :raises ValueError: it is no descriptor.
         """
         data = _object(text)
-        ports = [data.get("port"), data.get("beacon_port")]
-        if not all(port is None or _is_port(port) for port in ports):
+        port, beacon_port = data.get("port"), data.get("beacon_port")
+        if not all(number is None or _is_port(number) for number in (port, beacon_port)):
             raise ValueError("a port of an offer is none")
         offer, by, destination = (_text(data, name) for name in ("offer", "by", "destination"))
-        return cls(offer, by, destination, *ports)
+        is_socket = data.get("beacon_socket") is True
+        return cls(offer, by, destination, port, beacon_port, is_socket)
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,17 @@ class Word:
 @dataclass(frozen=True)
 class Offer:
     """What was found on a gateway: where it is offered there, its beacon if it has one, who offers
-    it and where it leads there ("" where nobody says so).
+    it, where it leads there, and the random name of this offer ("" where nobody says so).
+
+    `stands`: it was there when somebody looked last.
     """
 
     address: Address
     beacon: Address | None = None
     by: str = ""
     destination: str = ""
+    name: str = ""
+    stands: bool = True
 
 
 def folders_in(listing: str) -> list[str]:
@@ -148,14 +155,15 @@ def offers_in(listing: str) -> dict[int, Offer]:
 
 def _offer(folder: str, port: int, described: Descriptor) -> Offer:
     """Its sockets are found by its number; ports of the loopback are all that a file can name."""
-    if described.port is None:
-        address: Address = UnixAddress(offered_socket(folder, port))
-        beacon: Address | None = UnixAddress(offered_beacon(folder, port))
-    else:
-        address, beacon = TcpAddress(LOOPBACK_HOST, described.port), None
+    address: Address = UnixAddress(offered_socket(folder, port))
+    beacon: Address | None = UnixAddress(offered_beacon(folder, port))
+    if described.port is not None:
+        address = TcpAddress(LOOPBACK_HOST, described.port)
         if described.beacon_port is not None:
             beacon = TcpAddress(LOOPBACK_HOST, described.beacon_port)
-    return Offer(address, beacon, described.by, described.destination)
+        elif not described.beacon_socket:
+            beacon = None
+    return Offer(address, beacon, described.by, described.destination, described.offer)
 
 
 def _object(text: str) -> Mapping[str, Any]:

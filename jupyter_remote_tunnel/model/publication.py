@@ -8,6 +8,7 @@ from .address import bracketed, check_host, check_path, is_ipv4
 from .diagnosis import Verdict
 from .errors import BadInput
 from .spec import HostArgument, SshOptions
+from .text import plain
 
 Way = Literal["proxy", "bind", "direct"]
 """proxy: behind the gateway's web server, where TLS ends. bind: on a public port of the gateway;
@@ -106,7 +107,7 @@ class PublishRequest:
         for `way` "proxy"; its other users can connect to that, and take it when it is not shown.
     :param socket: the path of the socket on the gateway that a site names which is not ours.
     :param certificate: the file with the certificate and those above it, where TLS ends; None is
-        the one from Let's Encrypt that the gateway has.
+        the one that the gateway's site names already, else the one from Let's Encrypt that it has.
     :param key: the file with its private key, beside it.
     :param self_signed: whether a certificate will do for which nobody vouches.
     :param hours: until it ends by itself; None is as the server is set.
@@ -146,14 +147,26 @@ class PublishRequest:
         """Whether the gateway's web server shows it by another site than ours."""
         return self.way == "proxy" and (self.socket is not None or self.public_port != HTTPS)
 
-    def check(self) -> None:
+    @property
+    def lacks_files(self) -> bool:
+        """Whether TLS is to end here, and no certificate is named."""
+        return self.way == "direct" and not self.certificate
+
+    def check(self, *, files: bool = True) -> None:
         """Refuse what cannot be.
 
+        :param files: whether to refuse what lacks files, too.
         :raises BadInput: a part is missing, is none, or has no place in this way.
         """
         if not self.name:
             raise BadInput(
                 "The name that browsers use is missing.", hint="For example: --name j.example.org"
+            )
+        if "/" in self.name:
+            bare = self.name.partition("://")[2] or self.name
+            raise BadInput(
+                "Give the name alone, and nothing else of the URL.",
+                hint=f"--name {plain(bare.partition('/')[0], 100)}",
             )
         check_host(self.name, self.name, 0)
         if len(self.name) > _LONGEST_NAME or "*" in self.name:
@@ -169,6 +182,12 @@ class PublishRequest:
             if port is not None and not 1 <= port <= 65535:
                 raise BadInput(f"{port} is no port.", hint="It lies between 1 and 65535.")
         self._check_ends()
+        if files and self.lacks_files:
+            raise BadInput(
+                "TLS ends here, with a certificate and its key: give both files.",
+                hint="--certfile FILE --keyfile FILE; `jupyter tunnel cert` makes a self-signed"
+                " one.",
+            )
         self._check_issued()
         check_prefix(self.prefix)
         check_hours(self.hours)
@@ -187,18 +206,13 @@ class PublishRequest:
                 check_path(self.socket, self.socket, 0)
                 if self.loopback_port is not None:
                     raise BadInput("The gateway listens on a port or on a socket: give one.")
-        else:
-            if self.way == "direct" and not self.certificate:
-                raise BadInput(
-                    "TLS ends here, with a certificate and its key: give both files.",
-                    hint="--certfile FILE --keyfile FILE; `jupyter tunnel cert` makes a self-signed"
-                    " one.",
-                )
-            if self.socket is not None or self.loopback_port is not None:
-                raise BadInput("A socket or port behind a web server is for a gateway with one.")
+        elif self.socket is not None or self.loopback_port is not None:
+            raise BadInput("A socket or port behind a web server is for a gateway with one.")
 
     def _check_issued(self) -> None:
         """Whether Let's Encrypt gives the certificate, where it is to come from there."""
+        if self.way == "direct":
+            return
         by_caddy = self.proxy == "caddy" and self.self_signed  # which makes one for an address
         if self.certificate or self.has_own_site or by_caddy:
             return

@@ -16,12 +16,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from ..model.address import bracketed
+from ..model.errors import cause
 from ..model.publication import Check
 from ..model.text import plain
 
 SOON = timedelta(days=14)
 """An end that is told of. Let's Encrypt's are renewed 30 days before theirs."""
 
+_LET_IN = (
+    "Does the web server listen there (sudo ss -ltnp), and does every firewall on the way let"
+    " visitors in?"
+)
 _LARGEST = 1 << 20
 _SMALLEST_RSA = 2048
 _LARGEST_RSA = 8192
@@ -84,6 +89,8 @@ def check_files(
     else:
         checks.append(Check("key", "ok", f"{key_shown} is the certificate's key, and yours alone."))
     fault = _refused_by_clients(certificate, key)
+    if _is_out_of_date(fault) and not _is_of_today(chain[0]):
+        return checks  # that was said: nobody looks further
     return [*checks, _trust(chain[0], fault, insist=insist)]
 
 
@@ -101,14 +108,14 @@ async def check_presented(
             fault = await _fault_presented(address, port, name)
             leaf = await _presented(address, port, name)
     except TimeoutError:
-        return _failed("certificate", f"{place} did not answer within {patience:g} s.")
+        return _failed("certificate", f"{place} did not answer within {patience:g} s.", _LET_IN)
     except ssl.SSLError as error:
         reason = plain(error.reason or str(error), 100)
         says = f"{place} does not speak TLS as browsers do: {reason}."
         return _failed("certificate", says, "Does something else listen there?")
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        return _failed("certificate", f"{place} is not reached: {plain(reason, 100)}.")
+        says = f"{place} is not reached: {plain(cause(error), 100)}."
+        return _failed("certificate", says, _LET_IN)
     judged = _judge(leaf, [name], f"What {place} shows")
     return judged if judged.verdict == "failed" else _worse(judged, leaf, fault, insist=insist)
 
@@ -365,12 +372,25 @@ def _is_self_signed(leaf: x509.Certificate) -> bool:
     return True
 
 
+def _is_of_today(leaf: x509.Certificate) -> bool:
+    return leaf.not_valid_before_utc <= datetime.now(UTC) <= leaf.not_valid_after_utc
+
+
+def _verify_code(fault: ssl.SSLError | None) -> int | None:
+    return fault.verify_code if isinstance(fault, ssl.SSLCertVerificationError) else None
+
+
+def _is_out_of_date(fault: ssl.SSLError | None) -> bool:
+    """Whether a client refuses it for the dates of one of the certificates."""
+    return _verify_code(fault) in _EXPIRED
+
+
 def _trust(leaf: x509.Certificate, fault: ssl.SSLError | None, *, insist: bool) -> Check:
     """Who vouches for it."""
     if fault is None:
         return Check("trust", "ok", f"Browsers trust who signed it: {_issuer(leaf)}.")
-    code = fault.verify_code if isinstance(fault, ssl.SSLCertVerificationError) else None
-    if code in _EXPIRED:
+    code = _verify_code(fault)
+    if _is_out_of_date(fault):
         advice = "Name a file that holds the chain as it is now (certbot: fullchain.pem)."
         return _failed("trust", "One of the certificates that vouch for it is out of date.", advice)
     if code == _SELF_SIGNED or (code in _UNKNOWN_AUTHORITY and _is_self_signed(leaf)):

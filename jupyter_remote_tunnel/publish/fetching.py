@@ -19,7 +19,7 @@ from ..model.remote_shell import FENCE, between_fences
 from ..model.spec import TunnelRequest
 from ..model.text import plain
 from .checking_certificates import check_files
-from .installing import copy_commands, readable_chain, readable_key
+from .installing import readable_chain, readable_key
 from .sites import CertificateFiles, Site
 
 if TYPE_CHECKING:
@@ -102,9 +102,7 @@ async def _read(
         raise Fatal(
             f"{host.host} has no certificate of {site.name} that you can read.",
             code="not_found",
-            hint="Who may use sudo there gives it to you: "
-            + "; ".join(copy_commands(site))
-            + ". With certbot's --deploy-hook the same is done after each renewal.",
+            hint="Publish it again: what fails then says what to type there.",
         )
     contents = []
     for path, content in zip(parts[::2], parts[1::2], strict=True):

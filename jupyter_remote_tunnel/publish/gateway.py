@@ -18,7 +18,7 @@ from ..model.remote_shell import FENCE, between_fences
 from ..model.spec import TunnelRequest
 from ..model.text import plain
 from .installing import CADDYFILE, Places
-from .sites import FOLDER, Site, WebServer, is_plain_path
+from .sites import FOLDER, WEBROOT, Site, WebServer, is_plain_path
 
 if TYPE_CHECKING:
     from ..engine.client import Output
@@ -29,8 +29,9 @@ Ip = IPv4Address | IPv6Address
 _LARGEST_SITE = 65536  # bytes; ours have some thousands
 _MOST = 200
 
-# $1 is how the site's file is called, $2 the name for a regular expression. Each record is a fence,
-# its name and a line break, and then what was found.
+# $1 is how the file of the site is called, $2 the name for a regular expression, $3 how that is
+# called which only answers Let's Encrypt. Each record is a fence, its name and a line break, and
+# then what was found. (Caddy makes the folder STEPPATH, or ~/.step, wherever it is not there.)
 _LOOK = f"""
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/snap/bin
 record() {{ printf '{FENCE}%s\\n' "$1"; }}
@@ -38,7 +39,7 @@ file() {{ [ -e "$2" ] || return; record "$1 $2"; [ -r "$2" ] && head -c {_LARGES
 record account; id -un; id -u
 record kernel; uname -s; cat /sys/fs/selinux/enforce 2>/dev/null
 record nginx; command -v nginx >/dev/null && nginx -v 2>&1 | head -c 200
-record caddy; command -v caddy >/dev/null && caddy version 2>&1 | head -c 200
+record caddy; command -v caddy >/dev/null && STEPPATH=/ caddy version 2>&1 | head -c 200
 record running
 found=$(grep -lxE 'nginx|caddy' /proc/[0-9]*/comm 2>/dev/null | sed 's/comm$/status/')
 [ -z "$found" ] || awk '/^Name:/ {{ n = $2 }} /^State:/ {{ s = $2 }} /^Uid:/ {{ u = $2 }}
@@ -56,9 +57,13 @@ record imports; grep -E '^import[[:space:]]' {CADDYFILE} 2>/dev/null | head -n 5
 record enabled; for file in /etc/nginx/sites-enabled/"$1".conf; do
   [ "$file" -ef /etc/nginx/sites-available/"$1".conf ] && echo yes
 done
+record answers; for name in "$1" "$3"; do
+  grep -qsF 'root {WEBROOT};' /etc/nginx/sites-enabled/"$name".conf \
+    /etc/nginx/conf.d/"$name".conf /etc/nginx/http.d/"$name".conf && echo yes
+done
 record claimed; grep -lsE "^[^#]*server_name[^;]*[[:space:]]$2[[:space:];]" \\
   /etc/nginx/sites-enabled/* /etc/nginx/conf.d/*.conf /etc/nginx/http.d/*.conf |
-  grep -vF "/$1.conf" | head -n {_MOST}
+  grep -vF -e "/$1.conf" -e "/$3.conf" | head -n {_MOST}
 record listeners; awk '$4 == "0A" {{ print $2 }}' /proc/net/tcp /proc/net/tcp6 2>/dev/null |
   grep -E ':(0050|01BB|07E3)$' | head -n {_MOST}
 record addresses; ip -o addr show 2>/dev/null | awk '{{ print $4 }}' | head -n {_MOST}
@@ -147,6 +152,7 @@ class Gateway:
     :param account: as a folder of it is called: the user's name, or their uid.
     :param sites: the path and the text of each file that is called as the site is; the text is None
         where it cannot be read or is larger than a site of ours.
+    :param answers: whether a site of ours answers Let's Encrypt for that name, by nginx.
     :param claimed: files that show another site of that name.
     :param listening: which of the ports 80, 443 and 2019 somebody listens on.
     :param addresses: those of its interfaces that are not its loopback's.
@@ -163,6 +169,7 @@ class Gateway:
     imports: tuple[tuple[str, str], ...] = ()
     sites: Mapping[str, str | None] = field(default_factory=dict)
     enabled: bool = False
+    answers: bool = False
     claimed: tuple[str, ...] = ()
     listening: frozenset[int] = frozenset()
     addresses: tuple[Ip, ...] = ()
@@ -217,8 +224,8 @@ async def look(
     :raises RemoteTunnelError: it is out of reach, or runs no commands.
     """
     name = published_name(name)
-    file_name = Site(name, "any").file_name
-    argv = ["sh", "-c", _LOOK, "sh", file_name, name.replace(".", r"\.")]
+    site = Site(name, "any")
+    argv = ["sh", "-c", _LOOK, "sh", site.file_name, name.replace(".", r"\."), site.challenge_name]
     answer = await shell.exec(host, argv, timeout=_SECONDS, person=person)
     return parse(answer.stdout, host.host or name)
 
@@ -288,6 +295,7 @@ def parse(output: bytes, host: str) -> Gateway:
         imports=tuple(_imports(records.get("imports", ""))),
         sites=dict(_sites(records)),
         enabled=records.get("enabled", "").strip() == "yes",
+        answers="yes" in records.get("answers", ""),
         claimed=tuple(plain(path, 200) for path in records.get("claimed", "").splitlines()[:10]),
         listening=frozenset(_listening(records.get("listeners", ""))),
         addresses=tuple(dict.fromkeys(_addresses(records.get("addresses", "")))),

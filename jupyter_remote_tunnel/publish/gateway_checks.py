@@ -12,6 +12,7 @@ from .installing import (
     CertbotWay,
     Places,
     certbot_commands,
+    copy_commands,
     enable_commands,
     folder_commands,
     site_commands,
@@ -82,26 +83,39 @@ def check_loopback(host: str, port: int, *, own_site: bool = False) -> Check:
 def installation_commands(
     gateway: Gateway, site: Site, server: ServerThere, *, left_at: str = ""
 ) -> tuple[str, ...]:
-    """All that has to be typed on a gateway to have a site shown there for the first time.
+    """What is still to be typed on a gateway to have a site shown there.
 
     :param left_at: as in `check_gateway`.
     :raises BadInput: what the gateway says of its web server is not understood.
     """
     places = gateway.places(server)
-    needs_wildcard = site.apps and not site.certificate and server.kind == "nginx"
-    return (
-        *([] if server.running else [start_command(server.kind)]),
-        *([] if site.port else folder_commands(site, places)),
-        *certificate_commands(gateway, site, server.kind),
-        *(wildcard_commands(site, places) if needs_wildcard else ()),
-        *site_commands(site, places, left_at=left_at),
-    )
+    by_certbot = site.certificate is None and server.kind == "nginx"
+    lines = [] if server.running else [start_command(server.kind)]
+    if site.port is None:
+        lines += _to_type(_folder(gateway, site, places, server))
+    if by_certbot and not (server.running and _names(gateway, site, places, site.chain)):
+        lines += certificate_commands(gateway, site, server.kind)
+    if by_certbot and site.apps and not _names(gateway, site, places, site.apps_chain):
+        lines += wildcard_commands(site, places)
+    return (*lines, *_to_type(_site(gateway, site, places, left_at)))
+
+
+def _to_type(check: Check) -> tuple[str, ...]:
+    return check.details if check.verdict == "failed" else ()
+
+
+def _names(gateway: Gateway, site: Site, places: Places, chain: str) -> bool:
+    """Whether nginx shows a site of ours with that certificate, as it would take none without."""
+    text = gateway.sites.get(places.file(site)) or ""
+    is_shown = gateway.enabled or not places.enabled
+    return is_shown and f"    ssl_certificate {chain};" in text.splitlines()
 
 
 def certbot_way(gateway: Gateway, server: ServerThere | None) -> CertbotWay:
-    """How certbot can best show there that the name is ours."""
+    """How certbot can best show there that the name is ours. Of two sites that have the name, nginx
+    shows one: where there is another than ours, its answer is put into that by the plugin."""
     if server is not None and server.kind == "nginx" and server.running:
-        return "nginx" if gateway.certbot_nginx else "webroot"
+        return "nginx" if gateway.certbot_nginx or gateway.claimed else "webroot"
     return "standalone"
 
 
@@ -118,12 +132,31 @@ def certificate_commands(
     is_caddy = server is not None and server.kind == "caddy"
     if site.certificate is not None or (is_caddy and not for_us):
         return ()
-    lines = [] if gateway.certbot else ["sudo apt install certbot"]
+    way = certbot_way(gateway, server)
+    lacking = [] if gateway.certbot else ["certbot"]
+    if way == "nginx" and not gateway.certbot_nginx:
+        lacking.append("python3-certbot-nginx")
+    lines = [f"sudo apt install {' '.join(lacking)}"] if lacking else []
     # One that does not run has no port that certbot wants; but where it shows the site, it will.
     is_there = server is not None and (server.running or not for_us)
     places = gateway.places(server) if server is not None and is_there else None
-    way = certbot_way(gateway, server)
-    return (*lines, *certbot_commands(site, way, places, for_us=for_us))
+    answered = gateway.answers
+    return (*lines, *certbot_commands(site, way, places, answered=answered, for_us=for_us))
+
+
+def without_certificate(gateway: Gateway, site: Site, found: Check) -> Check:
+    """How to get one where TLS ends on this machine, and there is none that we can read."""
+    lines = (
+        "# It has one already (for another web server):",
+        *copy_commands(site),
+        "# It has none:",
+        *certificate_commands(gateway, site, for_us=True),
+    )
+    advice = (
+        "Type what stands below the one or the other there, once, as who may use sudo. certbot"
+        " copies it again after each renewal; where it has one already, its --deploy-hook has to."
+    )
+    return replace(found, details=lines, advice=advice)
 
 
 def check_app_certificate(

@@ -57,11 +57,40 @@ class Places:
 
     def file(self, site: Site) -> str:
         """The path of the site's file."""
-        return f"{self.folder}/{site.file_name}{self.suffix}"
+        return self._file(site.file_name)
 
     def link(self, site: Site) -> str:
         """The path of the link by which it is shown; "" where none is needed."""
-        return f"{self.enabled}/{site.file_name}{self.suffix}" if self.enabled else ""
+        return self._link(site.file_name)
+
+    def _file(self, name: str) -> str:
+        return f"{self.folder}/{name}{self.suffix}"
+
+    def _link(self, name: str) -> str:
+        return f"{self.enabled}/{name}{self.suffix}" if self.enabled else ""
+
+    def write(self, name: str, text: str) -> list[str]:
+        """The commands that write a site's file."""
+        return _written(text, self._file(name))
+
+    def show(self, name: str) -> list[str]:
+        """The commands by which a site that is there is shown. One that the server does not take,
+        as its certificate is lacking, is taken out: the server would not start again with it."""
+        file, link = self._file(name), self._link(name)
+        lines = [f"sudo ln -sf {file} {link}"] if link else []
+        if not self.imported:
+            lines.append(f"echo '{CADDY_IMPORT}' | sudo tee -a {CADDYFILE} >/dev/null")
+        look, again = "nginx -t", "nginx -s reload"
+        if self.server == "caddy":
+            look = f"caddy validate --config {CADDYFILE}"
+            again = f"caddy reload --config {CADDYFILE}"
+            if not self.takes_orders:
+                again = "systemctl restart caddy"
+        return [*lines, f"sudo sh -c '{look} || {{ rm {link or file}; exit 1; }}; {again}'"]
+
+    def remove(self, name: str) -> str:
+        """The command that takes a site away, if it is there."""
+        return " ".join(["sudo rm -f", self._file(name), self._link(name)]).rstrip()
 
 
 def folder_commands(site: Site, places: Places) -> list[str]:
@@ -84,13 +113,15 @@ def site_commands(site: Site, places: Places, *, left_at: str = "") -> list[str]
         install = f"sudo install -m 0644 /dev/stdin {places.file(site)}"
         lines = [*_folder_of(places), f"sudo -u {user} cat {left_at} | {install}"]
     else:
-        lines = [*_folder_of(places), *_written(text, places.file(site))]
+        lines = [*_folder_of(places), *places.write(site.file_name, text)]
     return [*lines, *enable_commands(site, places)]
 
 
 def enable_commands(site: Site, places: Places) -> list[str]:
-    """Show a site that is installed."""
-    return [*_shown(site, places), _reload_command(site, places)]
+    """Show a site that is installed. It answers Let's Encrypt itself: what has done so before
+    goes."""
+    before = [] if places.server == "caddy" or site.certificate else [site.challenge_name]
+    return [*map(places.remove, before), *places.show(site.file_name)]
 
 
 def start_command(server: WebServer) -> str:
@@ -98,38 +129,31 @@ def start_command(server: WebServer) -> str:
     return f"sudo systemctl enable --now {server}"
 
 
-def _reload_command(site: Site, places: Places) -> str:
-    """Have the server read its files again. A site that it does not take, as its certificate is
-    lacking, is taken out: the server would not start again with it."""
-    look, again = "nginx -t", "nginx -s reload"
-    if places.server == "caddy":
-        look = f"caddy validate --config {CADDYFILE}"
-        again = f"caddy reload --config {CADDYFILE}"
-        if not places.takes_orders:
-            again = "systemctl restart caddy"
-    shown = places.link(site) or places.file(site)
-    return f"sudo sh -c '{look} || {{ rm {shown}; exit 1; }}; {again}'"
-
-
 def certbot_commands(
-    site: Site, way: CertbotWay, places: Places | None, *, for_us: bool = False
+    site: Site,
+    way: CertbotWay,
+    places: Places | None,
+    *,
+    answered: bool = False,
+    for_us: bool = False,
 ) -> list[str]:
     """Get a certificate from Let's Encrypt, and have it renewed.
 
     :param places: of the web server that runs there, nginx for any way but "standalone"; None where
         none does.
+    :param answered: whether a site that is shown there answers Let's Encrypt, for "webroot".
     :param for_us: whether the certificate is for this machine: after each renewal, a copy that the
         user can read is left in their folder, which `fetching` reads.
     """
-    hooks = [_copy(site, "$RENEWED_LINEAGE")] if for_us else []
+    hooks = _copies(site, "$RENEWED_LINEAGE") if for_us else []
     words = ["sudo certbot certonly", f"--{way}"]
     before: list[str] = []
     if way == "webroot":
         words.append(f"-w {WEBROOT}")
         before = [f"sudo install -d -m 0755 {WEBROOT}"]
-        if places is not None:
-            before += _written(nginx_challenge_site(site), places.file(site))
-            before += enable_commands(site, places)
+        if places is not None and not answered:
+            before += places.write(site.challenge_name, nginx_challenge_site(site))
+            before += places.show(site.challenge_name)
     if way == "standalone" and places is not None:
         # At each renewal, too: then that server has the port.
         server = places.server
@@ -171,22 +195,22 @@ def readable_key(site: Site) -> str:
 def copy_commands(site: Site) -> list[str]:
     """Leave the user a copy of what Let's Encrypt gave."""
     live = f"/etc/letsencrypt/live/{site.name}"
-    return [_own_folder(site), f"sudo sh -c '{_copy(site, live)}'"]
+    return [_own_folder(site), *(f"sudo sh -c '{copy}'" for copy in _copies(site, live))]
 
 
 def _own_folder(site: Site) -> str:
     return f"test -d {site.folder} || sudo install -d -m 0700 -o {site.account} {site.folder}"
 
 
-def _copy(site: Site, folder: str) -> str:
+def _copies(site: Site, folder: str) -> list[str]:
     """The copies are written by the user, not by root: in the user's folder, a name that root
     writes to could be a link to anything."""
     files = {"fullchain.pem": readable_chain(site), "privkey.pem": readable_key(site)}
-    return " && ".join(
+    return [
         f'su -s /bin/sh {_login(site)} -c "umask 077 && cat >{path}.new && mv -f {path}.new {path}"'
         f" <{folder}/{name}"
         for name, path in files.items()
-    )
+    ]
 
 
 def _login(site: Site) -> str:
@@ -205,12 +229,3 @@ def _folder_of(places: Places) -> list[str]:
 def _written(text: str, path: str) -> list[str]:
     assert _END not in text.splitlines()
     return [f"sudo tee {path} >/dev/null <<'{_END}'", *text.splitlines(), _END]
-
-
-def _shown(site: Site, places: Places) -> list[str]:
-    lines = []
-    if link := places.link(site):
-        lines.append(f"sudo ln -sf {places.file(site)} {link}")
-    if not places.imported:
-        lines.append(f"echo '{CADDY_IMPORT}' | sudo tee -a {CADDYFILE} >/dev/null")
-    return lines

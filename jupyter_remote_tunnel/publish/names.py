@@ -8,7 +8,7 @@ counts as its own; through a jump host, not even that is known.
 import asyncio
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -91,14 +91,13 @@ async def check_name(
             "failed",
             f"{name} has no address: {plain(reason, 100)}.",
             (f"Addresses of {gateway}: {_listed(own)}",),
-            f"Have who runs DNS for it add one: {_record(name, own)}",
+            f"Have who runs DNS for it add one: {_record(name, gateway, own)}",
         )
     if (cdn := _cdn(found)) is not None:
         return _proxied(name, gateway, found, cdn, own)
     others = [address for address in found.addresses if address not in own]
     if not others:
-        says = f"{name} is {_listed(found.addresses)}, which is {gateway}."
-        return Check("name", "ok", says)
+        return _led_here(name, gateway, found, own)
     if all(address.is_loopback for address in others):
         if here:
             return _loopback_here(name, found)
@@ -142,8 +141,25 @@ def about_apps(found: Check) -> Check:
     shown."""
     if found.verdict != "failed":
         return found
-    advice = f"{found.advice} Until then applications are shown in sandboxed pages.".lstrip()
+    before = found.advice
+    if before and not before.endswith((".", "?")):
+        before += "."
+    advice = f"{before} Until then applications are shown in sandboxed pages.".lstrip()
     return replace(found, verdict="note", advice=advice, remedy="")
+
+
+def _led_here(name: str, gateway: str, found: Resolved, own: set[Ip]) -> Check:
+    says = f"{name} is {_listed(found.addresses)}, which is {gateway}"
+    private = [ip for ip in found.addresses if not (ip.is_global or ip.is_loopback)]
+    if not private:
+        return Check("name", "ok", f"{says}.")
+    return Check(
+        "name",
+        "note",
+        f"{says}. None but its own network reaches {_listed(private)}: that is no public address.",
+        advice="Visitors from elsewhere, and Let's Encrypt, need another record in DNS:"
+        f" {_record(name, gateway, own)}",
+    )
 
 
 def _loopback_here(name: str, found: Resolved) -> Check:
@@ -176,7 +192,7 @@ def _elsewhere(name: str, gateway: str, found: Resolved, own: set[Ip]) -> Check:
         "name",
         "failed",
         f"{name} leads to another host: {_compared(name, gateway, found, own)}",
-        advice=f"Have who runs DNS for it change that: {_record(name, own)}"
+        advice=f"Have who runs DNS for it change that: {_record(name, gateway, own)}"
         " Old answers may be kept for a while (their TTL).",
     )
 
@@ -198,12 +214,13 @@ def _listed(addresses: Iterable[Ip]) -> str:
     return ", ".join(every[:_SHOWN]) + more or "not known"
 
 
-def _record(name: str, own: set[Ip]) -> str:
-    """The line of a zone that is lacking; a public address if one is known."""
-    among: Sequence[Ip] = sorted(own, key=lambda address: (not address.is_global, str(address)))
-    if not among:
-        return f"{name} A, with the public address of the gateway."
-    return f"{name} {'A' if among[0].version == 4 else 'AAAA'} {among[0]}."
+def _record(name: str, gateway: str, own: set[Ip]) -> str:
+    """The line of a zone that is lacking, as far as a public address is known."""
+    public = sorted((address for address in own if address.is_global), key=str)
+    if public:
+        return f"{name} {'A' if public[0].version == 4 else 'AAAA'} {public[0]}."
+    only = f" ({_listed(own)} is none)" if own else ""
+    return f"{name} A, with the public address of {gateway}{only}."
 
 
 def _cdn(found: Resolved) -> str | None:

@@ -17,6 +17,7 @@ import aiohttp
 from yarl import URL
 
 from ..model.app_domain import AppDomain
+from ..model.errors import cause
 from ..model.publication import HTTPS, MARK, Check, Remedy
 from ..model.text import plain
 from .checking_certificates import check_presented
@@ -75,14 +76,22 @@ async def checks(way: Way) -> AsyncIterator[Check]:
             yield await _need(name, ask, session, way)
 
 
-async def check_apps(way: Way, domain: AppDomain) -> Check:
-    """As `checks`, of the name of an application, in one line."""
+async def check_apps(way: Way, domain: AppDomain) -> tuple[Check, bool]:
+    """As `checks`, of the name of an application, in one line; and whether it leads here."""
+    host, port = str(URL(way.url).host), URL(way.url).port or HTTPS
     async for found in checks(way):
         if found.verdict == "failed":
-            says = found.says.replace(str(URL(way.url).host), domain.wildcard)
-            return about_apps(replace(found, name="applications", says=says))
-    says = f"https://{domain.wildcard} leads here: applications have names of their own."
-    return Check("applications", "ok", says)
+            says = found.says.replace(host, domain.wildcard)
+            return about_apps(replace(found, name="applications", says=says)), False
+    says = f"https://{domain.wildcard} leads here: applications have names of their own"
+    if way.verified or (await check_presented(host, port, host)).verdict != "failed":
+        return Check("applications", "ok", f"{says}."), True
+    advice = (
+        "Who goes on in spite of a browser's warning does so for Jupyter's name alone, and sees"
+        " applications in sandboxed pages."
+    )
+    says = f"{says}, only in browsers that trust this certificate."
+    return Check("applications", "note", says, advice=advice), True
 
 
 async def is_answered(url: str) -> bool:
@@ -114,7 +123,7 @@ async def _reach(session: aiohttp.ClientSession, way: Way) -> Check:
         return Check(
             "way in",
             "failed",
-            f"The name of {way.host} does not lead to an address: {_cause(error)}.",
+            f"The name of {way.host} does not lead to an address: {cause_of(error)}.",
             advice="Have an address entered for it in the DNS.",
         )
     except (aiohttp.ClientError, OSError) as error:
@@ -122,7 +131,7 @@ async def _reach(session: aiohttp.ClientSession, way: Way) -> Check:
         return Check(
             "way in",
             "failed",
-            f"{way.host} was not reached from here: {_cause(error)}.",
+            f"{way.host} was not reached from here: {cause_of(error)}.",
             advice=f"Does {where} listen there, and does a firewall let it pass?",
             remedy=way.remedy,
         )
@@ -209,7 +218,7 @@ async def _need(name: str, ask: _Ask, session: aiohttp.ClientSession, way: Way) 
     except _Hindered as error:
         return Check(name, "failed", error.says, advice=error.advice, remedy=way.remedy)
     except (aiohttp.ClientError, OSError) as error:
-        says = f"This did not pass on the way through {way.host}: {_cause(error)}."
+        says = f"This did not pass on the way through {way.host}: {cause_of(error)}."
         return Check(name, "failed", says, remedy=way.remedy)
 
 
@@ -266,9 +275,10 @@ _NEEDS: tuple[tuple[str, _Ask], ...] = (
 )
 
 
-def _cause(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
+    """Why a request has failed, without a full stop."""
     if isinstance(error, TimeoutError):
         return f"no answer in {_SECONDS:g} s"
-    inner = getattr(error, "os_error", None)
-    reason = getattr(inner, "strerror", None) or str(inner or error) or type(error).__name__
+    inner = getattr(error, "os_error", error)
+    reason = cause(inner) if isinstance(inner, OSError) else str(inner) or type(inner).__name__
     return plain(reason, 200).rstrip(".")

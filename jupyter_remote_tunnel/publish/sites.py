@@ -11,8 +11,8 @@ What stands in these texts, and in the commands of `installing`, was checked by 
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from ..model.app_domain import AppDomain
 from ..model.errors import BadInput
@@ -34,6 +34,11 @@ _LONGEST_HASHED = 46
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9_~@+.-]+/)*")
+# In a site of ours that of Jupyter's name comes first.
+_OWN_CERTIFICATE = re.compile(
+    r"^    ssl_certificate ([^\s;]+);\n    ssl_certificate_key ([^\s;]+);$|^\ttls (\S+) (\S+)$",
+    re.MULTILINE,
+)
 _PATH = re.compile(r"(?:/[A-Za-z0-9_@+.-]+)+")
 
 
@@ -121,13 +126,41 @@ class Site:
         return _cut(f"jupyter-remote-tunnel-{self.name}", _LONGEST_FILE)
 
     @property
+    def challenge_name(self) -> str:
+        """The same of the site that only answers Let's Encrypt. (No host name makes it another
+        site's: there, a hyphen stands behind "tunnel".)"""
+        return _cut(f"jupyter-remote-tunnel_acme-{self.name}", _LONGEST_FILE)
+
+    @property
     def apps_lineage(self) -> str:
         """How certbot calls the certificate for the names of applications."""
         return "" if self.apps is None else f"wildcard.{self.apps.parent}"
 
+    @property
+    def chain(self) -> str:
+        """The path of the certificate that nginx shows."""
+        return (self.certificate or _live(self.name)).chain
+
+    @property
+    def apps_chain(self) -> str:
+        """The path of the one for the names of applications."""
+        return (self.certificate or _live(self.apps_lineage)).chain
+
     def text(self, server: WebServer) -> str:
         """The site's file."""
         return nginx_site(self) if server == "nginx" else caddy_site(self)
+
+    def with_certificate_of(self, text: str) -> Self:
+        """The site with the certificate that its file has now; as it is, where that names none, or
+        the one from Let's Encrypt."""
+        found = _OWN_CERTIFICATE.search(text)
+        if found is None:
+            return self
+        chain, key = found[1] or found[3], found[2] or found[4]
+        if not (is_plain_path(chain) and is_plain_path(key)):
+            return self
+        files = CertificateFiles(chain, key)
+        return self if files == _live(self.name) else replace(self, certificate=files)
 
 
 def is_plain_path(path: str) -> bool:
@@ -171,14 +204,15 @@ def _nginx_apps(site: Site, apps: AppDomain) -> str:
     if apps.is_shared or len(apps.wildcard) > _LONGEST_HASHED:
         words["server_name"] = f'"~^{apps.pattern}$"'
     if site.certificate is None:
-        words["chain"], words["key"] = _live(site.apps_lineage)
+        files = _live(site.apps_lineage)
+        words["chain"], words["key"] = files.chain, files.key
     return (_NGINX_APPS + _NGINX_TLS + _NGINX_ALL).format(**words)
 
 
-def _live(lineage: str) -> tuple[str, str]:
+def _live(lineage: str) -> CertificateFiles:
     """Where certbot has a certificate, and its key."""
     folder = f"/etc/letsencrypt/live/{lineage}"
-    return f"{folder}/fullchain.pem", f"{folder}/privkey.pem"
+    return CertificateFiles(f"{folder}/fullchain.pem", f"{folder}/privkey.pem")
 
 
 def nginx_challenge_site(site: Site) -> str:
@@ -188,7 +222,7 @@ def nginx_challenge_site(site: Site) -> str:
 
 
 def _nginx_words(site: Site) -> dict[str, str]:
-    files = site.certificate or CertificateFiles(*_live(site.name))
+    files = site.certificate or _live(site.name)
     escaped = site.name.replace(".", r"\.")
     return {
         "url": site.url,

@@ -26,6 +26,7 @@ from ..publish.gateway_checks import (
     check_loopback,
     check_port_80,
     installation_commands,
+    without_certificate,
 )
 from ..publish.names import (
     about_apps,
@@ -139,8 +140,8 @@ class Looking:
         if domain.is_apart(name):
             return
         advice = (
-            "Take a domain for them that is no other name's below"
-            f" {domain.site}, or publish under a name elsewhere."
+            f"Give applications a domain that is not below {domain.site} (app_domain), or publish"
+            " under a name that is not."
         )
         says = (
             f"{domain} is not used: pages of applications there could set cookies for"
@@ -181,7 +182,7 @@ class Looking:
         request, certificate = self.request, None
         if request.way == "proxy" and request.certificate and request.key:
             certificate = CertificateFiles(request.certificate, request.key)
-        return Site(
+        site = Site(
             request.name,
             gateway.account,
             self._base_url,
@@ -190,6 +191,11 @@ class Looking:
             gateway.has_ipv6,
             self.apps if request.way == "proxy" else None,
         )
+        server = gateway.choose(request.proxy)
+        if request.way != "proxy" or certificate is not None or server is None:
+            return site
+        # Nobody has to name it again.
+        return site.with_certificate_of(gateway.sites.get(gateway.places(server).file(site)) or "")
 
     # TLS ends on the gateway.
 
@@ -356,8 +362,7 @@ class Looking:
             found = failed("certificate", error)
             if error.code == "not_found":
                 yield check_port_80(gateway)
-                lines = certificate_commands(gateway, self._site(gateway), for_us=True)
-                found = replace(found, details=lines)
+                found = without_certificate(gateway, self._site(gateway), found)
             yield replace(found, remedy="certificate")
 
     @property

@@ -19,7 +19,6 @@ from .passwords import guesses, is_guessed
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
-_SET_ONE = "Set a password: jupyter tunnel publish --set-password"
 # No page of ours comes from there.
 _STRANGERS = ("https://stranger.invalid", "http://stranger.invalid:8080")
 # What was found, and the setting (of `changes`) that makes it fail, or "".
@@ -46,16 +45,14 @@ async def _mendable(
     found = await asyncio.to_thread(changes.look, server, setting, request.prefix)
     if isinstance(found, str):
         return replace(check, advice=f"{found} {check.advice}".strip())
-    prefix = f" --prefix {request.prefix}" if setting == changes.BASE_URL else ""
-    shows = f"jupyter tunnel publish --fix{prefix} shows what mends it, and writes it after a yes."
-    return replace(check, advice=f"{shows} {check.advice}".strip(), remedy="setting", change=found)
+    return replace(check, remedy="setting", change=found)
 
 
 async def _who_enters(server: "ServerApp", request: PublishRequest) -> list[Check]:
     provider = server.identity_provider
     if not provider.auth_enabled:
         says = "This Jupyter lets everybody in: it has no password, and its token is empty."
-        return [Check("password", "failed", says, advice=_SET_ONE, remedy="password")]
+        return [Check("password", "failed", says, remedy="password")]
     if not isinstance(provider, PasswordIdentityProvider):
         says = f"Who may enter is decided by {type(provider).__name__}, which is not looked at."
         return [Check("password", "note", says)]
@@ -71,10 +68,10 @@ async def _password(hashed: str, words: tuple[str, ...]) -> Check:
     kind = plain(hashed.partition(":")[0], 20)
     if kind != "argon2":
         says = f"The password is hashed by {kind}, which who gets the hash undoes fast."
-        return Check("password", "failed", says, advice=_SET_ONE, remedy="password")
+        return Check("password", "failed", says, remedy="password")
     if await asyncio.to_thread(is_guessed, hashed, words):
         says = "The password is one of those that are tried first."
-        return Check("password", "failed", says, advice=_SET_ONE, remedy="password")
+        return Check("password", "failed", says, remedy="password")
     return Check("password", "ok", "A password is asked for, which is hashed by argon2.")
 
 

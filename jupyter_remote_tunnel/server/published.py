@@ -173,8 +173,8 @@ class Published(Lifetime):
                 return
             host = door.authority.replace(self.request.name, any_app(door.apps))
             url = f"https://{host}{door.base_url}{WELL_KNOWN}{nonce.text}"
-            found = await check_apps(replace(way, url=url, host=host), door.apps)
-            self._gate.shows_apps = found.verdict == "ok"
+            way = replace(way, url=url, host=host)
+            found, self._gate.shows_apps = await check_apps(way, door.apps)
             yield found
 
     # What becomes of it.

@@ -89,6 +89,8 @@ class Publishing:
         :param tell: called with each check when it is over.
         :raises BadInput: it is asked for what cannot be.
         """
+        if refused := self._refuse_at_once(request, tell):
+            return refused
         return await self._look(self._looking(request, person), tell)
 
     async def publish(
@@ -98,6 +100,8 @@ class Publishing:
 
         :raises BadInput: it is asked for what cannot be.
         """
+        if refused := self._refuse_at_once(request, tell):
+            return refused
         looking = self._looking(request, person)
         request = looking.request
         self._refuse_second(request)
@@ -228,6 +232,18 @@ class Publishing:
             yield check
         async for check in looking.checks():
             yield check
+
+    def _refuse_at_once(self, request: PublishRequest, tell: Tell) -> PublishReport | None:
+        """Why nobody has to make a certificate; None if it would be allowed.
+
+        :raises BadInput: it is asked for what cannot be.
+        """
+        if self.allows_public or not request.lacks_files:
+            return None
+        request.check(files=False)
+        check = self._is_allowed()
+        tell(check)
+        return PublishReport(False, (check,))
 
     def _is_allowed(self) -> Check:
         if self.allows_public:

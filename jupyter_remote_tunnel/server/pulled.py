@@ -26,10 +26,10 @@ from typing_extensions import override
 
 from ..apps.jupyter_files import FoundJupyter
 from ..apps.jupyter_password import PasswordHash, read_hashes
-from ..apps.jupyters import find, has_ended, open_jupyter
+from ..apps.jupyters import Found, find, has_ended, open_jupyter
 from ..engine.messages import Who
 from ..model.address import UnixAddress
-from ..model.errors import Fatal, RemoteTunnelError
+from ..model.errors import Fatal, RemoteTunnelError, cause
 from ..model.forward import ForwardKind, ForwardSpec
 from ..model.publication import Check, PublicationState, PullRequest, Visitor
 from ..model.spec import TunnelRequest
@@ -37,7 +37,7 @@ from ..model.state import State
 from ..model.status import TunnelStatus
 from ..model.text import plain
 from ..publish.exposure import exposed_by_pull
-from ..publish.probing import Way, checks
+from ..publish.probing import Way, cause_of, checks
 from .lifetime import Lifetime, cancelled, listens
 from .listening import Listener
 from .looking import Engine, failed
@@ -125,7 +125,7 @@ class Pulled(Lifetime):
         there = await find(client, self._host)
         yield Check("workstation", "ok", f"{self._called} lets us in.")
         try:
-            found = there.choose(self._destination)
+            found = self._choose(there)
         except RemoteTunnelError as error:
             yield failed("jupyter", error)
             return
@@ -140,6 +140,12 @@ class Pulled(Lifetime):
         bound = self._private.forwards[0].bound or ""
         async for check in self._jupyter(found, bound):
             yield check
+
+    def _choose(self, there: Found) -> FoundJupyter:
+        """:raises RemoteTunnelError: it is none of these, or which one is not known."""
+        # One that is started without --keep ends with a tunnel, and this is not its only one.
+        start = f"jupyter tunnel jupyter {self._called} --start --keep"
+        return there.choose(self._destination, if_none=f"Start one there: {start}")
 
     def _speaks_tls(self) -> Check:
         return Check(
@@ -165,7 +171,7 @@ class Pulled(Lifetime):
         """
         if not self.request.prefix:
             there = await find(await self._engine.client(), self._host)
-            self._found = replace(there.choose(self._destination), token="")
+            self._found = replace(self._choose(there), token="")
         return await LookingHere(self.request, self._base_url, self._engine).installation()
 
     # The way up.
@@ -224,7 +230,7 @@ class Pulled(Lifetime):
                 self._place.show()
                 yield await self._shown(way)
         except OSError as error:
-            says = f"{self._place.site} cannot be made: {error.strerror or error}."
+            says = f"{self._place.site} cannot be made: {cause(error)}."
             yield Check("socket", "failed", says, advice="Is there room, and is its folder yours?")
 
     async def _shown(self, way: Way) -> Check:
@@ -239,7 +245,7 @@ class Pulled(Lifetime):
                 if answer.status != HTTPStatus.OK:
                     reason = f"it answers {answer.status}"
         except (aiohttp.ClientError, OSError) as error:
-            reason = plain(str(error), 200) or type(error).__name__
+            reason = cause_of(error)
         if reason:
             says = f"The Jupyter on {self._called} does not answer by its name: {reason}."
             advice = f"Its log on {self._called} says more."
@@ -333,7 +339,7 @@ class Pulled(Lifetime):
         """:raises RemoteTunnelError: it does not run any more."""
         assert self.tunnel is not None
         client = await self._engine.client()
-        return (await find(client, self.tunnel)).choose(self._destination)
+        return self._choose(await find(client, self.tunnel))
 
     @override
     async def _checks_again(self) -> list[Check]:
@@ -452,8 +458,9 @@ class _Place:
         except OSError:
             return None
         writer.close()
-        says = f"Something listens at {self.site} already: another Jupyter is published there."
-        return Check("socket", "failed", says, advice="End that: jupyter tunnel publish --stop")
+        says = f"Something else listens at {self.site} already."
+        advice = "Does another machine of yours publish by that name? End it there."
+        return Check("socket", "failed", says, advice=advice)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

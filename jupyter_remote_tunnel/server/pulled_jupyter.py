@@ -7,7 +7,7 @@ token goes there and nowhere else. What it answers is data: capped and plain.
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from ..apps.jupyter_password import PasswordHash
 from ..model.address import TcpAddress
 from ..model.publication import Check, PublishRequest
 from ..model.text import plain
+from ..publish.probing import cause_of
 from ..publish.tokens import check_token
 from .passwords import guesses, is_guessed
 
@@ -77,7 +78,8 @@ class PulledJupyter:
                     yield check
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 where = plain(self._found.server.destination)
-                says = f"What listens at {where} on {self._host} does not answer: {_cause(error)}."
+                why = cause_of(error)
+                says = f"What listens at {where} on {self._host} does not answer: {why}."
                 yield Check("jupyter", "failed", says, advice="Is it still running?")
 
     async def _asked(self) -> AsyncIterator[Check]:
@@ -169,7 +171,11 @@ class PulledJupyter:
         if answer.status in _REFUSED:
             says = "It does not take the token that its file names."
             return Check("token", "failed", says, advice=self._again)
-        return check_token(self._found.token)
+        found = check_token(self._found.token)
+        if found.verdict == "ok":
+            return found
+        says = found.says.replace("The token", f"The token of the Jupyter on {self._host}")
+        return replace(found, says=says, advice=self._to_drop_token)
 
     async def _takes_name(self) -> Check:
         """Whether it answers to the public name, through whatever stands in front of it."""
@@ -288,6 +294,18 @@ class PulledJupyter:
         return f"Set a good one: jupyter tunnel jupyter {self._host} --set-password. {self._again}"
 
     @property
+    def _to_drop_token(self) -> str:
+        setting = f"IdentityProvider.token; {_CONFIG}, JUPYTER_TOKEN"
+        if self._found.keeper is not None:
+            return f"Take it out there ({setting}): Jupyter makes a good one then. {self._again}"
+        address = self._found.address
+        place = address.port if isinstance(address, TcpAddress) else plain(address.path)
+        return (
+            f"On {self._host}: jupyter server stop {place}. Start it again there without that token"
+            f" ({setting}): Jupyter makes a good one then."
+        )
+
+    @property
     def _again(self) -> str:
         """How it is started again."""
         if self._found.keeper is None:
@@ -308,10 +326,3 @@ def _version(answer: _Answer) -> str | None:
     version = said.get("version") if isinstance(said, dict) else None
     is_one = answer.status == HTTPStatus.OK and isinstance(version, str)
     return plain(str(version), 40) if is_one else None
-
-
-def _cause(error: BaseException) -> str:
-    if isinstance(error, asyncio.TimeoutError):
-        return f"no answer in {_SECONDS:g} s"
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return plain(reason, 200).rstrip(".")

@@ -268,7 +268,8 @@ class Pulling:
     def _changed(self, one: Pulled) -> None:
         status = one.status
         if status.tunnel is not None:
-            log.warning("%s: %s. %s", status.url, status.state.replace("_", " "), status.problem)
+            problem = f". {status.problem}" if status.problem else ""
+            log.warning("%s: %s%s", status.url, status.state.replace("_", " "), problem)
         if one is self._shown and one.state == "ended":
             self._shown = None
             self._ended.set()

@@ -4,13 +4,13 @@ What can only be told by who held the key or asked the person is made there (`ho
 """
 
 import errno
-import os
 import socket
 
 import asyncssh
 
 from ..model.address import Address, UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient, from_dict
+from ..model.errors import cause as cause
 from ..model.text import plain
 from .files import DEAD_DRIVE
 from .hop import Hop
@@ -87,17 +87,6 @@ def _system_error(error: OSError | UnicodeError, hop: Hop) -> RemoteTunnelError:
     return Transient(
         f"Connecting to {hop.place} at {hop.address} failed: {cause(error)}.", hop=hop.place
     )
-
-
-def cause(error: OSError | UnicodeError) -> str:
-    """The system's words for an error. asyncio puts others in their place."""
-    if isinstance(error, UnicodeError):
-        return "this is no host name"
-    if isinstance(error, TimeoutError) and error.errno is None:
-        return "no answer"
-    if error.errno is None or isinstance(error, socket.gaierror):
-        return error.strerror or str(error)
-    return os.strerror(error.errno)
 
 
 def _gate_error(error: asyncssh.ChannelOpenError, hop: Hop, via: Hop) -> RemoteTunnelError:

@@ -18,13 +18,14 @@ from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
 from ..model.offer import Offer
 from ..model.settings import EngineSettings
 from ..model.spec import OnConflict
+from ..model.status import FarState
 from .base_forward import Forward
 from .connection import Connection
 from .ends import LocalEnd
 from .errors import folder_error
 from .files import Files, exists
 from .listeners import AT_A_TIME, BACKLOG, Listeners, bind_private, bind_tcp, bind_unix
-from .offered import away
+from .offered import away, gone
 from .pump import Relay
 from .socks_ends import LocalSocks
 
@@ -151,14 +152,26 @@ class LocalForward(Forward):
         )
 
     def _let_in(self, relay: Relay, transport: asyncio.Transport, destination: Address) -> None:
-        if self._connection is not None and self._is_decided:
+        # Of a leg that is down, another user of the host may listen on the port by now.
+        leg = self._port_leg
+        if self._connection is not None and self._is_decided and leg != "unknown":
             if self.offer is not None:
+                if leg == "down":
+                    relay.fail(gone(self._connection, self.offered_port or 0, self.offer))
+                    return
                 destination = self.offer.address
             self._connect(relay, self._connection, destination, _originator(transport))
             return
         seconds = self._settings.stream_wait
         timer = asyncio.get_running_loop().call_later(seconds, self._give_up, relay)
         self._waiting[relay] = (timer, destination)
+
+    @property
+    def _port_leg(self) -> FarState | None:
+        """How the far leg is of an offer that is a port of the host; None where there is none."""
+        if self.offer is None or not isinstance(self.offer.address, TcpAddress):
+            return None
+        return "unknown" if self.far is None else self.far.state
 
     @property
     def offered_port(self) -> int | None:
@@ -179,10 +192,16 @@ class LocalForward(Forward):
 
     def _give_up(self, relay: Relay) -> None:
         self._waiting.pop(relay, None)
-        down = self._down
+        down, seconds = self._down, f"{self._settings.stream_wait:g} s"
+        if self._connection is not None and self.offer is not None:
+            who = self.offer.by or "the machine that offers it"
+            message = f"A stream waited {seconds} for {who}, which has not answered yet."
+            hint = "Its leg is being tried: this tunnel says when it is up, or why it is not."
+            relay.fail(Transient(message, code="connection_lost", hint=hint))
+            return
         relay.fail(
             Transient(
-                f"A stream waited {self._settings.stream_wait:g} s for the connection. "
+                f"A stream waited {seconds} for the connection. "
                 f"{down.message if down else 'It was never there.'}",
                 code="connection_lost",
                 hint=down.hint if down else "",
@@ -203,7 +222,9 @@ class LocalForward(Forward):
         self._let_all_in()
 
     def decide(self, is_decided: bool) -> None:
-        """Whether it is known if an `offer` stands for the port; until then, streams wait."""
+        """Whether it is known if an `offer` stands for the port; until then, streams wait. For one
+        that is itself a port they wait until its `far` leg is known.
+        """
         self._is_decided = is_decided
         if is_decided and self._connection is not None:
             self._let_all_in()

@@ -7,16 +7,17 @@ whether somebody listens, and whether a stream that is opened ends at once.
 """
 
 import asyncio
+import itertools
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncssh
 from typing_extensions import override
 
-from ..model.address import Address, UnixAddress
+from ..model.address import Address, TcpAddress, UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient
-from ..model.offer import FOLDER, MARK, Offer, Word, offered_socket
+from ..model.offer import FOLDER, MARK, Offer, Word, offered_beacon, offered_socket
 from ..model.status import FarState
 from .connection import Connection
 from .wire import abort_late_channel
@@ -54,11 +55,15 @@ async def list_offers(connection: Connection) -> str:
 
 
 async def is_offered(connection: Connection, folders: Sequence[str], port: int) -> bool:
-    """Whether anybody listens where that port would be offered, without a command."""
-    for folder in folders:
-        address = UnixAddress(offered_socket(folder, port))
+    """Whether anybody listens where that port would be offered, without a command.
+
+    An offer that is a port has its beacon there, where sshd allows that.
+    """
+    for folder, name in itertools.product(folders, (offered_socket, offered_beacon)):
         try:
-            await hear(connection, address, connection.hop.connect_timeout, 0)
+            await hear(
+                connection, UnixAddress(name(folder, port)), connection.hop.connect_timeout, 0
+            )
         except (asyncssh.ChannelOpenError, Transient):
             continue
         return True
@@ -67,10 +72,13 @@ async def is_offered(connection: Connection, folders: Sequence[str], port: int) 
 
 @dataclass(frozen=True)
 class Leg:
-    """How the far leg of an offer is, and why it is not up."""
+    """How the far leg of an offer is, why it is not up, and which offer its beacon said it was (""
+    where none did).
+    """
 
     state: FarState
     error: RemoteTunnelError | None = None
+    name: str = field(default="", compare=False)
 
 
 async def try_leg(connection: Connection, port: int, offer: Offer, patience: float) -> Leg:
@@ -80,6 +88,8 @@ async def try_leg(connection: Connection, port: int, offer: Offer, patience: flo
     """
     if connection.unanswered >= _UNANSWERED:
         return Leg("unknown", connection.not_opened(offer.address))
+    if isinstance(offer.address, TcpAddress) and not offer.stands:
+        return Leg("down", gone(connection, port, offer))  # by now it may be anybody's port
     try:
         if offer.beacon is None:
             return _judge_stream(offer, await hear(connection, offer.address, patience, _MOMENT))
@@ -94,8 +104,8 @@ async def try_leg(connection: Connection, port: int, offer: Offer, patience: flo
     if word is None:
         return Leg("down", _silent(connection, port, offer, patience))
     if word.problem:
-        return Leg("no_application", _no_application(offer, word.problem))
-    return Leg("up")
+        return Leg("no_application", _no_application(offer, word.problem), word.offer)
+    return Leg("up", name=word.offer)
 
 
 def _judge_stream(offer: Offer, said: bytes | None) -> Leg:
@@ -169,12 +179,24 @@ def away(
     prohibited = asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
     if not isinstance(error, asyncssh.ChannelOpenError) or error.code == prohibited:
         return connection.explain(error, offer.address)
+    return gone(connection, port, offer)
+
+
+def gone(connection: Connection, port: int, offer: Offer) -> RemoteTunnelError:
+    """That nobody is there who offers it as that port."""
     alias = connection.hop.alias
+    if not offer.stands:
+        return _down(
+            connection,
+            f"Nothing is offered as {port} on {alias} any more: {_who(offer)} has ended it.",
+            "It is found when it is offered again. Restart this tunnel to have it lead to port"
+            f" {port} of {alias} itself.",
+        )
     return _down(
         connection,
         f"Nothing is offered as {port} on {alias} at the moment: {_who(offer)} is away.",
         "It comes back by itself when that machine does. If it never will, remove what stands for"
-        f" it on {alias}, {_files(offer)}, and restart this tunnel. Where the sshd of {alias}"
+        f" it on {alias}, {_files(port, offer)}, and restart this tunnel. Where the sshd of {alias}"
         " connects to no sockets (AllowStreamLocalForwarding), it looks the same.",
     )
 
@@ -206,8 +228,8 @@ def _who(offer: Offer) -> str:
     return offer.by or "the machine that offers it"
 
 
-def _files(offer: Offer) -> str:
+def _files(port: int, offer: Offer) -> str:
     """What stands for it on the gateway, as a pattern of a shell."""
     if isinstance(offer.address, UnixAddress):
         return f"{offer.address.path.removesuffix('sock')}*"
-    return f"{FOLDER}/{offer.address.port}.*"
+    return f"{FOLDER}/{port}.*"

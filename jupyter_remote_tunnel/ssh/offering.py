@@ -3,8 +3,9 @@
 It listens on a Unix socket in a folder of the user's own there (0700), which is made, like the
 files in it (`model.offer`), by commands. What an earlier connection left is taken away, as sshd
 never removes a socket; but not what another machine offers as the same port, which its beacon
-tells. Where sshd allows no sockets, or runs no commands, it is a port of both loopback addresses,
-each asked for by itself: of a name that is two, sshd would take one and not tell.
+tells. Where sshd allows no sockets, or runs no commands, or a port was asked for, it is one of both
+loopback addresses, each asked for by itself: of a name that is two, sshd would take one and not
+tell.
 """
 
 import asyncio
@@ -29,13 +30,15 @@ from ..model.offer import (
     LOOPBACK_HOST,
     MARK,
     Descriptor,
+    Offer,
     Word,
+    folders_in,
     offered_beacon,
     offered_socket,
+    offers_in,
 )
 from ..model.settings import EngineSettings
 from ..model.spec import OnConflict
-from ..model.text import plain
 from .connection import Connection, ListenRefused
 from .errors import cause
 from .exec import ExecResult
@@ -47,8 +50,11 @@ from .unix_socket import connected_unix
 # One line each, without “!”, for login shells of the family of csh. $1 is the port.
 _PREPARE = (
     'umask 077; d="${XDG_RUNTIME_DIR:-$HOME}"; { test -d "$d" && test -O "$d"; } || d="$HOME";'
-    f' d="$d/{FOLDER}"; mkdir -p "$d" && chmod 700 "$d" && test -O "$d" && echo "{MARK} $d";'
-    f' test -S "$d/$1.sock" && echo "{MARK} taken"; true'
+    f' d="$d/{FOLDER}"; mkdir -p "$d" && chmod 700 "$d" && test -O "$d" &&'
+    f' printf "{MARK} folder %s\\n" "$d"; f="$d/$1";'
+    f' test -S "$f.sock" && printf "{MARK} socket %s\\n" "$f.sock";'
+    f' test -f "$f.json" && printf "{MARK} offer %s %s\\n" "$f.json"'
+    ' "$(head -c 2000 "$f.json")"; true'
 )
 # $2 is the folder, and $3 the name of our offer.
 _CLEAR = 'rm -f "$2/$1.sock" "$2/$1.beacon" "$2/$1.json"'
@@ -83,7 +89,7 @@ class OfferingForward(RemoteForward):
     ) -> None:
         super().__init__(spec, settings, on_change, on_conflict, proxy_protocol)
         assert isinstance(spec.bind, OfferedPort)
-        self._offered = spec.bind.port
+        self._offered, self._tcp = spec.bind.port, spec.bind.tcp
         self._name = secrets.token_hex(8)
         self._folder: str | None = None
         self._beacon: asyncssh.SSHListener | None = None
@@ -102,12 +108,15 @@ class OfferingForward(RemoteForward):
             ) from None
 
     async def _offer_on(self, connection: Connection) -> None:
-        self._folder, taken, why = await self._prepare(connection)
+        self._folder, offer, why = await self._prepare(connection)
         if self._folder is None:
             await self._listen_on_port(connection, why)
             return
-        if taken:
-            await self._take_over(connection, self._folder)
+        if offer is not None:
+            await self._take_over(connection, self._folder, offer)
+        if self._tcp:
+            await self._listen_on_port(connection)
+            return
         path = offered_socket(self._folder, self._offered)
         try:
             self._listener = await connection.listen_unix(path, self._accept)
@@ -121,37 +130,36 @@ class OfferingForward(RemoteForward):
         self.bound, self.note, self._port = path, None, None
         await self._announce(connection, None)
 
-    async def _prepare(self, connection: Connection) -> tuple[str | None, bool, str]:
-        """The folder on the gateway, whether such a socket is there, and why there is no folder.
+    async def _prepare(self, connection: Connection) -> tuple[str | None, Offer | None, str]:
+        """The folder on the gateway, what stands for that port there, and why there is no folder.
 
         :raises Transient: the connection was lost.
         """
         alias = connection.hop.alias
         if self._settings.session_exec != "auto":
-            return None, False, "no command may be run there (session_exec)"
+            return None, None, "no command may be run there (session_exec)"
         try:
             done = await self._run(connection, _PREPARE)
         except Fatal:
-            return None, False, f"{alias} runs no command for us"
-        said = [line.partition(" ") for line in done.stdout.decode(errors="replace").splitlines()]
-        words = [word for mark, _, word in said if mark == MARK]
-        folder = next(iter(words), "")
-        if not folder.startswith("/") or plain(folder, 1000) != folder:
-            return None, False, f"{alias} makes no folder for it"
+            return None, None, f"{alias} runs no command for us"
+        said = done.stdout.decode(errors="replace")
+        folder = next(iter(folders_in(said)), None)
+        if folder is None:
+            return None, None, f"{alias} makes no folder for it"
         if len(folder.encode()) > LONGEST_FOLDER:
-            return None, False, f"the path of {folder} is too long for a socket"
-        return folder, "taken" in words, ""
+            return None, None, f"the path of {folder} is too long for a socket"
+        return folder, offers_in(said).get(self._offered), ""
 
     async def _run(self, connection: Connection, script: str, stdin: bytes = b"") -> ExecResult:
         words = ["sh", "-c", script, "sh", str(self._offered), self._folder or "", self._name]
         return await connection.run(shlex.join(words), "run a command", stdin)
 
-    async def _take_over(self, connection: Connection, folder: str) -> None:
+    async def _take_over(self, connection: Connection, folder: str, offer: Offer) -> None:
         """Take away what a lost connection has left.
 
         :raises Fatal: somebody else offers that port.
         """
-        if not await self._is_left_over(connection, folder):
+        if not await self._is_left_over(connection, folder, offer):
             raise Fatal(
                 f"{self._offered} is offered on {connection.hop.place} already, from another"
                 " machine, or by another tunnel or ssh of this one.",
@@ -161,43 +169,71 @@ class OfferingForward(RemoteForward):
             )
         await self._run(connection, _CLEAR)
 
-    async def _is_left_over(self, connection: Connection, folder: str) -> bool:
-        beacon, path = (name(folder, self._offered) for name in (offered_beacon, offered_socket))
+    async def _is_left_over(self, connection: Connection, folder: str, offer: Offer) -> bool:
+        beacon = offer.beacon or UnixAddress(offered_beacon(folder, self._offered))
         patience = _BEACON_PATIENCE
         try:
-            said = await hear(connection, UnixAddress(beacon), patience, patience)
+            said = await hear(connection, beacon, patience, patience)
         except asyncssh.ChannelOpenError:
-            # Without a beacon it is a `ssh -R` by hand, if anybody listens at all.
-            return not await _opens(connection, UnixAddress(path))
+            # Without a beacon it is a `ssh -R` by hand, if anybody listens at all. Who has a port
+            # is told by the attempt to listen on it: it may be anybody.
+            is_port = isinstance(offer.address, TcpAddress)
+            return is_port or not await _opens(connection, offer.address)
         word = None if said is None else word_of(said)
         return word is None or word.offer == self._name
 
-    async def _listen_on_port(self, connection: Connection, why: str) -> None:
-        """In place of a socket."""
-        alias = connection.hop.alias
+    async def _listen_on_port(self, connection: Connection, why: str = "") -> None:
+        """In place of a socket, as that was asked for or because of `why`."""
         try:
             await self._listen_on_loopback(connection)
         except Fatal as error:
             await super()._stop_listening()
+            if self._tcp:
+                raise
             hint = f"It would be a socket there, but {why}. {error.hint}"
             raise Fatal(error.message, code=error.code, hint=hint, hop=error.hop) from None
-        self.note = (
-            f"It is a port of {alias}’s loopback, to which other users of {alias} can connect, too,"
-            f" and on which they can listen when this does not: {why}."
-        )
-        with contextlib.suppress(Fatal):
-            self._beacon = await connection.listen_tcp(LOOPBACK_HOST, 0, self._tell)
+        self.note = self._said_of_port(connection.hop.alias, why)
         if self._folder is not None:
+            await self._light(connection, self._folder)
             await self._announce(connection, self._port)
+
+    def _said_of_port(self, alias: str, why: str) -> str:
+        shared = (
+            f"It is a port of {alias}’s loopback, to which other users of {alias} can connect, too,"
+            " and on which they can listen when this does not"
+        )
+        if not self._tcp:
+            return f"{shared}: {why}."
+        blind = why and f"Who opens it does not see how this side is: {why}."
+        said = ("" if self._listens_everywhere else f"{shared}.", self.note, blind)
+        return " ".join(filter(None, said))
+
+    @property
+    def _listens_everywhere(self) -> bool:
+        """Whether its port was found to be one of all interfaces."""
+        return (self.bound or "").startswith("*")
+
+    async def _light(self, connection: Connection, folder: str) -> None:
+        """Hold the beacon of a port; on a port only where that is not public."""
+        try:
+            path = offered_beacon(folder, self._offered)
+            self._beacon = await connection.listen_unix(path, self._tell)
+        except ListenRefused:
+            if not self._listens_everywhere:
+                with contextlib.suppress(Fatal):
+                    self._beacon = await connection.listen_tcp(LOOPBACK_HOST, 0, self._tell)
 
     async def _listen_on_loopback(self, connection: Connection) -> None:
         """At 127.0.0.1, and at ::1 as well: who asks for `localhost` may come there first.
 
-        :raises Fatal: not at the former, or somebody else at the latter, or it would be public.
+        :raises Fatal: not at the former; or somebody else at the latter, or it would be public, and
+            a port was not asked for.
         """
         await self._listen_tcp(connection, TcpBind(LOOPBACK_HOST, self._offered))
         place = connection.hop.place
-        if (self.bound or "").startswith("*"):
+        if self._listens_everywhere:
+            if self._tcp:
+                return
             raise Fatal(
                 f"{place} would listen on all of its interfaces (GatewayPorts is “yes”).",
                 code="forward_refused",
@@ -209,7 +245,9 @@ class OfferingForward(RemoteForward):
             self._other_half = await connection.listen_tcp(asked.host, asked.port, self._accept)
         except ListenRefused as refused:
             why = await why_not(connection, asked, refused, was_ours=False, look=self._looks)
-            if why.in_use:
+            if why.in_use and self._tcp:
+                self.note = self.note or f"Who asks for ::1 does not come here: {why.error.message}"
+            elif why.in_use:
                 error = why.error
                 hint = f"{error.hint} With GatewayPorts “yes” in its sshd, that is we ourselves."
                 raise Fatal(error.message, code=error.code, hint=hint, hop=error.hop) from None
@@ -217,12 +255,14 @@ class OfferingForward(RemoteForward):
 
     async def _announce(self, connection: Connection, port: int | None) -> None:
         """Write down who offers it, and on which port in place of a socket."""
+        beacon_port = None if self._beacon is None else self._beacon.get_port() or None
         described = Descriptor(
             offer=self._name,
             by=_this_machine(),
             destination=str(self.spec.destination),
             port=port,
-            beacon_port=None if port is None or self._beacon is None else self._beacon.get_port(),
+            beacon_port=beacon_port,
+            beacon_socket=self._beacon is not None and beacon_port is None,
         )
         try:
             await self._run(connection, _ANNOUNCE, described.encode())

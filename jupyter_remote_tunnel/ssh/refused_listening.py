@@ -19,9 +19,9 @@ from .wire import abort_late_channel
 _ROOTS_PORTS = 1024
 _STALE = (
     "sshd lets go of what a lost connection held when it notices the loss, which may take hours:"
-    " ClientAliveInterval 15 and ClientAliveCountMax 3 in its sshd_config make it 45 seconds. It is"
-    " tried again until then."
+    " ClientAliveInterval 15 and ClientAliveCountMax 3 in its sshd_config make it 45 seconds."
 )
+_TRIED_AGAIN = "It is tried again until then."
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,36 @@ def _used(
         message = (
             f"{place} does not listen on {what} for us: another user ({named(others)}) has it."
         )
+        then = f" {_TRIED_AGAIN} Or choose" if was_ours else " Choose"
         hint = (
-            "What comes there reaches them, until they let go of it. It is tried again until then."
-            " Or choose another port; a Unix socket cannot be taken so."
+            f"What comes there reaches them, until they let go of it.{then} another port; a Unix"
+            " socket cannot be taken so."
         )
         return message, hint
     if was_ours:
-        return f"{place} does not listen on {what} for us: our lost connection has it.", _STALE
+        message = f"{place} does not listen on {what} for us: our lost connection has it."
+        return message, f"{_STALE} {_TRIED_AGAIN}"
+    message = f"{place} does not listen on {what} for us: something there has it already."
+    if _is_roots(connection, asked):
+        return message, f"And {_for_root(connection)}"
     hint = (
-        f"It is in use by a program there, or by a connection that was lost. {_STALE} Or choose"
-        " another one."
+        f"It is in use by a program there, or by a connection that was lost. {_STALE} Try again"
+        " then, or choose another one."
     )
-    return f"{place} does not listen on {what} for us: something there has it already.", hint
+    return message, hint
+
+
+def _is_roots(connection: Connection, asked: Address) -> bool:
+    """Whether it is a port on which we may not listen there."""
+    is_low = isinstance(asked, TcpAddress) and 0 < asked.port < _ROOTS_PORTS
+    return is_low and connection.hop.user != "root"
+
+
+def _for_root(connection: Connection) -> str:
+    return (
+        f"ports below {_ROOTS_PORTS} are for root there, and you log in as {connection.hop.user}:"
+        f" choose one from {_ROOTS_PORTS} on."
+    )
 
 
 def _what(asked: Address) -> str:
@@ -113,8 +131,9 @@ def _forbidden(connection: Connection, asked: Address, found: BaseException | No
             f"AllowTcpForwarding or DisableForwarding in {sshd}, or a restriction of your key in"
             " authorized_keys, forbid it. Ask who runs it."
         )
-    if 0 < asked.port < _ROOTS_PORTS:
-        return f"Ports below {_ROOTS_PORTS} are for root there, and PermitListen may forbid it."
+    if _is_roots(connection, asked):
+        said = _for_root(connection)
+        return f"{said[0].upper()}{said[1:]} PermitListen in {sshd} may forbid it, too."
     spelling = " (“localhost” is not “127.0.0.1” to it)" if asked.host == "127.0.0.1" else ""
     return (
         f"Nothing has that port: PermitListen in {sshd} allows other ports{spelling}, or"

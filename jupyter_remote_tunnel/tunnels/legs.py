@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..model.offer import Offer
-from ..model.status import ErrorStatus, FarLeg, FarState
+from ..model.status import ErrorStatus, FarLeg
 from ..ssh.connection import Connection
 from ..ssh.forward import Forward, LocalForward
 from ..ssh.offered import Leg, try_leg
@@ -25,9 +25,10 @@ from .tasks import Tasks
 _INTERVAL = 15.0
 """Seconds between two tries where the connection has no keepalive."""
 
-_LOOK_EVERY = 4
-"""Of so many tries of a leg that is down one also looks whether it is offered elsewhere now."""
-
+_LOOKS, _LOOK_EVERY = 2, 4
+"""So many first tries that find a leg down, and of later ones one of so many, also look whether it
+is offered elsewhere now, or no more.
+"""
 
 _LISTED_WITHIN = 2.0
 """Seconds for which the streams of a new tunnel wait to know what is offered on its host. They wait
@@ -109,30 +110,50 @@ class Legs:
         finally:
             timer.cancel()
             self._decide(True)
+        # What is being made has its socket before its description.
+        is_new = any(f.offer is not None and not f.offer.name for f in self._forwards)
         while True:
-            await asyncio.gather(*(self._try(f, connection, patience) for f in self._forwards))
+            is_new |= await self._try_all(connection, patience)
             self._known.set()
+            if self._is_missed() or is_new:
+                is_new = False
+                offers = await link.listing.look_again()
+                if offers is not None and self._take(offers, are_all=True):
+                    await self._try_all(connection, patience)
             await self._pause(interval)
-            if self._is_missed():
-                self._take(await link.listing.look_again())
 
     def _decide(self, is_decided: bool) -> None:
         """Whether it is known by now to where streams lead."""
         for forward in self._forwards:
             forward.decide(is_decided)
 
-    def _take(self, offers: Mapping[int, Offer]) -> None:
+    def _take(self, offers: Mapping[int, Offer], *, are_all: bool = False) -> bool:
+        """What was found to be offered, and whether that is news. `are_all`: nothing else is."""
+        is_news = False
         for forward in self._forwards:
             offer = offers.get(forward.offered_port or 0)
+            if offer is None and are_all and forward.offer is not None:
+                offer = replace(forward.offer, stands=False)
             if offer is not None and offer != forward.offer:
                 forward.offer = offer
-                forward.far = _far(offer)
+                forward.far = _far(offer, forward.far)
+                is_news = True
                 self._changed()
+        return is_news
 
-    async def _try(self, forward: LocalForward, connection: Connection, patience: float) -> None:
-        if forward.offer is not None and forward.offered_port is not None:
-            leg = await try_leg(connection, forward.offered_port, forward.offer, patience)
-            self._put(forward, leg)
+    async def _try_all(self, connection: Connection, patience: float) -> bool:
+        """Whether one of them is another offer than was found."""
+        tries = (self._try(forward, connection, patience) for forward in self._forwards)
+        return any(await asyncio.gather(*tries))
+
+    async def _try(self, forward: LocalForward, connection: Connection, patience: float) -> bool:
+        offer, port = forward.offer, forward.offered_port
+        if offer is None or port is None:
+            return False
+        leg = await try_leg(connection, port, offer, patience)
+        self._put(forward, leg)
+        forward.decide(True)
+        return leg.name not in ("", offer.name)
 
     def _put(self, forward: LocalForward, leg: Leg) -> None:
         far = forward.far
@@ -164,10 +185,12 @@ class Legs:
             for forward in self._forwards
         )
         self._tries_down = self._tries_down + 1 if is_down else 0
-        return self._tries_down % _LOOK_EVERY == 1
+        return 0 < self._tries_down <= _LOOKS or self._tries_down % _LOOK_EVERY == 1
 
 
-def _far(offer: Offer) -> FarLeg:
-    state: FarState = "unknown"
-    now = iso(datetime.now(UTC))
-    return FarLeg(str(offer.address), offer.by, offer.destination, state, now)
+def _far(offer: Offer, before: FarLeg | None) -> FarLeg:
+    """An offer as the status shows it, in the state of the one before until it is tried."""
+    at = str(offer.address)
+    if before is not None:
+        return replace(before, at=at, by=offer.by, destination=offer.destination)
+    return FarLeg(at, offer.by, offer.destination, "unknown", iso(datetime.now(UTC)))

@@ -55,14 +55,16 @@ class Listing:
         folders = folders_in(self._text)
         for port in set(ports) - offers.keys():
             if await is_offered(self._connection, folders, port):
-                return await self.look_again()
+                return await self.look_again() or offers
         return offers
 
-    async def look_again(self) -> Mapping[int, Offer]:
-        """What is offered now."""
-        if self._connection is not None and self.runs_commands:
-            try:
-                self._text = await list_offers(self._connection)
-            except RemoteTunnelError as error:
-                log.debug("%s: its offers are not known: %s", self._connection.hop, error)
+    async def look_again(self) -> Mapping[int, Offer] | None:
+        """What is offered now; None where the host does not tell."""
+        if self._connection is None or not self.runs_commands:
+            return None
+        try:
+            self._text = await list_offers(self._connection)
+        except RemoteTunnelError as error:
+            log.debug("%s: its offers are not known: %s", self._connection.hop, error)
+            return None
         return offers_in(self._text)

@@ -501,7 +501,7 @@ export interface PublishReport {
  *     for `way` "proxy"; its other users can connect to that, and take it when it is not shown.
  * :param socket: the path of the socket on the gateway that a site names which is not ours.
  * :param certificate: the file with the certificate and those above it, where TLS ends; None is
- *     the one from Let's Encrypt that the gateway has.
+ *     the one that the gateway's site names already, else the one from Let's Encrypt that it has.
  * :param key: the file with its private key, beside it.
  * :param self_signed: whether a certificate will do for which nobody vouches.
  * :param hours: until it ends by itself; None is as the server is set.

@@ -20,6 +20,13 @@ export function Beyond(props: Props): JSX.Element | null {
   return (
     <>
       {note && <div className="jp-RemoteTunnel-note">{note}</div>}
+      {far && !far.at.startsWith('/') && (
+        <div className="jp-RemoteTunnel-note">
+          {props.trans.__(
+            'It is a port of the gateway, to which its other users can connect, too, and on which they can listen when that machine does not.'
+          )}
+        </div>
+      )}
       {far && (
         <div
           className="jp-RemoteTunnel-note"

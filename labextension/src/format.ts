@@ -32,9 +32,27 @@ export function groupByHost(tunnels: readonly TunnelStatus[]): HostGroup[] {
 /** The state of a tunnel while the server does not tell. */
 export const UNKNOWN = 'unknown';
 
+/** The states of a tunnel that is open, as far as the gateway, and leads to nothing from there. */
+export type LegState = 'leg_down' | 'no_application';
+
+/** The state of all legs of a tunnel: its own, or what is wrong behind the gateway. */
+export function wholeState({ forwards, state }: TunnelStatus): string {
+  const legs = forwards.map(({ far }) => far?.state);
+  if (state !== 'open') {
+    return state;
+  }
+  return legs.includes('down')
+    ? ('leg_down' satisfies LegState)
+    : legs.includes('no_application')
+      ? ('no_application' satisfies LegState)
+      : state;
+}
+
 /** A state as one or two words. */
 export function stateLabel(state: string, trans: TranslationBundle): string {
-  const labels: Record<State | typeof UNKNOWN, string> = {
+  const labels: Record<State | LegState | typeof UNKNOWN, string> = {
+    leg_down: trans.__('Far leg down'),
+    no_application: trans.__('No application'),
     unknown: trans.__('Unknown'),
     closed: trans.__('Closed'),
     connecting: trans.__('Connecting…'),
@@ -49,14 +67,14 @@ export function stateLabel(state: string, trans: TranslationBundle): string {
 
 /** What it says of itself: its state, and whose answer it waits for if that is not this login's. */
 export function stateOf(
-  { id, state }: TunnelStatus,
+  tunnel: TunnelStatus,
   others: readonly OthersPrompt[],
   trans: TranslationBundle
 ): string {
-  const question = others.find(({ tunnels }) => tunnels.includes(id));
+  const question = others.find(({ tunnels }) => tunnels.includes(tunnel.id));
   return question
     ? trans.__('Waiting for %1', question.waits_for.join(', '))
-    : stateLabel(state, trans);
+    : stateLabel(wholeState(tunnel), trans);
 }
 
 /** 999 B, 1.0 kB, 12 MB: two digits are enough to see that something moves. */
@@ -153,14 +171,18 @@ export interface Problem {
   at: string;
 }
 
-/** The last stream of `forwards` that failed, as long as none has done better since. */
+/**
+ * The last stream of `forwards` that failed, as long as none has done better since, if that is not
+ * because the far leg is down, which is told by itself.
+ */
 export function lastProblem(
   forwards: readonly ForwardStatus[]
 ): Problem | null {
   let last: Problem | null = null;
-  for (const { error, error_at: at } of forwards) {
+  for (const { error, error_at: at, far } of forwards) {
+    const isTold = error !== null && error.message === far?.error?.message;
     // Moments in one notation sort like texts.
-    if (error && at !== null && (last === null || at > last.at)) {
+    if (error && !isTold && at !== null && (last === null || at > last.at)) {
       last = { error, at };
     }
   }
@@ -264,6 +286,11 @@ export function summary(
     [count(tunnels, 'failed'), n => trans.__('%1 failed', n)],
     [count(tunnels, 'waiting_for_user'), n => trans.__('%1 waiting', n)],
     [count(tunnels, 'reconnecting'), n => trans.__('%1 reconnecting', n)],
+    [count(tunnels, 'leg_down'), n => trans.__('%1 with its far leg down', n)],
+    [
+      count(tunnels, 'no_application'),
+      n => trans.__('%1 without its application', n)
+    ],
     [count(tunnels, UNKNOWN), n => trans.__('%1 unknown', n)]
   ];
   const parts = troubles.filter(([n]) => n > 0).map(([n, text]) => text(n));
@@ -271,15 +298,17 @@ export function summary(
 }
 
 function count(tunnels: readonly TunnelStatus[], state: string): number {
-  return tunnels.filter(tunnel => tunnel.state === state).length;
+  return tunnels.filter(tunnel => wholeState(tunnel) === state).length;
 }
 
 /** The state that says most about a set: what needs a person first. */
-export function worstState(tunnels: readonly TunnelStatus[]): State {
-  const order: State[] = [
+export function worstState(tunnels: readonly TunnelStatus[]): State | LegState {
+  const order: (State | LegState)[] = [
     'failed',
     'waiting_for_user',
     'reconnecting',
+    'leg_down',
+    'no_application',
     'connecting',
     'closing',
     'open'

@@ -7,7 +7,7 @@ import { Context, HostActions } from './actions';
 import { Host, TunnelStatus } from './api';
 import { CommandIDs } from './commands';
 import { Explanation } from './dialogs';
-import { stateOf } from './format';
+import { stateOf, wholeState } from './format';
 import { matching, wayOf } from './hosts';
 import { stateIcon } from './icons';
 
@@ -175,9 +175,12 @@ function Offer(props: Context & { host: Host; forward: string }): JSX.Element {
   const { commands, forward, manager, trans } = props;
   const { host } = props.host;
   const tunnel = openedFor(host, forward, manager.tunnels);
-  const Icon = tunnel && stateIcon(tunnel.state).react;
+  const Icon = tunnel && stateIcon(wholeState(tunnel)).react;
   return (
-    <li className="jp-RemoteTunnel-offer" data-state={tunnel?.state}>
+    <li
+      className="jp-RemoteTunnel-offer"
+      data-state={tunnel && wholeState(tunnel)}
+    >
       <code>{forward}</code>
       {Icon ? (
         <span className="jp-RemoteTunnel-offered">

@@ -14,7 +14,9 @@ import reconnectingSvg from '../style/icons/reconnecting.svg';
 import tabSvg from '../style/icons/tab.svg';
 import tunnelSvg from '../style/icons/tunnel.svg';
 import waitingSvg from '../style/icons/waiting.svg';
+import warningSvg from '../style/icons/warning.svg';
 import { State, Step } from './api';
+import { LegState } from './format';
 
 function icon(name: string, svgstr: string): LabIcon {
   return new LabIcon({ name: `jupyter-remote-tunnel:${name}`, svgstr });
@@ -35,11 +37,15 @@ const openIcon = icon('open', openSvg);
 const failedIcon = icon('failed', failedSvg);
 const noteIcon = icon('note', noteSvg);
 
-const stateIcons: Record<State, LabIcon> = {
+const warningIcon = icon('warning', warningSvg);
+
+const stateIcons: Record<State | LegState, LabIcon> = {
   closed: closedIcon,
   connecting: connectingIcon,
   waiting_for_user: icon('waiting', waitingSvg),
   open: openIcon,
+  leg_down: warningIcon,
+  no_application: warningIcon,
   reconnecting: icon('reconnecting', reconnectingSvg),
   closing: connectingIcon,
   failed: failedIcon
@@ -47,7 +53,7 @@ const stateIcons: Record<State, LabIcon> = {
 
 /** The icon of a state; a newer server may name one that is unknown here. */
 export function stateIcon(state: string): LabIcon {
-  return stateIcons[state as State] ?? closedIcon;
+  return stateIcons[state as State | LegState] ?? closedIcon;
 }
 
 /** The icon of what came of a step. */

@@ -3,8 +3,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import { Explanation } from './dialogs';
-import { TunnelError } from './restapi';
+import { Remedy, Wrong } from './remedy';
 
 export function PasswordForm(props: {
   /** Where it is written to. */
@@ -14,54 +13,35 @@ export function PasswordForm(props: {
   trans: TranslationBundle;
 }): JSX.Element {
   const { file, onSet, trans } = props;
-  const [isOpen, setOpen] = React.useState(false);
-  const [error, setError] = React.useState<Wrong | null>(null);
   const first = React.useRef<HTMLInputElement>(null);
   const second = React.useRef<HTMLInputElement>(null);
-  React.useEffect(() => first.current?.focus(), [isOpen]);
 
   const set = async (): Promise<void> => {
     const [password, again] = [first.current!.value, second.current!.value];
     if (password !== again) {
-      setError({ message: trans.__('The two differ.'), hint: '' });
-      return;
+      const wrong: Wrong = { message: trans.__('The two differ.'), hint: '' };
+      throw wrong;
     }
-    try {
-      await onSet(password);
-    } catch (error) {
-      setError(error as TunnelError);
-    }
+    await onSet(password);
   };
 
-  if (!isOpen) {
-    return (
-      <button
-        type="button"
-        className="jp-mod-styled"
-        onClick={() => setOpen(true)}
-      >
-        {trans.__('Set a Password…')}
-      </button>
-    );
-  }
   return (
-    <form
-      className="jp-RemoteTunnel-remedy"
-      onSubmit={event => {
-        event.preventDefault();
-        void set();
-      }}
+    <Remedy
+      label={trans.__('Set a Password…')}
+      submit={trans.__('Set the Password')}
+      onSubmit={set}
+      trans={trans}
     >
       <p>
         {trans.__('It is hashed and written to %1, and counts at once.', file)}
       </p>
-      {error && <Explanation error={error} />}
       <label>
         {trans.__('New password')}
         <input
           ref={first}
           type="password"
           className="jp-mod-styled"
+          data-first-field
           autoComplete="new-password"
         />
       </label>
@@ -74,11 +54,6 @@ export function PasswordForm(props: {
           autoComplete="new-password"
         />
       </label>
-      <button type="submit" className="jp-mod-styled jp-mod-accept">
-        {trans.__('Set the Password')}
-      </button>
-    </form>
+    </Remedy>
   );
 }
-
-type Wrong = Pick<TunnelError, 'message' | 'hint'>;

@@ -61,6 +61,10 @@ export class PublicationManager
     return this.value.outside;
   }
 
+  get isLost(): boolean {
+    return this.isOutside && this.problem?.code === 'server_unreachable';
+  }
+
   async stop(id: string): Promise<void> {
     try {
       await this.refreshed(() => this._api.stopPublishing(id));

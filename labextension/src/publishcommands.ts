@@ -20,7 +20,8 @@ export interface PublishOptions extends CommandOptions {
 export function addPublishCommands(options: PublishOptions): void {
   const { app, publications, trans } = options;
   const { commands } = app;
-  const isPublished = (): boolean => publications.publications.length > 0;
+  const isPublished = (): boolean =>
+    publications.publications.length > 0 && !publications.isLost;
   // What is typed stays for the next time.
   let publishing: Publishing | null = null;
 
@@ -85,12 +86,14 @@ function emptyFields({ hours }: IPublicationManager): Publishing['fields'] {
     way: 'proxy',
     gateway: '',
     name: '',
-    proxy: 'nginx',
+    proxy: '',
     hours: String(hours),
     port: '',
     loopbackPort: '',
     certificate: '',
     key: '',
+    gatewayCertificate: '',
+    gatewayKey: '',
     selfSigned: false
   };
 }

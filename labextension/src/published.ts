@@ -14,6 +14,11 @@ export function titleOf(
   return trans.__('Published: %1', name);
 }
 
+/** What there is to be said where nobody can be asked any more. */
+export function lossOfWay(trans: TranslationBundle): string {
+  return trans.__('This way in is closed or lost.');
+}
+
 /** Who is connected and until when; or why it is not shown. */
 export function summaryOf(
   publication: Publication,

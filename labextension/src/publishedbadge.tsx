@@ -7,7 +7,7 @@ import * as React from 'react';
 
 import { Publication } from './api';
 import { CommandIDs } from './commands';
-import { summaryOf, titleOf } from './published';
+import { lossOfWay, summaryOf, titleOf } from './published';
 import { IPublicationManager } from './tokens';
 
 export interface BadgeContext {
@@ -30,9 +30,13 @@ export class PublishedStatusItem extends ReactWidget {
   }
 
   protected render(): JSX.Element {
+    const { publications, trans } = this._context;
+    if (publications.isLost) {
+      return <span>{lossOfWay(trans)}</span>;
+    }
     return (
       <>
-        {this._context.publications.publications.map(publication => (
+        {publications.publications.map(publication => (
           <Badge
             key={publication.id}
             {...this._context}
@@ -69,6 +73,16 @@ export function PublishedSection(props: BadgeContext): JSX.Element | null {
   const { publications, trans } = props;
   if (publications.publications.length === 0) {
     return null;
+  }
+  if (publications.isLost) {
+    return (
+      <section
+        className="jp-RemoteTunnel-empty"
+        aria-label={trans.__('The way here')}
+      >
+        <p role="status">{lossOfWay(trans)}</p>
+      </section>
+    );
   }
   return (
     <section aria-label={trans.__('This Jupyter is published')}>

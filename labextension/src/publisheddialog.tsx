@@ -8,7 +8,7 @@ import * as React from 'react';
 import { Publication, Visitor } from './api';
 import { Checklist } from './checklist';
 import { DialogBody, launch } from './dialogs';
-import { stateOf, timeOf, titleOf } from './published';
+import { lossOfWay, stateOf, timeOf, titleOf } from './published';
 import { IPublicationManager } from './tokens';
 
 /** What a person wants of it; null if they have only looked. */
@@ -20,35 +20,71 @@ export async function showPublished(
   publication: Publication,
   trans: TranslationBundle
 ): Promise<Wish> {
-  const title = titleOf(publication, trans);
   const watch = publications.watch();
   try {
-    const { button } = await launch(() => {
-      const dialog = new Dialog({
-        title,
-        body: new PublishedBody(publications, publication, trans),
-        buttons: [
-          Dialog.cancelButton({ label: trans.__('Close') }),
-          ...(publications.isOutside
-            ? []
-            : [
-                Dialog.okButton({
-                  label: trans.__('Extend'),
-                  actions: ['extend']
-                })
-              ]),
-          Dialog.warnButton({ label: trans.__('Stop'), actions: ['stop'] })
-        ],
-        defaultButton: 0
-      });
-      dialog.addClass('jp-RemoteTunnel-dialog');
-      dialog.node.setAttribute('aria-label', title);
-      return dialog;
-    });
+    const { button } = await launch(
+      () => new PublishedDialog(publications, publication, trans)
+    );
     return (button.actions[0] as Wish) ?? null;
   } finally {
     watch.dispose();
   }
+}
+
+class PublishedDialog extends Dialog<void> {
+  constructor(
+    private readonly _publications: IPublicationManager,
+    private readonly _publication: Publication,
+    trans: TranslationBundle
+  ) {
+    const title = titleOf(_publication, trans);
+    super({
+      title,
+      body: new PublishedBody(_publications, _publication, trans),
+      buttons: [
+        Dialog.cancelButton({ label: trans.__('Close') }),
+        ...(_publications.isOutside
+          ? []
+          : [
+              Dialog.okButton({
+                label: trans.__('Extend'),
+                actions: ['extend']
+              })
+            ]),
+        Dialog.warnButton({ label: trans.__('Stop'), actions: ['stop'] })
+      ],
+      defaultButton: 0
+    });
+    this.addClass('jp-RemoteTunnel-dialog');
+    this.node.setAttribute('aria-label', title);
+    _publications.changed.connect(this._look, this);
+    this._look();
+  }
+
+  override dispose(): void {
+    this._publications.changed.disconnect(this._look, this);
+    super.dispose();
+  }
+
+  /** Offer what can be done. */
+  private _look(): void {
+    const isThere =
+      !this._publications.isLost &&
+      found(this._publications, this._publication);
+    const buttons =
+      this.node.querySelectorAll<HTMLElement>('.jp-Dialog-button');
+    buttons.forEach((button, index) => {
+      button.hidden = index > 0 && !isThere;
+    });
+  }
+}
+
+/** It as it is now; undefined where it has ended. */
+function found(
+  { publications }: IPublicationManager,
+  { id }: Publication
+): Publication | undefined {
+  return publications.find(one => one.id === id);
 }
 
 class PublishedBody extends DialogBody {
@@ -69,9 +105,7 @@ class PublishedBody extends DialogBody {
         {() => (
           <Details
             publications={publications}
-            publication={publications.publications.find(
-              ({ id }) => id === this._first.id
-            )}
+            publication={found(publications, this._first)}
             trans={this._trans}
             onShown={() => this.shown()}
           />
@@ -90,6 +124,9 @@ function Details(props: {
 }): JSX.Element {
   const { onShown, publication, publications, trans } = props;
   React.useEffect(onShown, []);
+  if (publications.isLost) {
+    return <p role="status">{lossOfWay(trans)}</p>;
+  }
   if (!publication) {
     return <p role="status">{trans.__('It is not published any more.')}</p>;
   }

@@ -10,7 +10,11 @@ import { Explanation } from './dialogs';
 import { HostOptions } from './hostdialog';
 import { connectingIcon } from './icons';
 import { PasswordForm } from './passwordform';
+import { NumberField, PartProps, Text } from './publishfields';
 import { PublishFields, Publishing } from './publishing';
+
+const LONGEST_HOURS = 744;
+const LAST_PORT = 65535;
 
 interface FormProps {
   publishing: Publishing;
@@ -29,9 +33,10 @@ export function PublishForm(props: FormProps): JSX.Element {
   const progress = React.useRef<HTMLParagraphElement>(null);
   React.useEffect(onShown, []);
   React.useEffect(() => {
-    // The dialog looks whether all is filled in when something is typed; other fields count too.
+    // The dialog looks whether all is filled in when something is typed; what that asks for is
+    // there only now.
     root.current!.dispatchEvent(new Event('input', { bubbles: true }));
-  }, [fields.way]);
+  }, [fields]);
   const set = (change: Partial<PublishFields>): void => {
     const next = { ...fields, ...change };
     setFields(next);
@@ -76,12 +81,6 @@ export function PublishForm(props: FormProps): JSX.Element {
       )}
     </div>
   );
-}
-
-interface PartProps {
-  fields: PublishFields;
-  set: (change: Partial<PublishFields>) => void;
-  trans: TranslationBundle;
 }
 
 /** From where browsers come in, and under which name. */
@@ -156,6 +155,7 @@ function Where(props: FormProps & PartProps): JSX.Element {
                 set({ proxy: value as PublishFields['proxy'] })
               }
             >
+              <option value="">{trans.__('The one that is there')}</option>
               <option value="nginx">nginx</option>
               <option value="caddy">Caddy</option>
             </select>
@@ -165,26 +165,40 @@ function Where(props: FormProps & PartProps): JSX.Element {
           {...props}
           field="hours"
           label={trans.__('Hours until it ends')}
-          max={744}
+          max={LONGEST_HOURS}
           step="any"
+          range={trans.__('More than 0, at most %1 hours', LONGEST_HOURS)}
         />
       </div>
     </>
   );
 }
 
+const OF_MORE = [
+  'port',
+  'loopbackPort',
+  'gatewayCertificate',
+  'gatewayKey'
+] as const;
+
 /** What most people need not know. */
 function More(props: PartProps): JSX.Element {
   const { fields, set, trans } = props;
+  const range = trans.__('From 1 to %1', LAST_PORT);
+  // What was typed before is not hidden, as it may lack something.
+  const [isOpen] = React.useState(
+    fields.selfSigned || OF_MORE.some(field => fields[field].trim() !== '')
+  );
   return (
-    <details className="jp-RemoteTunnel-more">
+    <details className="jp-RemoteTunnel-more" open={isOpen}>
       <summary>{trans.__('More')}</summary>
       <div className="jp-RemoteTunnel-columns">
         <NumberField
           {...props}
           field="port"
           label={trans.__('Port in the URL')}
-          max={65535}
+          max={LAST_PORT}
+          range={range}
           placeholder={fields.way === 'proxy' ? '443' : '8443'}
         />
         {fields.way === 'proxy' && (
@@ -192,10 +206,28 @@ function More(props: PartProps): JSX.Element {
             {...props}
             field="loopbackPort"
             label={trans.__('Port on the gateway, in place of a socket')}
-            max={65535}
+            max={LAST_PORT}
+            range={range}
           />
         )}
       </div>
+      {fields.way === 'proxy' && (
+        <div className="jp-RemoteTunnel-columns">
+          <Text
+            {...props}
+            field="gatewayCertificate"
+            label={trans.__('File of the gateway’s own certificate')}
+            placeholder={trans.__('The site’s, or Let’s Encrypt’s')}
+            beside="gatewayKey"
+          />
+          <Text
+            {...props}
+            field="gatewayKey"
+            label={trans.__('File of its key, on the gateway')}
+            beside="gatewayCertificate"
+          />
+        </div>
+      )}
       <label className="jp-RemoteTunnel-check">
         <input
           type="checkbox"
@@ -205,63 +237,6 @@ function More(props: PartProps): JSX.Element {
         {trans.__('A certificate that browsers do not trust will do')}
       </label>
     </details>
-  );
-}
-
-function Text(
-  props: PartProps & {
-    field: 'certificate' | 'gateway' | 'key' | 'name';
-    label: string;
-    list?: string;
-    placeholder?: string;
-    required?: boolean;
-  }
-): JSX.Element {
-  const { field, fields, label, list, placeholder, required, set } = props;
-  return (
-    <label>
-      {label}
-      <input
-        type="text"
-        className="jp-mod-styled"
-        list={list}
-        required={required}
-        // Blanks alone fill in nothing.
-        pattern=".*\S.*"
-        placeholder={placeholder}
-        value={fields[field]}
-        autoComplete="off"
-        spellCheck={false}
-        onChange={({ target: { value } }) => set({ [field]: value })}
-      />
-    </label>
-  );
-}
-
-function NumberField(
-  props: PartProps & {
-    field: 'hours' | 'loopbackPort' | 'port';
-    label: string;
-    max: number;
-    placeholder?: string;
-    step?: 'any';
-  }
-): JSX.Element {
-  const { field, fields, label, max, placeholder, set, step } = props;
-  return (
-    <label>
-      {label}
-      <input
-        type="number"
-        className="jp-mod-styled"
-        min={step ? 0.01 : 1}
-        max={max}
-        step={step}
-        placeholder={placeholder}
-        value={fields[field]}
-        onChange={({ target: { value } }) => set({ [field]: value })}
-      />
-    </label>
   );
 }
 

@@ -18,7 +18,8 @@ export interface PublishFields {
   gateway: string;
   /** The host name that browsers use. */
   name: string;
-  proxy: 'caddy' | 'nginx';
+  /** The web server of the gateway; '' is the one that is there. */
+  proxy: '' | 'caddy' | 'nginx';
   hours: string;
   /** Of browsers' URLs. */
   port: string;
@@ -27,6 +28,9 @@ export interface PublishFields {
   /** Files on the machine of this Jupyter. */
   certificate: string;
   key: string;
+  /** Files on the gateway, in place of those from Let's Encrypt; '' is none. */
+  gatewayCertificate: string;
+  gatewayKey: string;
   selfSigned: boolean;
 }
 
@@ -41,7 +45,12 @@ export function toPublishRequest(fields: PublishFields): PublishRequest {
     self_signed: selfSigned,
     ...(way !== 'direct' && { gateway: gateway.trim() }),
     ...(way === 'proxy'
-      ? { proxy, loopback_port: number(fields.loopbackPort) }
+      ? {
+          proxy: proxy || null,
+          loopback_port: number(fields.loopbackPort),
+          certificate: fields.gatewayCertificate.trim() || null,
+          key: fields.gatewayKey.trim() || null
+        }
       : { certificate: certificate.trim(), key: key.trim() })
   };
 }
@@ -50,7 +59,19 @@ function number(text: string): number | null {
   return text.trim() === '' ? null : Number(text);
 }
 
+/** Whether these are the same, but for the hours. */
+function isAllButHours(some: PublishFields, others: PublishFields): boolean {
+  const keys = Object.keys(some) as (keyof PublishFields)[];
+  return keys.every(key => key === 'hours' || some[key] === others[key]);
+}
+
 type Look = 'checkPublish' | 'publish';
+
+/** What is under way, and can be given up. */
+interface Running {
+  look: Look;
+  controller: AbortController;
+}
 
 export class Publishing {
   constructor(
@@ -67,9 +88,17 @@ export class Publishing {
     return this._fields;
   }
 
-  /** Something else was typed: what was found is of what stood there before. */
+  /**
+   * Something else was typed: what was found is of what stood there before. Only the hours are no
+   * part of what is looked at.
+   */
   set fields(fields: PublishFields) {
+    const isSame = isAllButHours(this._fields, fields);
     this._fields = fields;
+    // What is being published would end by the hours that stood there.
+    if (isSame && this._running?.look !== 'publish') {
+      return;
+    }
     this.cancel();
     this._tell(this._running, { checks: [], report: null, error: null });
   }
@@ -147,11 +176,11 @@ export class Publishing {
 
   /** End what is under way: nothing is published by it. */
   cancel(): void {
-    this._running?.abort();
+    this._running?.controller.abort();
   }
 
   private _look(look: Look): Promise<void> {
-    if (this._running?.signal.aborted) {
+    if (this._running?.controller.signal.aborted) {
       this._over = this._over.then(() => this._find(look));
     } else if (!this._running) {
       this._over = this._find(look);
@@ -160,9 +189,9 @@ export class Publishing {
   }
 
   private async _find(look: Look): Promise<void> {
-    const running = new AbortController();
-    const { signal } = running;
-    this._tell(running, { checks: [], report: null, error: null });
+    const controller = new AbortController();
+    const { signal } = controller;
+    this._tell({ look, controller }, { checks: [], report: null, error: null });
     const tell = (found: Partial<Found>): void => {
       // What was typed since is something else.
       if (!signal.aborted) {
@@ -185,7 +214,7 @@ export class Publishing {
     }
   }
 
-  private _tell(running: AbortController | null, found: Found): void {
+  private _tell(running: Running | null, found: Found): void {
     this._running = running;
     this._found = found;
     this._changed.emit();
@@ -193,7 +222,7 @@ export class Publishing {
 
   private readonly _changed = new Signal<this, void>(this);
   private _found: Found = { checks: [], report: null, error: null };
-  private _running: AbortController | null = null;
+  private _running: Running | null = null;
   private _over = Promise.resolve();
 }
 

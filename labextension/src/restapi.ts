@@ -364,6 +364,16 @@ export class TunnelAPI {
         )
       });
     }
+    if ([502, 503, 504].includes(response.status)) {
+      return new TunnelError({
+        code: 'server_unreachable',
+        message: trans.__(
+          'The Jupyter server does not answer: what is in front of it says %1 %2.',
+          response.status,
+          response.statusText
+        )
+      });
+    }
     return new TunnelError({
       code: 'http',
       message: trans.__(

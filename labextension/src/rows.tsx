@@ -32,7 +32,8 @@ import {
   localAddress,
   NBSP,
   stateOf,
-  traffic
+  traffic,
+  wholeState
 } from './format';
 import { browserIcon, stateIcon, tabIcon } from './icons';
 
@@ -43,12 +44,12 @@ interface TunnelProps extends Context {
 export function Tunnel(props: TunnelProps): JSX.Element {
   const { manager, tunnel, trans } = props;
   const { id, name, state } = tunnel;
-  const Icon = stateIcon(state).react;
+  const Icon = stateIcon(wholeState(tunnel)).react;
   const source = askedBy(tunnel, trans);
   return (
     <li
       className="jp-RemoteTunnel-tunnel"
-      data-state={state}
+      data-state={wholeState(tunnel)}
       data-tunnel={id}
       tabIndex={-1}
     >

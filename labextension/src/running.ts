@@ -6,7 +6,7 @@ import { closeIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 
 import { CommandIDs } from './commands';
-import { stateOf } from './format';
+import { stateOf, wholeState } from './format';
 import { stateIcon } from './icons';
 import { ITunnelManager } from './tokens';
 
@@ -19,7 +19,7 @@ export function runningTunnels(
     name: trans.__('SSH tunnels'),
     running: () =>
       manager.tunnels.map(tunnel => ({
-        icon: () => stateIcon(tunnel.state),
+        icon: () => stateIcon(wholeState(tunnel)),
         label: () => tunnel.name,
         labelTitle: () => tunnel.route.join(' → '),
         detail: () => stateOf(tunnel, manager.others, trans),

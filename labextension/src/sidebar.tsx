@@ -133,7 +133,7 @@ const ALIASES = '';
 
 /** The hosts; above them a problem, or how to begin. */
 function Content(props: Context): JSX.Element {
-  const { hosts, manager } = props;
+  const { hosts, manager, publications } = props;
   const [isReady, setReady] = React.useState(false);
   React.useEffect(() => void manager.ready.then(() => setReady(true)), []);
   // Kept here, so that a host whose last tunnel goes and comes back stays as it was.
@@ -152,7 +152,9 @@ function Content(props: Context): JSX.Element {
   return (
     <>
       <PublishedSection {...props} />
-      {manager.problem && <Explanation error={manager.problem} />}
+      {manager.problem && !publications.isLost && (
+        <Explanation error={manager.problem} />
+      )}
       {!manager.problem && isReady && manager.tunnels.length === 0 && (
         <FirstSteps {...props} />
       )}

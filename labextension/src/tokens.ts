@@ -88,6 +88,9 @@ export interface IPublicationManager extends IDisposable {
   /** Whether this page came in from outside: it can see and end what is published. */
   readonly isOutside: boolean;
 
+  /** Whether it came in by a way that leads nowhere now: it was closed, or the connection lost. */
+  readonly isLost: boolean;
+
   /** Why this is not up to date, or null if it is. */
   readonly problem: TunnelError | null;
 

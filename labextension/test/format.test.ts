@@ -1,7 +1,7 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import { describe, expect, it } from 'vitest';
 
-import { ForwardStatus, TunnelStatus } from '../src/api';
+import { FarLeg, ForwardStatus, TunnelStatus } from '../src/api';
 import {
   applicationOf,
   byteCount,
@@ -18,7 +18,7 @@ import {
   traffic,
   worstState
 } from '../src/format';
-import { application, forward, tunnel } from './samples';
+import { application, farLeg, forward, tunnel } from './samples';
 
 const trans = nullTranslator.load('jupyter_remote_tunnel');
 
@@ -142,6 +142,21 @@ describe('words', () => {
     );
     expect(summary([tunnel({ state: 'unknown' })], trans)).toBe(
       '1 SSH tunnel, 1 unknown'
+    );
+  });
+
+  it('count a leg that is down', () => {
+    const withLeg = (state: FarLeg['state']): TunnelStatus =>
+      tunnel({ forwards: [forward({ far: farLeg({ state }) })] });
+    const down = withLeg('down');
+    const without = withLeg('no_application');
+    expect(summary([down, without, tunnel()], trans)).toBe(
+      '3 SSH tunnels, 1 with its far leg down, 1 without its application'
+    );
+    expect(worstState([tunnel(), without, down])).toBe('leg_down');
+    expect(worstState([tunnel(), without])).toBe('no_application');
+    expect(worstState([{ ...down, state: 'reconnecting' }])).toBe(
+      'reconnecting'
     );
   });
 });

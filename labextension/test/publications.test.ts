@@ -14,6 +14,8 @@ const SCHEMA =
 const trans = nullTranslator.load('jupyter_remote_tunnel');
 
 let list: PublicationList;
+/** In the place of the list. */
+let instead: Answer | null;
 let trouble: Answer | null;
 let server: TestServer;
 let events: Stream<Event.IManager, Event.Emission>;
@@ -27,10 +29,10 @@ beforeEach(async () => {
     password_file: '/config',
     outside: false
   };
-  trouble = null;
+  trouble = instead = null;
   server = new TestServer(({ method }) =>
     method === 'GET'
-      ? { body: list }
+      ? (instead ?? { body: list })
       : (trouble ?? { body: { publication: publication() } })
   );
   events = new Stream({} as Event.IManager);
@@ -79,6 +81,24 @@ describe('what is published', () => {
     await changed;
     expect(publications.publications).toEqual([]);
     expect(publications.isOutside).toBe(true);
+  });
+
+  it.each([
+    [{ status: 502, body: '<html>Bad Gateway</html>' }, true],
+    [{ status: 403, body: '<html>Forbidden</html>' }, false],
+    [{ status: 500, body: { code: 'internal', message: 'No.' } }, false]
+  ])('from outside, is out of reach by %o: %s', async (answer, isLost) => {
+    instead = answer;
+    await publications.refresh();
+    expect(publications.isLost).toBe(false);
+    instead = null;
+    list = { ...list, outside: true };
+    await publications.refresh();
+    expect(publications.isLost).toBe(false);
+    instead = answer;
+    await publications.refresh();
+    expect(publications.problem).not.toBeNull();
+    expect(publications.isLost).toBe(isLost);
   });
 
   it('stays as it was last known while the server does not tell', async () => {

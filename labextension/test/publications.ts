@@ -56,6 +56,7 @@ export class ListedPublications implements IPublicationManager {
   hours = 8;
   passwordFile = '/home/me/.jupyter/jupyter_server_config.json';
   isOutside = false;
+  isLost = false;
   problem: TunnelError | null = null;
   readonly ready = Promise.resolve();
   readonly changed = new Signal<this, void>(this);

@@ -95,12 +95,17 @@ function button(label: string): HTMLButtonElement {
   return found!;
 }
 
-/** Type into the field of that label. */
-function type(label: string, text: string): void {
+/** The field of that label. */
+function field(label: string): HTMLInputElement {
   const found = [...dialog().querySelectorAll('label')].find(
     ({ textContent }) => textContent!.startsWith(label)
   );
-  const input = found!.querySelector('input')!;
+  return found!.querySelector('input')!;
+}
+
+/** Type into the field of that label. */
+function type(label: string, text: string): void {
+  const input = field(label);
   // React listens to the prototype's setter.
   Object.getOwnPropertyDescriptor(
     HTMLInputElement.prototype,
@@ -151,10 +156,12 @@ describe('to publish', () => {
       way: 'proxy',
       gateway: 'gw',
       name: 'jupyter.example.org',
-      proxy: 'nginx',
+      proxy: null,
       hours: 8,
       port: null,
       loopback_port: null,
+      certificate: null,
+      key: null,
       self_signed: false
     };
     expect(asked()).toEqual([
@@ -193,6 +200,97 @@ describe('to publish', () => {
     button('Cancel').click();
     await done;
     expect(asked()).toHaveLength(1);
+  });
+
+  it('takes the web server that is there, or the one that is chosen', async () => {
+    const [done] = await begun();
+    const select = dialog().querySelector('select')!;
+    expect([...select.options].map(({ text }) => text)).toEqual([
+      'The one that is there',
+      'nginx',
+      'Caddy'
+    ]);
+    select.value = 'caddy';
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+    button('Check').click();
+    await says('Nothing failed.');
+    expect(asked()[0]).toMatchObject(['publish/check', { proxy: 'caddy' }]);
+    button('Cancel').click();
+    await done;
+  });
+
+  it.each([
+    ['Hours until it ends', '0', 'More than 0, at most 744 hours', '4'],
+    ['Hours until it ends', '745', 'More than 0, at most 744 hours', '744'],
+    ['Port in the URL', '70000', 'From 1 to 65535', '8443']
+  ])('says at %s what %s lacks', async (label, wrong, said, right) => {
+    const [done] = await begun();
+    type(label, wrong);
+    await says(said);
+    expect(button('Check').disabled).toBe(true);
+    const described = field(label).getAttribute('aria-describedby')!;
+    expect(document.getElementById(described)!.textContent).toBe(said);
+    expect(field(label).getAttribute('aria-invalid')).toBe('true');
+    button('Cancel').click();
+    await done;
+
+    // What was typed is there the next time, and so is what it lacks.
+    const again = commands.execute(CommandIDs.publish);
+    await vi.waitFor(() => dialog());
+    await says(said);
+    type(label, right);
+    await vi.waitFor(() => expect(dialog().textContent).not.toContain(said));
+    expect(button('Check').disabled).toBe(false);
+    button('Cancel').click();
+    await again;
+  });
+
+  it('takes a certificate that the gateway has, with its key', async () => {
+    const [done] = await begun();
+    type('File of the gateway’s own certificate', '/etc/ssl/c.pem');
+    await says('Give both files, or neither.');
+    expect(button('Check').disabled).toBe(true);
+    expect(field('File of its key').getAttribute('aria-invalid')).toBe('true');
+    type('File of its key', '/etc/ssl/k.pem');
+    await vi.waitFor(() =>
+      expect(dialog().textContent).not.toContain('Give both')
+    );
+    button('Check').click();
+    await says('Nothing failed.');
+    expect(asked()[0]).toMatchObject([
+      'publish/check',
+      { way: 'proxy', certificate: '/etc/ssl/c.pem', key: '/etc/ssl/k.pem' }
+    ]);
+    button('Cancel').click();
+    await done;
+  });
+
+  it.each([
+    ['Set a Password…', { remedy: 'password' as const }],
+    [
+      'Change…',
+      {
+        remedy: 'setting' as const,
+        change: {
+          setting: 'ServerApp.allow_origin',
+          file: '/config',
+          lines: ['- ServerApp.allow_origin = "*"'],
+          at_once: true,
+          seen: '9f86d0'
+        }
+      }
+    ]
+  ])('leads back from “%s”, with nothing done', async (label, remedy) => {
+    answers['publish/check'] = lines(check({ verdict: 'failed', ...remedy }));
+    const [done] = await begun();
+    button('Check').click();
+    await vi.waitFor(() => button(label).click());
+    await vi.waitFor(() => button('Back').click());
+    await vi.waitFor(() => button(label));
+    expect(document.activeElement).toBe(button(label));
+    expect(asked()).toHaveLength(1);
+    button('Cancel').click();
+    await done;
   });
 
   it('sets a password, says where, and looks again', async () => {
@@ -350,6 +448,33 @@ describe('what is published', () => {
     ]);
     button('Close').click();
     await done;
+  });
+
+  it('seen through a way in that is lost can be neither ended nor shown', async () => {
+    publications.isOutside = true;
+    const item = new PublishedStatusItem({ publications, commands, trans });
+    Widget.attach(item, document.body);
+    const done = commands.execute(CommandIDs.showPublished);
+    await vi.waitFor(() => dialog());
+    publications.isLost = true;
+    publications.changed.emit();
+    await says('This way in is closed or lost.');
+    expect(button('Stop').hidden).toBe(true);
+    expect(item.node.textContent).toBe('This way in is closed or lost.');
+    expect(item.node.querySelector('button')).toBeNull();
+    for (const id of [CommandIDs.stopPublishing, CommandIDs.showPublished]) {
+      expect(commands.isEnabled(id)).toBe(false);
+    }
+    publications.isLost = false;
+    publications.changed.emit();
+    await says('The login page is shown.');
+    expect(button('Stop').hidden).toBe(false);
+    publications.show();
+    await says('It is not published any more.');
+    expect(button('Stop').hidden).toBe(true);
+    button('Close').click();
+    await done;
+    item.dispose();
   });
 
   it('is a red sign in the status bar that shows it', async () => {

@@ -24,6 +24,8 @@ const FIELDS: PublishFields = {
   loopbackPort: '8888',
   certificate: '/c',
   key: '/k',
+  gatewayCertificate: '',
+  gatewayKey: '',
   selfSigned: false
 };
 const PROXY = {
@@ -34,6 +36,8 @@ const PROXY = {
   hours: 2.5,
   port: null,
   loopback_port: 8888,
+  certificate: null,
+  key: null,
   self_signed: false
 };
 
@@ -73,6 +77,11 @@ function asked(): unknown[] {
 it.each([
   [{}, PROXY],
   [{ loopbackPort: '' }, { ...PROXY, loopback_port: null }],
+  [{ proxy: '' }, { ...PROXY, proxy: null }],
+  [
+    { gatewayCertificate: ' /etc/ssl/c ', gatewayKey: '/etc/ssl/k' },
+    { ...PROXY, certificate: '/etc/ssl/c', key: '/etc/ssl/k' }
+  ],
   [
     { way: 'bind', port: '8443', selfSigned: true },
     {
@@ -142,6 +151,26 @@ describe('the checks', () => {
     expect([publishing.checks, publishing.isReady]).toEqual([[], false]);
   });
 
+  it('are of no hours: those may change until it is published', async () => {
+    await publishing.check();
+    publishing.fields = { ...FIELDS, hours: '4' };
+    expect(publishing.checks).toEqual(GOOD.checks);
+    expect(publishing.isReady).toBe(true);
+    await publishing.publish();
+    expect(asked()[1]).toEqual(['publish', { ...PROXY, hours: 4 }]);
+  });
+
+  it('go on while hours are typed', async () => {
+    let give = (_: Answer): void => undefined;
+    answer = new Promise(resolve => (give = resolve));
+    const going = publishing.check();
+    await vi.waitFor(() => expect(server.seen).toHaveLength(1));
+    publishing.fields = { ...FIELDS, hours: '4' };
+    give({ body: reported(GOOD) });
+    await going;
+    expect(publishing.isReady).toBe(true);
+  });
+
   it('of something else are not shown any more', async () => {
     let give = (_: Answer): void => undefined;
     answer = new Promise(resolve => (give = resolve));
@@ -176,6 +205,16 @@ describe('after them', () => {
     await publishing.publish();
     expect(publishing.published).toEqual(publication());
     expect(asked()[1]).toEqual(['publish', PROXY]);
+  });
+
+  it('other hours give up what would end by those before', async () => {
+    answer = new Promise(() => undefined);
+    const going = publishing.publish();
+    await vi.waitFor(() => expect(server.seen).toHaveLength(2));
+    publishing.fields = { ...FIELDS, hours: '4' };
+    await going;
+    expect(publishing.published).toBeNull();
+    expect([publishing.isBusy, publishing.isReady]).toEqual([false, false]);
   });
 
   it('a way in that fails leaves nothing published', async () => {

@@ -170,6 +170,13 @@ describe('failures', () => {
     expect((await failure(api.tunnels())).code).toBe('server_unreachable');
   });
 
+  it('say that what is in front of it has nobody to ask', async () => {
+    const api = await serve({ status: 502, body: '<h1>Bad Gateway</h1>' });
+    const error = await failure(api.tunnels());
+    expect(error.code).toBe('server_unreachable');
+    expect(error.message).toContain('in front of it says 502');
+  });
+
   it('come where the server never answers what it knows', async () => {
     let later: (answer: Answer) => void = () => undefined;
     server = new TestServer(() => new Promise(resolve => (later = resolve)));

@@ -207,6 +207,19 @@ describe('what is published', () => {
     ]);
   });
 
+  it('is a way in that is lost, which nobody can end from there', async () => {
+    publications.isOutside = true;
+    await published();
+    publications.isLost = true;
+    manager.problem = new TunnelError({ code: 'http', message: '502' });
+    publications.changed.emit();
+    await vi.waitFor(() =>
+      expect(texts('section')).toEqual(['This way in is closed or lost.'])
+    );
+    expect(texts('.jp-RemoteTunnel-published')).toEqual([]);
+    expect(texts('.jp-RemoteTunnel-error')).toEqual([]);
+  });
+
   it('says why it is not shown', async () => {
     await published({ state: 'held_back', problem: 'No upload passes.' });
     expect(texts('.jp-RemoteTunnel-published span')[0]).toContain(
@@ -387,6 +400,37 @@ describe('the other leg of a forward', () => {
       'Offered there by another machine: down'
     ]);
     expect(texts('[role="alert"] p')).toEqual(['Away.', 'Wait.']);
+  });
+
+  it('makes the state of the whole tunnel when it is down', async () => {
+    const far = farLeg({ state: 'down', error });
+    await show(tunnel({ forwards: [forward(), forward({ far })] }));
+    expect(texts('.jp-RemoteTunnel-state')).toEqual(['Far leg down']);
+    expect(
+      sidebar.node.querySelectorAll('[data-state="leg_down"]')
+    ).toHaveLength(1);
+  });
+
+  it('is told once, and not again as the reason of a stream', async () => {
+    const error_at = '2026-11-21T10:00:00.000Z';
+    const far = farLeg({ state: 'down', error });
+    await show(tunnel({ forwards: [forward({ far, error, error_at })] }));
+    expect(texts('[role="status"]').join('')).not.toContain('Away.');
+    const other = { ...error, message: 'Too many streams.' };
+    await show(
+      tunnel({ forwards: [forward({ far, error: other, error_at })] })
+    );
+    expect(texts('[role="status"]').join('')).toContain('Too many streams.');
+  });
+
+  it('says of a port that others can connect to it', async () => {
+    await show(tunnel({ forwards: [forward({ far: farLeg() })] }));
+    expect(texts('.jp-RemoteTunnel-note')).toHaveLength(1);
+    const far = farLeg({ at: '127.0.0.1:5006' });
+    await show(tunnel({ forwards: [forward({ far })] }));
+    expect(texts('.jp-RemoteTunnel-note')[0]).toContain(
+      'to which its other users can connect'
+    );
   });
 
   it('is not spoken of where there is none', async () => {

@@ -240,8 +240,9 @@ def test_two_at_once_are_one_and_it_stays_if_asked(
         assert [one.id for one in closed] == [tunnel.id]
         assert engine.list_tunnels() == []
         wait_until(lambda: not there.is_left, "its end")
-        with pytest.raises(RemoteTunnelError, match="No Jupyter server of yours"):
+        with pytest.raises(RemoteTunnelError, match="No Jupyter server of yours") as caught:
             engine.run(lambda client: stop_jupyter(client, GPU01, None))
+        assert caught.value.hint == "There is nothing to stop."
 
 
 def test_a_tunnel_that_does_not_open_leaves_no_server(

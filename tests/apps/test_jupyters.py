@@ -107,6 +107,7 @@ def test_several_are_told_apart_by_their_ports(engine: SyncEngine, runtime: Path
             found.choose(None)
         assert caught.value.code == "ambiguous"
         assert str(first.root_dir) in caught.value.hint
+        assert caught.value.hint.endswith(f" For example: gpu01:{second.port}"), "the newest"
         for typed in (str(first.port), f"localhost:{first.port}", f"127.0.0.1:{first.port}"):
             assert found.choose(typed).token == first.token
         assert found.choose(str(second.port)).token == ""

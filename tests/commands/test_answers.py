@@ -16,6 +16,8 @@ from jupyter_remote_tunnel.commands.answers import (
 )
 from jupyter_remote_tunnel.model.status import (
     ErrorStatus,
+    FarLeg,
+    FarState,
     ForwardStatus,
     Source,
     StreamCount,
@@ -65,6 +67,23 @@ def test_a_row_for_each_forward_and_one_for_a_kernel() -> None:
     names = [row[0] for row in table.rows]
     assert names == ["a", "", "k"]
     assert table.rows[2][-3:] == ("5/10", "7.5 kB", "100 B")
+
+
+@pytest.mark.parametrize(
+    ("far", "state", "shown"),
+    [
+        (["up", "down"], "open", "far leg down"),
+        (["no_application", "down"], "open", "far leg down"),
+        (["up", "no_application"], "open", "no application"),
+        (["up", "unknown"], "open", "open"),
+        (["down"], "reconnecting", "reconnecting"),
+        ([], "open", "open"),
+    ],
+)
+def test_the_state_is_that_of_all_legs(far: list[FarState], state: str, shown: str) -> None:
+    legs = [FarLeg("/a/5006.sock", "ann@ws", "localhost:1", one, "") for one in far]
+    one = replace(tunnel(*(replace(forward(), far=leg) for leg in legs), forward()), state=state)
+    assert tunnel_table([one]).rows[0][2] == shown
 
 
 def test_streams_go_from_the_listener_to_the_destination() -> None:

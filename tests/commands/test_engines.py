@@ -1,5 +1,6 @@
 """Finding an engine while engines come and go."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from jupyter_remote_tunnel.commands.engines import Engines
 from jupyter_remote_tunnel.engine.announce import Announcement
 from jupyter_remote_tunnel.engine.background import start_background
+from jupyter_remote_tunnel.engine.client import EngineClient
 from jupyter_remote_tunnel.engine.discovery import find_engine
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import TunnelRequest
@@ -37,6 +39,31 @@ async def test_one_that_ends_before_we_speak_to_it_is_replaced(user: User) -> No
         client = await engines.one(start=True)
         await client.ping()
         assert find_engine().holder_pid not in (first.holder_pid, client.welcome.pid)
+
+
+async def test_one_that_is_about_to_end_when_we_speak_to_it_is_replaced(user: User) -> None:
+    first = await start_background()
+    holder = psutil.Process(first.holder_pid)
+    early = await EngineClient.connect(first.socket, "shell")  # so that its engine runs
+
+    class Late(Engines):
+        """Looks, and what it has found withdraws then, and does not come to its end yet."""
+
+        def find(self) -> Announcement:
+            found = super().find()
+            if found.holder_pid == first.holder_pid:
+                holder.suspend()
+                wait_until(lambda: holder.status() == psutil.STATUS_STOPPED, "it to have stopped")
+                first.remove()
+            return found
+
+    async with Late("shell") as engines:
+        client = await engines.one(start=True)
+        holder.resume()
+        holder.terminate()
+        await asyncio.to_thread(assert_gone, [holder])
+        await early.close()
+        await client.ping()
 
 
 def announced(user: User) -> tuple[Path, dict[str, Any]]:

@@ -83,6 +83,21 @@ async def test_close_leaves_nothing(folders: Folders) -> None:
         await holder.start()
 
 
+async def test_who_came_before_it_withdrew_keeps_it(held: Held) -> None:
+    path = held.holder.announcement.path
+    client = await connect(held.holder)
+    assert not await held.holder.withdraw()  # it may be starting still
+    await until(held.holder, Phase.RUNNING)
+    assert not await held.holder.withdraw()
+    assert path.exists()
+    await client.ping()
+    await client.close()
+    async with asyncio.timeout(30):
+        while not await held.holder.withdraw():
+            pass
+    assert not path.exists()
+
+
 async def test_close_while_the_engine_starts(folders: Folders) -> None:
     holder = Holder(EngineSettings(), kind="server")
     await holder.open()

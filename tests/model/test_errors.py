@@ -1,6 +1,8 @@
 """An error is the same one on the far side of a socket."""
 
+import errno
 import json
+import socket
 
 import pytest
 
@@ -10,6 +12,7 @@ from jupyter_remote_tunnel.model.errors import (
     NeedsUser,
     RemoteTunnelError,
     Transient,
+    cause,
     from_dict,
 )
 
@@ -43,3 +46,27 @@ def test_a_complaint_points_at_the_wrong_part() -> None:
 def test_a_complaint_keeps_its_lines_and_drops_escapes() -> None:
     error = BadInput("One\x1b[2J.", hint="two\nthree", text="x\x1b[2J", end=1)
     assert error.complaint() == "One [2J.\ntwo\nthree"
+
+
+# As asyncio says it of one address, and of several.
+REFUSED = f"[Errno {errno.ECONNREFUSED}] Connect call failed ('::1', 443, 0, 0)"
+UNREACHABLE = f"[Errno {errno.ENETUNREACH}] Connect call failed ('192.0.2.7', 443)"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ECONNREFUSED, "Connect call failed ('::1', 443)"), "Connection refused"),
+        (
+            OSError(f"Multiple exceptions: {REFUSED}, {UNREACHABLE}, {REFUSED}"),
+            "Connection refused, Network is unreachable",
+        ),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not"),
+        (TimeoutError(), "no answer"),
+        (UnicodeError("label empty"), "this is no host name"),
+        (OSError("something else"), "something else"),
+    ],
+)
+def test_causes_are_the_systems_words(error: OSError | UnicodeError, said: str) -> None:
+    assert cause(error).startswith(said)
+    assert "Connect call" not in cause(error)

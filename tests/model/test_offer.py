@@ -40,6 +40,7 @@ def test_who_offers_it_is_told_beside_the_socket() -> None:
         UnixAddress(f"{FOLDER}/5006.beacon"),
         "ann@workstation",
         "localhost:5006",
+        "0123456789abcdef",
     )
 
 
@@ -49,6 +50,13 @@ def test_ports_stand_in_for_sockets(beacon_port: int | None, beacon: str | None)
     (offer,) = offers_in(described(descriptor)).values()
     assert offer.address == TcpAddress("127.0.0.1", 5006)
     assert (None if offer.beacon is None else str(offer.beacon)) == beacon
+
+
+def test_a_port_can_have_a_socket_for_its_beacon() -> None:
+    descriptor = Descriptor("a", "b", "c", port=5007, beacon_socket=True)
+    (offer,) = offers_in(described(descriptor)).values()
+    assert offer.address == TcpAddress("127.0.0.1", 5007)
+    assert offer.beacon == UnixAddress(f"{FOLDER}/5006.beacon")
 
 
 def test_the_first_folder_wins() -> None:
@@ -121,10 +129,17 @@ def test_an_offer_is_a_forward_with_a_name() -> None:
     assert TunnelSpec.make("ann@gw", (forward,)).name == "ann@gw:5006"
 
 
+def test_it_can_be_a_port_there() -> None:
+    forward = ForwardSpec.parse("-R offer/tcp/5006:localhost:5007")
+    assert forward.bind == OfferedPort(5006, tcp=True)
+    assert str(forward) == "-R offer/tcp/5006:localhost:5007"
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "99999999999"])
-def test_it_has_a_real_port(port: str) -> None:
+@pytest.mark.parametrize("kind", ["", "tcp/"])
+def test_it_has_a_real_port(port: str, kind: str) -> None:
     with pytest.raises(BadInput) as caught:
-        ForwardSpec.parse(f"-R offer/{port}:localhost:5006")
+        ForwardSpec.parse(f"-R offer/{kind}{port}:localhost:5006")
     where = caught.value.where
     assert where is None or where["text"][where["start"] : where["end"]] == port
 

@@ -96,6 +96,16 @@ def test_dates(authority: WebAuthority, days: tuple[int, int], verdict: str, say
     assert says in check.says
 
 
+@pytest.mark.parametrize("days", [(-90, -1), (1, 90)])
+def test_of_one_out_of_date_nothing_else_is_said(
+    authority: WebAuthority, days: tuple[int, int]
+) -> None:
+    """Clients refuse it for that, whoever vouches for it."""
+    pair = authority.issue(NAME, days=days)
+    checks = check_files(pair.chain, pair.key, [NAME])
+    assert verdicts(checks) == {"certificate": "failed", "key": "ok"}
+
+
 def test_self_signed_is_said_and_refused_unless_insisted_on(tmp_path: Path) -> None:
     made = make([NAME], tmp_path)
     refused = fault(check_files(made.certificate, made.key, [NAME]))
@@ -386,7 +396,8 @@ async def test_a_server_that_shows_nothing() -> None:
     with unused_port() as port:
         refused = await check_presented("127.0.0.1", port, NAME)
     assert refused.verdict == "failed"
-    assert f"127.0.0.1:{port} is not reached" in refused.says
+    assert refused.says == f"127.0.0.1:{port} is not reached: Connection refused."
+    assert "Does the web server listen there" in refused.advice
 
     async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")

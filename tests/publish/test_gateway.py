@@ -18,12 +18,13 @@ from jupyter_remote_tunnel.publish.gateway_checks import (
     certificate_commands,
     check_gateway,
     check_port_80,
+    installation_commands,
 )
 from jupyter_remote_tunnel.publish.installing import Places, copy_commands, site_commands
 from jupyter_remote_tunnel.publish.names import reached_addresses
 from jupyter_remote_tunnel.publish.sites import Site, WebServer
 from tests.publish.conftest import GIVEN, NAME
-from tests.support.process import child, still_running
+from tests.support.process import child, still_running, wait_until
 from tests.support.web_gateway import WebGateway
 
 GW = TunnelRequest(host="gw")
@@ -80,12 +81,20 @@ def test_a_gateway_whose_web_servers_do_not_run(engine: SyncEngine, gateway: Web
     assert check_port_80(found).says == "Nobody listens on port 80 of gw."
 
 
+def test_looking_leaves_nothing(engine: SyncEngine, gateway: WebGateway) -> None:
+    before = gateway.type(["ls -A /home/ann"])
+    assert seen(engine).servers["caddy"].version >= (2, 6)
+    assert gateway.type(["ls -A /home/ann"]) == before
+    assert ".step" not in before
+
+
 def test_one_that_has_ended_and_nobody_has_asked_how(engine: SyncEngine, caddy: WebGateway) -> None:
     [process] = caddy.processes("caddy", "caddy")
     starter = process.parent()
     assert starter is not None
     starter.suspend()  # who asks
     try:
+        wait_until(lambda: starter.status() == psutil.STATUS_STOPPED, "it to have stopped")
         process.kill()
         assert still_running([process], 10) == []
         assert process.status() == psutil.STATUS_ZOMBIE
@@ -141,6 +150,38 @@ def shown(engine: SyncEngine, nginx: WebGateway) -> WebGateway:
     return nginx
 
 
+def test_what_is_there_is_not_printed_again(engine: SyncEngine, nginx: WebGateway) -> None:
+    """First what answers Let's Encrypt alone, then the site in its place."""
+    site = Site(NAME, "ann", ipv6=False)
+    live = f"/etc/letsencrypt/live/{NAME}"
+    nginx.type([f"rm -rf {SITE.folder} /etc/nginx/sites-*/jupyter-remote-tunnel*"])
+    *before, certbot = certificate_commands(seen(engine), site)
+    assert certbot.startswith("sudo certbot certonly --webroot")
+    nginx.type([line for line in before if line != "sudo apt install certbot"])
+    found = seen(engine)
+    assert found.answers
+    assert found.claimed == ()
+    assert len(certificate_commands(found, site)) == 3, "certbot, and the folder in which it writes"
+    assert list(found.sites) == [], "the site itself is not there"
+
+    nginx.type([f"mkdir -p {live}", f"cp {GIVEN.chain} {live}/fullchain.pem"])
+    nginx.type([f"cp {GIVEN.key} {live}/privkey.pem"])
+    lines = installation_commands(found, site, found.servers["nginx"])
+    nginx.type([line for line in lines if "certbot" not in line])
+    found = seen(engine)
+    assert installation_commands(found, site, found.servers["nginx"]) == ()
+    assert found.answers
+    assert "conflicting" not in nginx.type(["nginx -t"]), "two sites that answer by http"
+    nginx.type(["rm /etc/nginx/sites-enabled/jupyter-remote-tunnel-*"])
+    found = seen(engine)
+    assert not found.answers
+    [*first, link, reload] = installation_commands(found, site, found.servers["nginx"])
+    assert any("certbot certonly" in line for line in first), "whether there is one is not known"
+    assert link.startswith("sudo ln -sf ")
+    assert reload.startswith("sudo sh -c 'nginx -t ")
+    nginx.type(["rm -rf /etc/letsencrypt"])
+
+
 def test_a_site_that_was_altered(engine: SyncEngine, shown: WebGateway) -> None:
     path = "/etc/nginx/sites-available/jupyter-remote-tunnel-jupyter.example.org.conf"
     shown.type([f"sed -i s/client_max_body_size.*/client_max_body_size\\ 1m\\;/ {path}"])
@@ -180,6 +221,10 @@ def test_another_site_of_that_name(engine: SyncEngine, shown: WebGateway) -> Non
     shown.type([f"echo 'server {{ listen 80; server_name {names}; }}' > {other}"])
     check = verdicts(engine)["other site"]
     assert (check.verdict, check.details) == ("failed", (other,))
+    assert certificate_commands(seen(engine), Site(NAME, "ann")) == (
+        "sudo apt install certbot python3-certbot-nginx",
+        f"sudo certbot certonly --nginx -d {NAME} --deploy-hook 'nginx -s reload'",
+    )
     shown.type([f"echo '# server_name {NAME};' > {other}"])
     assert "other site" not in verdicts(engine)
     shown.type([f"rm {other}"])

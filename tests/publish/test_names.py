@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from jupyter_remote_tunnel.model.publication import Check
+from jupyter_remote_tunnel.publish.names import about_apps
 from tests.support.dns import zone
 from tests.support.netns import Namespace
 from tests.support.process import environment
@@ -22,6 +23,7 @@ ZONE = {
     "d111.cloudfront.net": ["A 203.0.114.50"],
     "empty.example.org": [],
     "local.example.org": ["A 10.0.0.9"],
+    "private.example.org": ["A 10.0.0.5"],
     "*.right.example.net": ["A 203.0.114.7"],
     "*.elsewhere.example.net": ["A 203.0.114.99"],
 }
@@ -35,6 +37,8 @@ NAMES = [
 ]
 
 BEHIND_A_ROUTER = {"router": ["10.0.0.5"], "router for IPv4": ["10.0.0.5", "2001:4860::7"]}
+ONLY_PRIVATE = {"none yet": "missing.example.org", "its own": "private.example.org"}
+"""Names asked for where the gateway knows no other address of its own."""
 
 # Prints what is found out about each name by the system's own resolver, as JSON.
 ASK = """
@@ -59,13 +63,15 @@ def found() -> dict[str, Check]:
     """By name; and by what the gateway knows of itself, for one that leads there."""
     questions = [(name, OURS) for name in NAMES]
     questions += [("right.example.org", known) for known in BEHIND_A_ROUTER.values()]
+    questions += [(name, ["10.0.0.5"]) for name in ONLY_PRIVATE.values()]
     with Namespace() as network, zone(network, ZONE) as asking:
         argv = [sys.executable, "-c", ASK, json.dumps(questions), json.dumps(DOMAINS)]
         done = subprocess.run(
             asking(argv), capture_output=True, text=True, check=True, env=environment()
         )
     checks = [Check.from_dict(check) for check in json.loads(done.stdout)]
-    return dict(zip([*NAMES, *BEHIND_A_ROUTER, *DOMAINS], checks, strict=True))
+    asked = [*NAMES, *BEHIND_A_ROUTER, *ONLY_PRIVATE, *DOMAINS]
+    return dict(zip(asked, checks, strict=True))
 
 
 @pytest.mark.parametrize("name", ["right", "by-ssh", "alias"])
@@ -98,6 +104,32 @@ def test_names_that_stand_for_nothing(found: dict[str, Check], name: str) -> Non
     assert check.verdict == "failed"
     assert "has no address" in check.says
     assert f"{name}.example.org A 198.52.100.1." in check.advice
+
+
+def test_a_private_address_is_none_for_visitors(found: dict[str, Check]) -> None:
+    check = found["private.example.org"]
+    assert check.verdict == "note"
+    assert check.says == (
+        "private.example.org is 10.0.0.5, which is gw. None but its own network reaches 10.0.0.5:"
+        " that is no public address."
+    )
+    assert check.advice.endswith("in DNS: private.example.org A 198.52.100.1.")
+    assert found["its own"].verdict == "note"
+    for name, check in (("private", found["its own"]), ("missing", found["none yet"])):
+        advised = f"{name}.example.org A, with the public address of gw (10.0.0.5 is none)."
+        assert check.advice.endswith(advised)
+
+
+@pytest.mark.parametrize(
+    ("advice", "said"),
+    [
+        ("", "Until then"),
+        ("To take it as it is: --self-signed", "--self-signed. Until then"),
+        ("Does something else listen there?", "there? Until then"),
+    ],
+)
+def test_what_is_said_of_applications_ends_in_one_full_stop(advice: str, said: str) -> None:
+    assert said in about_apps(Check("app cert", "failed", "It is.", advice=advice)).advice
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import httpx
 import pytest
 import websockets
 
+from jupyter_remote_tunnel.commands.publish_answers import MARGIN
 from jupyter_remote_tunnel.model.address import bracketed
 from jupyter_remote_tunnel.publish.sites import Site
 from jupyter_remote_tunnel.server.outside import LOGINS
@@ -37,6 +38,8 @@ PASSWORD = "correct horse battery staple"
 SITE = Site(NAME, "ann", "/lab/of/ann/")
 PUBLISHED = f"{PREFIX}publish"
 PUBLISH = ("publish", "--name", NAME)
+NONE = "It has none:"
+ONE = "It has one already (for another web server):"
 
 
 @pytest.fixture
@@ -71,6 +74,13 @@ def to_type(checks: Sequence[str]) -> list[str]:
     """What stands below the checks that failed, where that is no here-document."""
     words = ("sudo ", "test -d ", "echo ")
     return [line.strip() for line in checks if line.strip().startswith(words)]
+
+
+def below(said: str, label: str) -> list[str]:
+    """What is to be typed where that holds."""
+    lines = said.partition(f"# {label}\n")[2].splitlines()
+    ends = [number for number, line in enumerate(lines) if line.strip().startswith(("# ", "→"))]
+    return [line.removeprefix(MARGIN) for line in lines[: ends[0]]]
 
 
 def state(person: User) -> str:
@@ -143,6 +153,9 @@ def test_through_caddy(
         assert outsider.status(SITE.prefix + "api/contents") == 403
         person.tunnel("publish", "--stop", NAME.upper())
         assert outsider.status(SITE.prefix + "login") == 502
+        said = person.tunnel(*PUBLISH, "gw").stdout  # the site says which certificate
+        assert f"Published: {SITE.url}" in said, said
+        person.tunnel("publish", "--stop")
 
 
 def test_a_public_port_has_the_certificate_that_the_gateway_renews(
@@ -156,7 +169,7 @@ def test_a_public_port_has_the_certificate_that_the_gateway_renews(
     said = person.tunnel(*bind, status=1).stdout
     assert "gw has no certificate of" in said
     issue(gateway, authority.issue(NAME), NAME)
-    gateway.type(to_type(said.splitlines()))
+    gateway.type(below(said, NONE))
     said = person.tunnel(*bind).stdout
     assert f"Published: https://{NAME}:8443{SITE.prefix}" in said
     assert outsider.open_ports() == [8443]
@@ -172,6 +185,38 @@ def test_a_public_port_has_the_certificate_that_the_gateway_renews(
     assert outsider.status(SITE.prefix + "login", port=8443) == 200
     person.tunnel("publish", "--stop")
     assert outsider.open_ports() == []
+
+
+@pytest.mark.parametrize("label", [ONE, NONE])
+def test_a_public_port_leaves_the_site_of_that_name_as_it_is(
+    gateway: WebGateway, authority: WebAuthority, person: User, outsider: Outsider, label: str
+) -> None:
+    issue(gateway, authority.issue(NAME), NAME)
+    gateway.kill()
+    gateway.configure(["AuthorizedKeysFile /etc/authorized_keys", "GatewayPorts clientspecified"])
+    gateway.start()
+    with gateway.nginx():
+        gateway.type(printed(person.tunnel(*PUBLISH, "--site", "nginx", "gw").stdout))
+        assert outsider.status(SITE.prefix + "login") == 502
+        said = person.tunnel(*PUBLISH, "--site", "nginx", "gw").stdout
+        assert said.endswith("It is installed on gw: nothing has to be typed there.\n")
+        before = sites(gateway)
+        gateway.type(["rm -f /var/lib/jupyter-remote-tunnel/ann/*"])  # copies of other tests
+
+        bind = [*PUBLISH, "--bind", "gw"]
+        lines = below(person.tunnel(*bind, status=1).stdout, label)
+        assert all(line.startswith(("sudo ", "test -d ")) for line in lines), lines
+        gateway.type(lines)
+        assert sites(gateway) == before
+        assert f"Published: https://{NAME}:8443{SITE.prefix}" in person.tunnel(*bind).stdout
+        assert outsider.status(SITE.prefix + "login", port=8443) == 200
+        assert outsider.status(SITE.prefix + "login") == 502
+        person.tunnel("publish", "--stop")
+
+
+def sites(gateway: WebGateway) -> str:
+    """All that nginx shows."""
+    return gateway.type(["cd /etc/nginx/sites-enabled", "head -n 1000 *"])
 
 
 TCP = 8888
@@ -197,7 +242,7 @@ def bob(gateway: WebGateway, host: str) -> contextlib.AbstractContextManager[Chi
     return child(gateway.inside(listening(host, TCP), "bob"))
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=pytest.mark.long)])
 def test_a_port_that_another_user_has_is_not_shown(
     gateway: WebGateway, person: User, outsider: Outsider, by_port: None, host: str
 ) -> None:
@@ -221,7 +266,7 @@ def problem(person: User) -> str:
     return str(one["problem"])
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", [pytest.param("127.0.0.1", marks=pytest.mark.long), "::1"])
 def test_a_port_that_another_user_takes_after_a_loss(
     gateway: WebGateway, person: User, outsider: Outsider, by_port: None, host: str
 ) -> None:

@@ -108,7 +108,7 @@ def test_what_it_should_have_is_a_note(machine: Workstation, ann: Ann) -> None:
         assert "note    other sites   Pages of https://friend.example.org may act" in shown, shown
 
 
-@pytest.mark.parametrize("claimed", ["", "f" * 48])
+@pytest.mark.parametrize("claimed", [pytest.param("", marks=pytest.mark.long), "f" * 48])
 def test_an_open_one_is_refused_whatever_its_file_says(
     machine: Workstation, ann: Ann, claimed: str
 ) -> None:
@@ -127,7 +127,9 @@ def test_a_short_token_and_one_that_is_another(machine: Workstation, ann: Ann) -
         base_url=SITE.prefix, traits={**FRIENDLY, "IdentityProvider": {"token": "s3cret"}}
     ) as server:
         machine.has(server)
-        assert "FAILED  token         The token can be guessed" in ann.publish(*CHECK, status=1)
+        said = ann.publish(*CHECK, status=1)
+        assert "FAILED  token         The token of the Jupyter on ws can be guessed" in said, said
+        assert f"→ On ws: jupyter server stop {server.port}. Start it again" in said
         (file,) = server.runtime_dir.glob("jpserver-*.json")
         lie = {**json.loads(file.read_text()), "token": "0123456789abcdef" * 3}
         file.write_text(json.dumps(lie))
@@ -198,6 +200,7 @@ def test_only_a_port_can_be_taken_by_others(
 def test_none_or_several(machine: Workstation, ann: Ann, server: Jupyter) -> None:
     shown = ann.publish(*CHECK, status=1)
     assert "FAILED  jupyter       No Jupyter server of yours runs on ws" in shown
+    assert "→ Start one there: jupyter tunnel jupyter ws --start --keep" in shown
     machine.has(server)
     port = server.port
     assert "ok      jupyter" in ann.publish(*CHECK[:-2], f"ws:{port}", "--check")
@@ -283,8 +286,13 @@ def test_while_it_is_shown(
     ann.publish(*PULL, "--for", "never")
     (one,) = ann.publications()
     assert (one["state"], one["host"], one["until"]) == ("shown", "ws", "")
-    second = ann.publish(*PULL, status=1)
-    assert "FAILED  socket        Something listens at" in second, second
+    for more in ((), ("--foreground",)):
+        second = ann.publish(*more, "--pull", "--name", NAME.upper(), "ws", status=1)
+        assert f"{NAME} is published already, without an end (id {one['id']})." in second, second
+        assert f"To end it: jupyter tunnel publish --stop {one['id']}." in second
+        assert "FAILED" not in second
+        assert "Nothing is published" not in second
+    assert "nothing was opened" in ann.publish(*CHECK)
     assert outsider.status(LOGIN) == 200  # which the second one left as it was
     assert "is published until" in ann.publish("--extend", "--for", "2h")
     assert ann.publications()[0]["until"] > one["since"]
@@ -299,6 +307,29 @@ def test_while_it_is_shown(
     said = ann.publish(*PULL)  # a dead socket is in nobody's way
     assert "Published" in said
     assert outsider.status(LOGIN) == 200
+
+
+# Listens at a socket.
+LISTENING = """
+import signal, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print("listens", flush=True)
+signal.pause()
+"""
+
+
+def test_a_socket_at_which_something_else_listens(
+    gateway: WebGateway, machine: Workstation, ann: Ann, server: Jupyter
+) -> None:
+    machine.has(server)
+    argv = ["/usr/bin/python3", "-I", "-c", LISTENING, SITE.socket]
+    with child(gateway.inside(argv, "ann")) as other:
+        other.wait_for_line("listens")
+        said = ann.publish(*PULL, status=1)
+        assert f"FAILED  socket        Something else listens at {SITE.socket}" in said, said
+    gateway.type([f"rm {SITE.socket}"])
 
 
 def test_a_jupyter_that_is_started_again_is_checked_again(
@@ -353,6 +384,8 @@ def test_in_the_foreground(
         assert one["state"] == "shown"
         ann.shell().send_signal(signal.SIGINT)
         assert shell.wait() == 0
+        assert shell.output.endswith(f"{SITE.url} is not published any more.\n"), shell.output
+        assert ": shown\n" in shell.output, "without a full stop"
     assert outsider.status(LOGIN) == 502
     assert sockets(gateway) == []
     with ann.publishing(*PULL) as shell:
@@ -372,6 +405,20 @@ def test_in_the_foreground(
     with ann.publishing(*PULL, "--prefix", "/other") as shell:
         assert shell.wait() == 1
         assert "Nothing is published: address failed." in shell.output, shell.output
+
+
+def test_in_the_foreground_while_it_is_held_back(
+    machine: Workstation, ann: Ann, outsider: Outsider
+) -> None:
+    with on(machine) as server, ann.publishing(*PULL) as shell:
+        shell.wait_for_line("Published: ")
+        server.process.kill()
+        shell.wait_for_line(f"{SITE.url}: held back. No Jupyter server of yours runs on ws")
+        ann.shell().send_signal(signal.SIGINT)
+        assert shell.wait() == 0
+        assert shell.output.endswith(f"{SITE.url} is not published any more.\n"), shell.output
+    assert outsider.status(LOGIN) == 502
+    assert ann.holders == []
 
 
 def test_from_a_cell(machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter) -> None:

@@ -489,7 +489,8 @@ def test_nginx_takes_what_is_generated(published: Published) -> None:
     *before, certbot = certbot_commands(new, "webroot", published.places)
     assert "successful" in published.gateway.type(before)
     assert certbot.startswith("sudo certbot certonly --webroot")
-    for site in (*others, new):
+    published.gateway.type([published.places.remove(new.challenge_name)])
+    for site in others:
         published.gateway.path(published.places.link(site)).unlink()
     published.gateway.type(["nginx -s reload"])
 
@@ -581,6 +582,19 @@ def changed(part: str, typed: str) -> Site:
         case "chain":
             return replace(REFERENCE, certificate=CertificateFiles(f"/{typed}", "/k"))
     return replace(REFERENCE, certificate=CertificateFiles("/c", f"/{typed}"))
+
+
+@pytest.mark.parametrize("server", ["nginx", "caddy"])
+@pytest.mark.parametrize("apps", [None, APPS])
+def test_a_site_says_which_certificate_it_has(server: WebServer, apps: AppDomain | None) -> None:
+    own = CertificateFiles("/etc/ssl/own.pem", "/etc/ssl/own.key")
+    site = replace(REFERENCE, certificate=own, apps=apps)
+    assert site.with_certificate_of(site.text(server)) == site
+    of_certbot = replace(site, certificate=None)
+    assert of_certbot.with_certificate_of(site.text(server)) == site
+    assert of_certbot.with_certificate_of(of_certbot.text(server)) == of_certbot
+    for text in ("", site.text(server).replace("/etc/ssl/own", "/etc/../own")):
+        assert of_certbot.with_certificate_of(text) == of_certbot
 
 
 def test_a_socket_fits_whatever_the_name_is() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,9 @@ from tests.support.web_gateway import WebGateway
 _SYSTEMCTL = """#!/bin/sh
 [ "$*" = "enable --now nginx" ] && exec nginx
 exit 1
+"""
+_DELETE = f"""#!/bin/sh
+[ "$*" = "delete --cert-name {NAME}" ] && rm -r /etc/letsencrypt/live/{NAME}
 """
 _FIRST = "→ First the name, then the certificate; look again then."
 
@@ -113,6 +117,33 @@ def test_where_nginx_does_not_run(
         wait_until(lambda: outsider.status("/", port=80) == 301, "nginx to answer")
         ann.publish(*own)
         assert outsider.status(SITE.prefix + "login") == 200
+        ann.publish("--stop")
+        ann.publish(*PULL)  # the site says which certificate
+        assert outsider.status(SITE.prefix + "login") == 200
+
+
+def test_what_the_docs_take_away_is_all_of_it(
+    here: WebGateway, ann: Ann, authority: WebAuthority
+) -> None:
+    issue(here, authority.issue(NAME), NAME)
+    with here.nginx():
+        here.type(printed(ann.publish(*PULL, "--site", "nginx")))
+        ann.publish(*PULL)
+        ann.publish("--stop")
+        here.type(["touch /etc/nginx/sites-enabled/jupyter-remote-tunnel_acme-" + NAME + ".conf"])
+        program(here, "certbot", _DELETE)
+        here.type([line for line in _taken_away() if line.startswith("sudo ")])
+        here.type(["nginx -t", "rm -r /home/ann/.jupyter-remote-tunnel"])
+        left = here.type(["find /etc /var /home /run -name '*jupyter-remote-tunnel*'"])
+        assert left == ""
+        assert here.type(["ls /etc/letsencrypt/live"]) == ""
+
+
+def _taken_away() -> list[str]:
+    """What stands in the documentation for that name."""
+    text = (Path(__file__).parents[2] / "docs" / "index.md").read_text()
+    after = text.partition("what was typed there by who could use sudo")[2]
+    return after.partition("```sh\n")[2].partition("```")[0].splitlines()
 
 
 def test_where_there_is_no_web_server(here: WebGateway, ann: Ann) -> None:

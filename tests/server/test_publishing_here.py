@@ -225,3 +225,14 @@ def test_it_needs_to_be_allowed(scene: Scene, port: int) -> None:
         (failed,) = refused(client, **scene.request(port))
         assert failed["name"] == "permission"
         assert failed["details"] == ["c.TunnelManager.allow_public_publish = True"]
+        bare = {**scene.request(port), "certificate": None, "key": None}
+        assert refused(client, **bare) == [failed], "before anybody makes a certificate"
+
+
+def test_files_are_asked_for_where_it_is_allowed(
+    scene: Scene, api: httpx.Client, port: int
+) -> None:
+    bare = {**scene.request(port), "certificate": None, "key": None}
+    answer = api.post(PUBLISH, json=bare)
+    assert answer.status_code == 400
+    assert "--certfile" in answer.json()["hint"]

@@ -17,6 +17,7 @@ from jupyter_remote_tunnel.model.errors import Fatal, Transient
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.ssh import base_forward
 from jupyter_remote_tunnel.ssh.connection import Connection
+from jupyter_remote_tunnel.ssh.local_forward import LocalForward
 from tests.ssh.support import (
     MANY,
     PATIENCE,
@@ -206,29 +207,29 @@ async def test_a_client_that_leaves_as_the_last_of_a_stream_is_written_is_no_err
     monkeypatch.setattr(base_forward, "LOOK_EVERY", 0.02)
     wrong: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
-    size = 1 << 20
+    size = 8 * _SMALL  # bytes; more than the system takes of them, as little as goes in one write
     with serve("silent", size=size) as server, socket.socket() as client:
         forward = await forwarding.open(f"-L 0:localhost:{server.port}")
         address = parse_address(forward.bound or "")
         assert isinstance(address, TcpAddress)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size // 4)
+        assert isinstance(forward, LocalForward)
+        for listening in forward._servers[0].sockets:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SMALL)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL)
         client.setblocking(False)
         await asyncio.get_running_loop().sock_connect(client, (address.host, address.port))
         await forwarding.until(lambda: forward.streams_open == 1)
         (relay,) = forward._relays
         while relay.transport is None:
             await connection.rtt()
-        near = relay.transport.get_extra_info("socket")
-        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SMALL)
         await stands_still(lambda: _fill(client), connection)
-        while forward.bytes_in < size:
-            _drain(client)
-            await connection.rtt()
-        await connection.rtt()  # its end has come too
+        await forwarding.until(lambda: relay._remote_ended)
         assert relay.transport.get_write_buffer_size() > 0
+        near = relay.transport.get_extra_info("socket")
         near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)  # all of that goes at once
         while _not_acknowledged(near):
             _drain(client)
+        _drain(client)  # it leaves without a reset
         client.close()
         await forwarding.until(lambda: forward.streams_open == 0)
     assert wrong == []

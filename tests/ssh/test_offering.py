@@ -301,6 +301,130 @@ async def test_a_port_that_would_be_public_is_not_taken(gateway: Gateway, echo: 
                 await ask(f"127.0.0.1:{port.number}", b"")
 
 
+async def test_a_port_that_was_asked_for_is_an_offer(gateway: Gateway, echo: Server) -> None:
+    """Its beacon is a socket all the same."""
+    gateway.start()
+    with ReservedPort() as port:
+        async with forwarding_to(gateway.bed, "gw") as forwarding:
+            forward = await forwarding.open(f"-R offer/tcp/{port.number}:localhost:{echo.port}")
+            assert forward.bound == f"127.0.0.1:{port.number}"
+            assert forward.note == (
+                "It is a port of gw’s loopback, to which other users of gw can connect, too, and on"
+                " which they can listen when this does not."
+            )
+            assert gateway.left == [f"{port.number}.beacon", f"{port.number}.json"]
+            offer = await found_on(forwarding, port.number)
+            assert offer.address == TcpAddress("127.0.0.1", port.number)
+            assert offer.beacon == UnixAddress(str(gateway.folder / f"{port.number}.beacon"))
+            assert await leg_of(forwarding, port.number) == Leg("up")
+            for host in ("127.0.0.1", "[::1]"):
+                assert await ask(f"{host}:{port.number}", b"hello") == b"hello"
+            await forward.close()
+            assert gateway.left == []
+            assert listeners_on(port.number) == []
+            leg = await try_leg(connection_of(forwarding), port.number, offer, 30)
+            assert leg.state == "down"
+
+
+@pytest.mark.parametrize("kind", ["", "tcp/"])
+async def test_a_port_takes_over_what_a_killed_sshd_left(
+    gateway: Gateway, echo: Server, kind: str
+) -> None:
+    gateway.start()
+    with ReservedPort() as port:
+        async with forwarding_to(gateway.bed, "gw") as forwarding:
+            dead = await forwarding.open(f"-R offer/{kind}{port.number}:localhost:1")
+            gateway.sshd.kill()
+            dead.detach(await connection_of(forwarding).lost)
+            assert len(gateway.left) > 1
+            gateway.sshd.start()
+        async with forwarding_to(gateway.bed, "gw") as forwarding:
+            await forwarding.open(f"-R offer/tcp/{port.number}:localhost:{echo.port}")
+            assert gateway.left == [f"{port.number}.beacon", f"{port.number}.json"]
+            assert await leg_of(forwarding, port.number) == Leg("up")
+
+
+@pytest.mark.parametrize(("first", "second"), [("", "tcp/"), ("tcp/", "")])
+async def test_a_port_and_a_socket_of_one_number_are_one_offer(
+    gateway: Gateway, echo: Server, first: str, second: str
+) -> None:
+    gateway.start()
+    with ReservedPort() as port:
+        async with (
+            forwarding_to(gateway.bed, "gw") as one,
+            forwarding_to(gateway.bed, "gw") as other,
+        ):
+            await one.open(f"-R offer/{first}{port.number}:localhost:{echo.port}")
+            with pytest.raises(Fatal, match=f"{port.number} is offered on gw already"):
+                await other.open(f"-R offer/{second}{port.number}:localhost:1")
+            assert await leg_of(one, port.number) == Leg("up")
+
+
+async def test_a_port_that_was_asked_for_is_had_where_a_user_has_its_other_half(
+    gateway: Gateway, echo: Server
+) -> None:
+    gateway.start()
+    with ReservedPort() as port, neighbour("::1", port.number):
+        async with forwarding_to(gateway.bed, "gw") as forwarding:
+            forward = await forwarding.open(f"-R offer/tcp/{port.number}:localhost:{echo.port}")
+            assert f"(uid {OTHER_UID} at [::1])" in (forward.note or "")
+            assert await ask(f"127.0.0.1:{port.number}", b"hello") == b"hello"
+            assert await leg_of(forwarding, port.number) == Leg("up")
+
+
+async def test_a_port_that_was_asked_for_leads_to_no_neighbour(
+    gateway: Gateway, echo: Server
+) -> None:
+    """Who finds it goes to 127.0.0.1."""
+    gateway.start()
+    with ReservedPort() as port, neighbour("127.0.0.1", port.number):
+        async with forwarding_to(gateway.bed, "gw") as forwarding:
+            with pytest.raises(Fatal, match="another user") as caught:
+                await forwarding.open(f"-R offer/tcp/{port.number}:localhost:{echo.port}")
+            assert "It would be a socket there" not in caught.value.hint
+            assert gateway.left == []
+
+
+@pytest.mark.parametrize("sockets", ["yes", "no"])
+async def test_a_public_port_that_was_asked_for_says_so(
+    gateway: Gateway, echo: Server, sockets: str
+) -> None:
+    """And it has no public beacon."""
+    gateway.start(f"AllowStreamLocalForwarding {sockets}", "GatewayPorts yes")
+    with ReservedPort() as port:
+        async with forwarding_to(gateway.bed, "gw") as forwarding:
+            forward = await forwarding.open(f"-R offer/tcp/{port.number}:localhost:{echo.port}")
+            assert forward.bound == f"*:{port.number}"
+            assert (forward.note or "").startswith("gw was looked at: it listens on all of its")
+            offer = await found_on(forwarding, port.number)
+            assert (offer.beacon is not None) == (sockets == "yes")
+            assert await leg_of(forwarding, port.number) == Leg("up")
+
+
+async def test_a_port_without_sockets_has_a_port_for_its_beacon(
+    gateway: Gateway, echo: Server
+) -> None:
+    gateway.start("AllowStreamLocalForwarding no")
+    with ReservedPort() as port:
+        async with forwarding_to(gateway.bed, "gw") as forwarding:
+            await forwarding.open(f"-R offer/tcp/{port.number}:localhost:{echo.port}")
+            offer = await found_on(forwarding, port.number)
+            assert isinstance(offer.beacon, TcpAddress)
+            assert await leg_of(forwarding, port.number) == Leg("up")
+
+
+async def test_a_port_on_a_gateway_that_runs_no_command_is_not_seen(
+    gateway: Gateway, echo: Server
+) -> None:
+    gateway.start("ForceCommand echo no shell here")
+    with ReservedPort() as port:
+        async with forwarding_to(gateway.bed, "gw") as forwarding:
+            forward = await forwarding.open(f"-R offer/tcp/{port.number}:localhost:{echo.port}")
+            assert (forward.note or "").endswith(
+                "Who opens it does not see how this side is: gw makes no folder for it."
+            )
+
+
 async def test_a_gateway_that_forwards_nothing_is_named(gateway: Gateway, echo: Server) -> None:
     gateway.start("AllowTcpForwarding no", "AllowStreamLocalForwarding no")
     async with forwarding_to(gateway.bed, "gw") as forwarding:

@@ -1,6 +1,7 @@
 """Why a remote host does not listen for us, and where it does: found out there, not believed."""
 
 import asyncio
+import contextlib
 import socket
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from jupyter_remote_tunnel.ssh.public_bind import holders_of, remark
 from tests.support.echo import serve
 from tests.support.neighbour import neighbour
 from tests.support.other_uid import OTHER_UID
+from tests.support.pam_sshd import pam_host
 from tests.support.ports import ReservedPort
 from tests.support.process import wait_until
 from tests.support.sshd import SshBed, Sshd
@@ -49,6 +51,26 @@ async def test_a_port_that_something_has(ssh_bed: SshBed) -> None:
         said = await refusal(ssh_bed, port=echo.port)
     assert "something there has it already" in said
     assert "ClientAliveInterval 15 and ClientAliveCountMax 3" in said
+    assert "Try again then" in said
+    assert "tried again" not in said, "nothing stays that would be"
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_a_port_for_root(ssh_bed: SshBed, taken: bool) -> None:
+    """Whoever has it, it is none for us."""
+    host = pam_host(ssh_bed, "gpu01", "publickey")
+    port = next(port for port in range(600, 1024) if is_free(port))
+    with contextlib.ExitStack() as stack:
+        for address in ("127.0.0.1", "::1") if taken else ():
+            stack.enter_context(serve("echo", host=address, port=port))
+        async with forwarding_to(ssh_bed, "gpu01") as forwarding:
+            with pytest.raises(Fatal, match=f"not listen on port {port} for us") as caught:
+                await forwarding.open(f"-R {port}:localhost:1")
+    assert ("something there has it" in caught.value.message) == taken
+    assert (
+        f"orts below 1024 are for root there, and you log in as {host.user}: choose one from 1024"
+    ) in caught.value.hint
+    assert "ClientAlive" not in caught.value.hint
 
 
 async def test_a_port_that_our_lost_connection_has(ssh_bed: SshBed, sshd: Sshd) -> None:
@@ -68,6 +90,7 @@ async def test_a_port_that_our_lost_connection_has(ssh_bed: SshBed, sshd: Sshd) 
                     with pytest.raises(Fatal, match="our lost connection has it") as caught:
                         await forward.attach(second)
                     assert "ClientAliveInterval" in caught.value.hint
+                    assert "tried again" in caught.value.hint
                     for process in serving:
                         process.resume()
                     await asyncio.to_thread(wait_until, lambda: is_free(port.number), "the port")

@@ -75,7 +75,9 @@ async def encrypted(bed: SshBed, liar: Echoing, cipher: str) -> AsyncIterator[Fo
         yield forwarding
 
 
-@pytest.mark.parametrize("cipher", [GCM, "chacha20-poly1305@openssh.com"])
+@pytest.mark.parametrize(
+    "cipher", [GCM, pytest.param("chacha20-poly1305@openssh.com", marks=pytest.mark.long)]
+)
 async def test_a_reader_that_goes_on_gets_them_all(ssh_bed: SshBed, cipher: str) -> None:
     liar = Echoing()
     async with elsewhere(ssh_bed), encrypted(ssh_bed, liar, cipher) as forwarding:

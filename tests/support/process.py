@@ -46,6 +46,15 @@ def program(name: str) -> str:
     return found
 
 
+def only(folder: Path, *names: str) -> str:
+    """A PATH on which there are these programs alone: a new folder with links, in `folder`."""
+    links = folder / "path"
+    links.mkdir()
+    for name in names:
+        (links / name).symlink_to(program(name))
+    return str(links)
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment without Jupyter's, ssh-agent's and pytest's own, marked.
 

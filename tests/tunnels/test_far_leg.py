@@ -3,6 +3,7 @@ laptop opens it.
 """
 
 import asyncio
+import contextlib
 import socket
 import stat
 import urllib.request
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from bokeh.client import pull_session
 
+from jupyter_remote_tunnel.model.offer import FOLDER, Descriptor
 from jupyter_remote_tunnel.model.state import State
 from jupyter_remote_tunnel.model.status import FarLeg
 from jupyter_remote_tunnel.tunnels.tunnel import Tunnel
@@ -209,13 +211,116 @@ async def test_what_is_offered_later_is_found(ssh_bed: SshBed, short_dir: Path, 
     ssh_bed.host("gw", env={"HOME": short_dir})
     with unused_port() as port, serve("echo") as echo:
         near = await rig.open(f"-L 0:localhost:{port} gw")
+        with pytest.raises(ConnectionResetError):
+            await ask(near.bound[0], b"hello")  # it waited until the gateway had been asked
         assert near.status().forwards[0].far is None
         await rig.open(f"-R offer/{port}:localhost:{echo.port} gw")
-        with pytest.raises(ConnectionResetError):
-            await ask(near.bound[0], b"hello")
-        await rig.recorder.until(lambda: near.status().forwards[0].far is not None, PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            while near.status().forwards[0].far is None:
+                with contextlib.suppress(ConnectionResetError):
+                    await ask(near.bound[0], b"hello")
         await until_far(rig, near, "up")
         assert await ask(near.bound[0], b"hello") == b"hello"
+
+
+async def test_another_offer_in_its_place_is_told(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig
+) -> None:
+    """Its socket is at the same place, and nothing was down when it was tried."""
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    with serve("echo") as echo, serve("reply") as reply:
+        first = await rig.open(f"-R offer/5006:localhost:{echo.port} gw")
+        near = await opened(rig, "-L 0:localhost:5006 gw")
+        there = f"localhost:{echo.port}"
+        await rig.recorder.until(lambda: far_of(near).destination == there, PATIENCE)
+        await rig.manager.close(first.id)
+        await rig.open(f"-R offer/5006:localhost:{reply.port} gw")
+        there = f"localhost:{reply.port}"
+        await rig.recorder.until(lambda: far_of(near).destination == there, PATIENCE)
+        await until_far(rig, near, "up")
+        assert await ask(near.bound[0], b"hello") == b"got 5 bytes"
+
+
+async def test_an_offer_that_was_ended_is_not_said_to_be_left(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig
+) -> None:
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    with serve("echo") as echo:
+        offering = await rig.open(f"-R offer/5006:localhost:{echo.port} gw")
+        near = await opened(rig, "-L 0:localhost:5006 gw")
+        await rig.manager.close(offering.id)
+
+        def is_told() -> bool:
+            error = far_of(near).error
+            return error is not None and "has ended it" in error.message
+
+        await rig.recorder.until(is_told, PATIENCE)
+        assert "remove what stands" not in far_of(near).error.hint  # type: ignore[union-attr]
+        with pytest.raises(ConnectionResetError):
+            await ask(near.bound[0], b"hello")
+        last = near.status().forwards[0].error
+        assert last == far_of(near).error, "the row tells it once"
+
+
+async def test_the_port_of_an_offer_that_is_down_is_nobody_else_s(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig
+) -> None:
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    with unused_port() as port, serve("echo") as echo:
+        line = f"-R offer/tcp/{port}:localhost:{echo.port} gw"
+        offering = await rig.open(line)
+        near = await opened(rig, f"-L 0:localhost:{port} gw")
+        assert await ask(near.bound[0], b"hello") == b"hello"
+        await rig.manager.close(offering.id)
+        await until_far(rig, near, "down")
+        with serve("reply", port=port) as stranger:
+            with pytest.raises(ConnectionResetError):
+                await ask(near.bound[0], b"hello")
+            assert stranger.accepted == 0
+        await rig.open(line)
+        await until_far(rig, near, "up")
+        assert await ask(near.bound[0], b"hello") == b"hello"
+
+
+async def test_what_a_dead_offer_left_leads_to_nobody(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig
+) -> None:
+    """Its machine vanished, and another user of the gateway has taken its port."""
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    with serve("reply") as stranger:
+        folder = short_dir / FOLDER
+        folder.mkdir(mode=0o700)
+        left = Descriptor("a", "ann@ws", "localhost:1", port=stranger.port, beacon_socket=True)
+        (folder / f"{stranger.port}.json").write_bytes(left.encode())
+        near = await rig.open(f"-L 0:localhost:{stranger.port} gw")
+        with pytest.raises(ConnectionResetError):
+            await ask(near.bound[0], b"hello")
+        assert far_of(near).state == "down"
+        assert stranger.accepted == 0
+
+
+async def test_a_stream_that_waits_for_a_silent_leg_says_so(
+    ssh_bed: SshBed, short_dir: Path
+) -> None:
+    """The gateway has not noticed that the machine has vanished; the offer is a port."""
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    settings = replace(QUICK, stream_wait=0.3, keepalive_interval=15, keepalive_count=3)
+    rig = Rig(ssh_bed, short_dir, settings)
+    with serve("reply") as held, serve("echo", unix=True) as silent:
+        folder = short_dir / FOLDER
+        folder.mkdir(mode=0o700)
+        left = Descriptor("a", "ann@ws", "localhost:1", port=held.port, beacon_socket=True)
+        (folder / f"{held.port}.json").write_bytes(left.encode())
+        (folder / f"{held.port}.beacon").symlink_to(silent.path)
+        near = await rig.open(f"-L 0:localhost:{held.port} gw")
+        with pytest.raises(ConnectionResetError):
+            await ask(near.bound[0], b"hello")
+        error = near.status().forwards[0].error
+        assert error is not None
+        assert error.message == "A stream waited 0.3 s for ann@ws, which has not answered yet."
+        assert "is being tried" in error.hint
+        assert held.accepted == 0
+        await rig.manager.close_all()
 
 
 async def test_streams_and_not_who_opens_wait_for_a_slow_shell(ssh_bed: SshBed, rig: Rig) -> None:

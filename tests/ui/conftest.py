@@ -52,6 +52,7 @@ def profile(browser: Browser) -> BrowserContext:
     """Such a profile."""
     return browser.new_context(
         viewport={"width": 1280, "height": 800},
+        color_scheme="null",  # else every frame is told to be light, whatever JupyterLab says
         ignore_https_errors=True,
         permissions=["clipboard-read", "clipboard-write"],
     )

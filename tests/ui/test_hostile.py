@@ -77,7 +77,7 @@ def attacked(view: FrameLocator | Page) -> None:
     expect(view.locator("#progress")).to_have_text("done", timeout=60_000)
 
 
-@pytest.mark.parametrize("where", ["frame", "tab"])
+@pytest.mark.parametrize("where", ["frame", pytest.param("tab", marks=pytest.mark.long)])
 @pytest.mark.parametrize("view", ["origin", "path"])
 def test_it_gets_nothing(
     lab: Lab, lab_scene: Scene, hostile: HostileApp, view: str, where: str

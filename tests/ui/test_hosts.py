@@ -293,11 +293,14 @@ def test_all_of_it_in_both_themes(
     lab.is_dark(theme == "dark")
     lab_scene.bed.write_config(NODES)
     lab.refresh()
+    expect(_alias(lab, "node01")).to_be_visible()  # above the others, which move by that
     lab.page.evaluate(_OPEN, {"host": "changed", "forwards": ["-D 0"], "name": "changed"})
     lab.page.evaluate(_OPEN, {"host": "gpu01", "forwards": ["-D 0"], "name": "proxy"})
     lab.expect_state("changed", "Failed")
     lab.expect_state("proxy", "Open")
-    _alias(lab, "offering").get_by_role("button", name="2 forwards").click()
+    offered = _alias(lab, "offering").get_by_role("button", name="2 forwards")
+    offered.click()
+    expect(offered).to_have_attribute("aria-expanded", "true")
     assert complaints(lab.page, SIDEBAR) == []
     offers = lab.sidebar.get_by_role("list", name="What offering offers")
     offers.get_by_role("button").first.click()

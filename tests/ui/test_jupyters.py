@@ -131,6 +131,7 @@ def test_a_person_works_in_it_and_the_token_is_nowhere(
         assert not any(there.token.encode() in content for content in kept)
 
 
+@pytest.mark.long
 def test_one_that_has_another_token_by_now(lab: Lab, runtime: Path) -> None:
     reload = lab.page.get_by_role("button", name="Reload this application")
     with remote(runtime) as there:
@@ -145,6 +146,7 @@ def test_one_that_has_another_token_by_now(lab: Lab, runtime: Path) -> None:
     expect(frame.get_by_text(f"runs on gpu02 at 127.0.0.1:{port}")).to_be_visible()
 
 
+@pytest.mark.long
 def test_one_with_a_password_asks_for_it(lab: Lab, runtime: Path) -> None:
     with remote(runtime, password="of the remote host") as there:
         frame = look_for_it(lab)

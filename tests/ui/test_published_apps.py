@@ -5,6 +5,8 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -16,7 +18,7 @@ from tests.support.nginx import Nginx, nginx
 from tests.support.ports import ReservedPort
 from tests.ui.conftest import APPS, faultless, profile
 from tests.ui.conftest import PUBLISHED_NAME as NAME
-from tests.ui.lab import Lab, Scene, scene, works
+from tests.ui.lab import Lab, Scene, picture, scene, works
 from tests.ui.test_hostile import (
     attacked,
     has_seen_no_secret,
@@ -26,7 +28,8 @@ from tests.ui.test_hostile import (
     state_of,
 )
 
-DNS = {f"*.{APPS}": ["A 127.0.0.1"]}
+UNREACHED = "apps.unknown.invalid"
+"""Only the Jupyter's DNS knows names below it."""
 
 
 @dataclass
@@ -42,28 +45,34 @@ class Shown:
         """Where people find it."""
         return f"https://{NAME}:{self.web.port}/"
 
-    def publish(self) -> dict[str, str]:
-        """Publish it; the verdicts of the checks."""
+    def publish(self, **more: Any) -> dict[str, dict[str, Any]]:
+        """Publish it; the checks."""
         wanted = {"gateway": "gw", "name": NAME, "port": self.web.port, "loopback_port": self.port}
         with by_token(self.scene.server) as api:
-            answer = api.post("remote-tunnel/api/publish", json=wanted)
+            answer = api.post("remote-tunnel/api/publish", json=wanted | more)
             assert answer.status_code == 201, answer.text
-            return {check["name"]: check["verdict"] for check in answer.json()["checks"]}
+            return {check["name"]: check for check in answer.json()["checks"]}
 
 
 @contextlib.contextmanager
-def shown(bokeh: BokehApp, *names: str) -> Iterator[Shown]:
-    """One, whose nginx has a certificate for these names beside Jupyter's."""
+def shown(
+    bokeh: BokehApp, *names: str, apps: str = APPS, is_trusted: bool = True
+) -> Iterator[Shown]:
+    """One, whose nginx has a certificate for these names beside Jupyter's.
+
+    :param apps: below which its applications have names.
+    :param is_trusted: whether the Jupyter's machine trusts that.
+    """
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(ReservedPort()).number
         web = stack.enter_context(nginx(NAME, *names, upstream=f"127.0.0.1:{port}"))
         running = stack.enter_context(
             scene(
                 bokeh,
-                settings={"app_domain": f"{{id}}.{APPS}"},
-                env={"SSL_CERT_FILE": str(web.certificate)},
+                settings={"app_domain": f"{{id}}.{apps}"},
+                env={"SSL_CERT_FILE": str(web.certificate)} if is_trusted else {},
                 hosts={NAME: "127.0.0.1"},
-                dns=stack.enter_context(resolver(DNS)),
+                dns=stack.enter_context(resolver({f"*.{apps}": ["A 127.0.0.1"]})),
             )
         )
         running.bed.host("gw")
@@ -73,7 +82,7 @@ def shown(bokeh: BokehApp, *names: str) -> Iterator[Shown]:
 @pytest.fixture(scope="module")
 def published(shared_app: BokehApp) -> Iterator[Shown]:
     with shown(shared_app, f"*.{APPS}") as it:
-        assert it.publish()["applications"] == "ok"
+        assert it.publish()["applications"]["verdict"] == "ok"
         yield it
 
 
@@ -145,8 +154,38 @@ def test_where_the_names_lead_nowhere_it_is_the_path(
 ) -> None:
     """Their certificate is lacking: it is said, and JupyterLab shows what it can."""
     with shown(shared_app) as it:
-        assert it.publish()["applications"] == "note"
+        assert it.publish()["applications"]["verdict"] == "note"
         open_tunnel(it.scene, it.scene.line, "plot")
         with outside(browser, it) as lab:
             frame = lab.show_application("plot")
             expect(frame.locator("main")).to_contain_text("--prefix /remote-tunnel/app/")
+
+
+def test_a_certificate_that_browsers_do_not_trust(
+    browser: Browser, shared_app: BokehApp, pictures: Path
+) -> None:
+    """It is said that others see none of the names; a browser that trusts it does."""
+    with shown(shared_app, f"*.{APPS}", is_trusted=False) as it:
+        said = it.publish(self_signed=True)["applications"]
+        assert (said["verdict"], said["remedy"]) == ("note", "")
+        assert "only in browsers that trust this certificate" in said["says"]
+        open_tunnel(it.scene, it.scene.line, "plot")
+        with outside(browser, it) as lab:
+            works(lab.show_application("plot"))
+
+
+def test_names_that_the_browser_does_not_reach(
+    browser: Browser, shared_app: BokehApp, pictures: Path
+) -> None:
+    """They are there, and lead to Jupyter: the page in the tab says what is lacking here."""
+    with shown(shared_app, f"*.{UNREACHED}", apps=UNREACHED) as it:
+        assert it.publish()["applications"]["verdict"] == "ok"
+        open_tunnel(it.scene, it.scene.line, "plot")
+        with outside(browser, it) as lab:
+            for theme in ("dark", "light"):
+                lab.page.emulate_media(color_scheme=theme)
+                main = lab.show_application("plot").locator("main")
+                expect(main).to_contain_text(f"({UNREACHED}), but this browser does not reach")
+                expect(main).to_contain_text(f"https://….{UNREACHED}:{it.web.port}: does it trust")
+                expect(main).to_contain_text("--prefix /remote-tunnel/app/")
+                picture(lab.page, pictures, f"names-unreached-{theme}")

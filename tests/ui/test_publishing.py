@@ -97,6 +97,7 @@ def test_from_the_dialog_to_its_end(
     expect(dialog.get_by_role("status").first).to_contain_text("1 of", timeout=PATIENCE)
     expect(publish).to_have_attribute("aria-disabled", "true")
 
+    expect(failed).not_to_contain_text("jupyter tunnel")
     failed.get_by_role("button", name="Set a Password…").click()
     expect(failed).to_contain_text(str(scene.server.folder / "config"))
     expect(failed.get_by_label("New password")).to_be_focused()
@@ -111,6 +112,8 @@ def test_from_the_dialog_to_its_end(
     expect(dialog.get_by_role("status").first).to_contain_text("Nothing failed.", timeout=PATIENCE)
     expect(publish).to_have_attribute("aria-disabled", "false")
     picture(page, pictures, "publish-checked")
+    dialog.get_by_label("Hours until it ends").fill("2")
+    expect(dialog.get_by_role("status").first).to_contain_text("Nothing failed.")
     publish.click()
     expect(dialog).to_be_hidden(timeout=PATIENCE)
 
@@ -129,6 +132,7 @@ def test_from_the_dialog_to_its_end(
         expect(there.sidebar.get_by_role("button", name="Extend")).to_have_count(0)
         expect(there.sidebar.get_by_role("button", name="Publish this")).to_have_count(0)
         picture(other, pictures, "published-outside")
+        there.is_dark(True)
 
         statusbar.get_by_role("button", name=f"Published: {NAME}").click()
         expect(dialog).to_contain_text("127.0.0.1")
@@ -136,7 +140,15 @@ def test_from_the_dialog_to_its_end(
         assert complaints(page, ".jp-Dialog-content") == []
         picture(page, pictures, "published-details")
         dialog.get_by_role("button", name="Close").click()
-    lab.sidebar.get_by_role("button", name=f"Stop publishing {NAME}").click()
+        lab.sidebar.get_by_role("button", name=f"Stop publishing {NAME}").click()
+        for place in (there.sidebar, other.locator("#jp-main-statusbar")):
+            expect(place).to_contain_text("This way in is closed or lost.")
+            expect(place.get_by_role("button", name=f"Published: {NAME}")).to_have_count(0)
+        expect(there.sidebar).not_to_contain_text("502")
+        expect(stop).to_have_count(0)
+        for part in (SIDEBAR, "#jp-main-statusbar .jp-RemoteTunnel-publishedStatus"):
+            assert complaints(other, part) == []
+        picture(other, pictures, "published-lost")
     for place in (lab.sidebar, statusbar):
         expect(place.get_by_role("button", name=f"Published: {NAME}")).to_have_count(0)
     with socket.socket() as probe:
@@ -184,11 +196,18 @@ def test_a_setting_is_changed_when_it_was_shown(
         assert complaints(page, ".jp-Dialog-content") == []
         failed.scroll_into_view_if_needed()
         picture(page, pictures, f"publish-change-{theme}")
+        keyboard.press("Tab")
+        keyboard.press("Tab")
+        expect(failed.get_by_role("button", name="Back")).to_be_focused()
+        keyboard.press("Enter")
+        expect(failed.get_by_role("button", name="Change…")).to_be_focused()
+        expect(failed).not_to_contain_text("jupyter tunnel")
         if theme == "dark":
             keyboard.press("Escape")
             expect(dialog).to_be_hidden()
     assert file.read_text() == before
 
+    failed.get_by_role("button", name="Change…").click()
     file.write_text(before.replace('"port_retries": 0', '"port_retries": 1'))
     failed.get_by_role("button", name="Write").click()
     expect(failed.get_by_role("alert")).to_contain_text("is not as it was shown")
@@ -204,6 +223,64 @@ def test_a_setting_is_changed_when_it_was_shown(
     passed = "Pages of other sites cannot act for who is logged in."
     expect(failed).to_contain_text(passed, timeout=PATIENCE)
     expect(failed.get_by_role("button")).to_have_count(0)
+
+
+def test_what_a_field_lacks_is_said_there(page: Page, careless: Jupyter, pictures: Path) -> None:
+    lab = Lab(page, careless).open()
+    dialog = lab.dialog
+    fill = "button => getComputedStyle(button).backgroundColor"
+    for theme in ("dark", "light"):
+        lab.is_dark(theme == "dark")
+        lab.sidebar.get_by_role("button", name="Publish this Jupyter…").click()
+        dialog.get_by_label("Name that browsers use").fill("jupyter.invalid")
+        dialog.get_by_label("Gateway", exact=True).fill("gw")
+        check_button = dialog.get_by_role("button", name="Check")
+        expect(check_button).to_be_enabled()
+        dialog.get_by_label("Hours until it ends").fill("0")
+        expect(dialog.get_by_text("More than 0, at most 744 hours")).to_be_visible()
+        expect(check_button).to_be_disabled()
+        publish = dialog.get_by_role("button", name="Publish")
+        assert complaints(page, ".jp-Dialog-content") == []
+        picture(page, pictures, f"publish-lacks-{theme}")
+        assert [one.evaluate(fill) for one in (check_button, publish)] == 2 * ["rgba(0, 0, 0, 0)"]
+        dialog.get_by_label("Hours until it ends").fill("0.5")
+        expect(dialog.get_by_text("More than 0, at most 744 hours")).to_have_count(0)
+        expect(check_button).to_be_enabled()
+        assert check_button.evaluate(fill) != "rgba(0, 0, 0, 0)"
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+
+
+def test_the_site_names_the_certificate_that_is_there(
+    page: Page, careless: Jupyter, pictures: Path
+) -> None:
+    lab = Lab(page, careless).open()
+    dialog, site = lab.dialog, check(lab, "site")
+    own, key = "File of the gateway’s own certificate", "File of its key, on the gateway"
+    for theme in ("dark", "light"):
+        lab.is_dark(theme == "dark")
+        lab.sidebar.get_by_role("button", name="Publish this Jupyter…").click()
+        dialog.get_by_label("Name that browsers use").fill("jupyter.invalid")
+        dialog.get_by_label("Gateway", exact=True).fill("gw")
+        if theme == "dark":
+            dialog.get_by_text("More", exact=True).click()
+            dialog.get_by_label(own).fill("/etc/ssl/own.pem")
+        expect(dialog.get_by_text("Give both files, or neither.")).to_be_visible()
+        assert complaints(page, ".jp-Dialog-content") == []
+        picture(page, pictures, f"publish-certificate-{theme}")
+        if theme == "dark":
+            page.keyboard.press("Escape")
+            expect(dialog).to_be_hidden()
+    dialog.get_by_label(key).fill("/etc/ssl/own.key")
+    expect(dialog.get_by_text("Give both files, or neither.")).to_have_count(0)
+    dialog.get_by_role("button", name="Check").click()
+    expect(site).to_contain_text("This has to be typed there", timeout=PATIENCE)
+    expect(dialog.get_by_role("status").first).to_contain_text("failed", timeout=PATIENCE)
+    typed = site.get_by_label("What “site” needs", exact=True).inner_text()
+    (left,) = re.findall(r" cat (\S+) \|", typed)
+    text = Path(left).read_text()
+    assert "ssl_certificate /etc/ssl/own.pem;" in text
+    assert "ssl_certificate_key /etc/ssl/own.key;" in text
 
 
 def test_without_a_mouse_in_light_and_dark(page: Page, scene: Scene, pictures: Path) -> None:

@@ -21,6 +21,9 @@ def test_everything_is_shown(lab: Lab, lab_scene: Scene, pictures: Path, theme: 
         lab.add(f"ssh -NL private:localhost:{nowhere} gpu01", "nothing there")
         page_of_ours = lab.show_application("nothing there")
         expect(page_of_ours.get_by_role("heading")).to_contain_text("Nothing answers")
+        # As JupyterLab is, whatever the browser is.
+        ink = "rgb(255, 255, 255)" if theme == "dark" else "rgb(0, 0, 0)"
+        expect(page_of_ours.locator("body")).to_have_css("color", ink)
         picture(lab.page, pictures, f"page-{theme}")
     application = lab.show_application("plot")
     expect(application.locator(".bk-Figure canvas").first).to_be_visible()

@@ -297,6 +297,29 @@ async def test_where_it_is_not_offered(socket_path: Path, domain: str, trusted: 
             assert await status(browser, url) == 409
 
 
+@pytest.mark.parametrize("first", ["open", "view"])
+async def test_the_page_in_a_frame_says_that_the_browser_does_not_reach_the_names(
+    public: Public, browser: Browser, socket_path: Path, first: str
+) -> None:
+    """JupyterLab frames the other view only where it has tried them in vain."""
+
+    async def nothing(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=404)
+
+    framed = {"Accept": "text/html", "Sec-Fetch-Dest": "iframe"}
+    app_id = public.lab.add(socket_path)
+    url = f"{public.url}remote-tunnel/open/{app_id}?view=path"
+    if first == "view":  # which serves its path no more when it is asked again
+        async with serve(socket_path), browser.get(url, headers=framed) as answer:
+            url = f"{public.url[:-1]}{answer.headers['Location']}"
+    async with serve(socket_path, nothing), browser.get(url, headers=framed) as answer:
+        assert answer.status == 404
+        text = await answer.text()
+    assert f"There is a domain for that here ({APPS}), but this browser does not reach" in text
+    assert f"https://….{APPS}:{public.web.port}: does it trust its certificate" in text
+    assert "(app_domain)" not in text
+
+
 async def test_the_name_that_is_tried(public: Public, browser: Browser) -> None:
     there = public.at(f"probe-x7.{APPS}")
     async with browser.get(there, headers={"Origin": public.url[:-1]}) as answer:

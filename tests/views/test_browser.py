@@ -123,7 +123,7 @@ def test_no_service_worker(lab: Lab, host: Page, socket_path: Path, view: str) -
         assert not any(request.path.endswith("worker.js") for request in seen)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", ["origin", pytest.param("path", marks=pytest.mark.long)])
 def test_a_page_that_is_down_comes_back_by_itself(
     lab: Lab, host: Page, socket_path: Path, view: str
 ) -> None:
@@ -139,7 +139,7 @@ def test_a_page_that_is_down_comes_back_by_itself(
         expect(inside.get_by_role("heading", name="application")).to_be_visible(timeout=20_000)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", [pytest.param("origin", marks=pytest.mark.long), "path"])
 def test_so_does_the_page_before_the_first_view(
     lab: Lab, host: Page, socket_path: Path, view: str
 ) -> None:

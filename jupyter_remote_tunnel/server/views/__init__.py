@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from jupyter_core.paths import jupyter_data_dir
+from tornado.httputil import split_host_and_port
 
-from . import logins, names, origin
+from . import logins, names, origin, pages
 from .grants import Grant, Grants
 from .open import OpenHandler
 from .origin import OriginHandler, ProbeHandler
@@ -85,6 +86,14 @@ class Views:
         if in_dns is None or not origin.is_public(handler.request):
             return None
         return in_dns if in_dns.is_apart(names.host_of(handler.request)) else None
+
+    def needs(self, handler: "RequestHandler") -> str:
+        """What an address of its own takes for a browser that asks in `handler` for the path view,
+        as JupyterLab does where it has tried the other one in vain."""
+        domain = self.domain_for(handler)
+        if domain is None or domain is names.LOCAL:
+            return pages.NEEDS
+        return pages.needs_reach(domain, split_host_and_port(handler.request.host)[1])
 
     @property
     def client(self) -> "Client":

@@ -78,7 +78,7 @@ class OpenHandler(JupyterHandler):
             return pages.unknown()
         domain = self.views.domain_for(self)
         if upstream.is_jupyter and (view == "path" or domain is None):
-            return pages.jupyter_not_offered(upstream)
+            return pages.jupyter_not_offered(upstream, self.views.needs(self))
         if view == "path" or (domain is None and not view):
             return await self._by_path(upstream, origin_offered=domain is not None)
         if domain is None:
@@ -126,7 +126,7 @@ class OpenHandler(JupyterHandler):
         # JupyterLab frames this view only where the other one is out of the browser's reach.
         other = origin_offered and not gate.is_framed(self.request.headers)
         links = (("Show it at an address of its own", "?view=origin"),) if other else ()
-        return pages.without_prefix(upstream, prefix, links)
+        return pages.without_prefix(upstream, prefix, links, self.views.needs(self))
 
     async def _misses_prefix(self, upstream: Upstream, bound: Address, prefix: str) -> bool:
         """Whether the application's answer shows that it does not know `prefix`; also False if it

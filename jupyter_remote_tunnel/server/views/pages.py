@@ -11,6 +11,7 @@ from html import escape
 from http import HTTPStatus
 
 from ...model.address import TcpAddress
+from ...model.app_domain import AppDomain
 from ...model.errors import RemoteTunnelError
 from ...model.state import State
 from ...model.text import plain
@@ -117,12 +118,14 @@ def unanswered(upstream: Upstream) -> Page:
     )
 
 
-def without_prefix(upstream: Upstream, prefix: str, links: tuple[tuple[str, str], ...]) -> Page:
+def without_prefix(
+    upstream: Upstream, prefix: str, links: tuple[tuple[str, str], ...], needs: str
+) -> Page:
     """The path view, and an application that does not know its path.
 
-    `links` lead to the view that needs none; without, the page says where that can be had.
+    `links` lead to the view that needs none; without, the page says what that `needs`.
     """
-    own_address = () if links else (f"At an address of its own it need not. {_NEEDS}",)
+    own_address = () if links else (f"At an address of its own it need not. {needs}",)
     return Page(
         404,
         f"“{plain(upstream.name)}” does not serve this path",
@@ -157,18 +160,20 @@ def not_offered(links: tuple[tuple[str, str], ...]) -> Page:
     return Page(
         409,
         "This view is not possible here",
-        (f"An address of its own cannot be had from here. {_NEEDS}",),
+        (f"An address of its own cannot be had from here. {NEEDS}",),
         links=links,
     )
 
 
-def jupyter_not_offered(upstream: Upstream) -> Page:
-    """A remote Jupyter, where it could only have a sandboxed page: it works in none."""
+def jupyter_not_offered(upstream: Upstream, needs: str) -> Page:
+    """A remote Jupyter, where it could only have a sandboxed page: it works in none. `needs` is
+    what an address of its own takes.
+    """
     return Page(
         409,
         f"“{plain(upstream.name)}” cannot be shown here",
         (
-            f"A Jupyter needs an address of its own. {_NEEDS}",
+            f"A Jupyter needs an address of its own. {needs}",
             "Or open it from a terminal of the machine that your browser runs on:",
         ),
         code=f"jupyter tunnel jupyter {plain(upstream.host)}",
@@ -185,6 +190,17 @@ def no_way_in(upstream: Upstream, error: RemoteTunnelError) -> Page:
     )
 
 
+def needs_reach(domain: AppDomain, port: int | None) -> str:
+    """What it takes where the names below `domain` are offered to a browser that does not reach
+    them; `port` is that of their URLs, None that of https.
+    """
+    authority = domain.host("…") + ("" if port is None else f":{port}")
+    return (
+        f"There is a domain for that here ({domain.parent}), but this browser does not reach"
+        f" https://{authority}: does it trust its certificate, and know the name?"
+    )
+
+
 def _destination(upstream: Upstream) -> str:
     destination = upstream.destination
     return str(destination) if isinstance(destination, TcpAddress) else plain(destination.path)
@@ -197,11 +213,12 @@ def _reason(upstream: Upstream) -> tuple[str, ...]:
     return tuple(plain(text, 500) for text in texts if text)
 
 
-_NEEDS = (
+NEEDS = (
     "That takes a Jupyter server on the browser's own machine, open there as http://localhost with"
     " no proxy in between, and a browser that knows names below localhost: Firefox and Chromium do."
     " From another machine it takes https, and a domain for applications (app_domain)."
 )
+"""What an address of its own takes."""
 
 _START_IT_HERE = (
     "Or start the application for this path. It is that of your login, until you log out or the"

@@ -82,7 +82,10 @@ class PathHandler(ViewHandler):
     def instead_of(self, admitted: Admitted, status: int, location: str) -> Page | None:
         prefix = admitted.manner.prefix
         if misses_prefix(prefix, self.request.path, status, location):
-            return pages.without_prefix(admitted.upstream, prefix, ())
+            # Who has it in a tab of the browser may have asked for this view.
+            is_framed = gate.is_framed(self.request.headers)
+            needs = self.views.needs(self) if is_framed else pages.NEEDS
+            return pages.without_prefix(admitted.upstream, prefix, (), needs)
         return super().instead_of(admitted, status, location)
 
     @override
