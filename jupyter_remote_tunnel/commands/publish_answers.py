@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from shutil import get_terminal_size
 from typing import Any
 
 from ..engine.asking import ask_server
@@ -11,7 +12,7 @@ from ..engine.client import EngineClient
 from ..model.diagnosis import Verdict
 from ..model.errors import BadInput
 from ..model.publication import Change, Check, Proxy, Publication
-from ..model.text import plain
+from ..model.text import framed, plain
 from .answers import Answer
 
 NEVER = "never"
@@ -21,6 +22,7 @@ _VERDICTS: dict[Verdict, str] = {"ok": "ok", "note": "note", "failed": "FAILED"}
 MARGIN = " " * len("FAILED  ")
 """Before the lines that belong to a check."""
 
+_COLUMNS = 80
 _LONGEST = 1000
 _LONGEST_TYPED = 4000  # a command is of no use without its end
 _UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
@@ -92,9 +94,11 @@ def check_lines(check: Check, mending: str = "") -> list[str]:
     """
     says = plain(check.says, _LONGEST)
     lines = [f"{_VERDICTS[check.verdict]:<6}  {plain(check.name, 30):<12}  {says}"]
+    columns = min(get_terminal_size().columns, _COLUMNS) - len(MARGIN)
+    lines += [f"{MARGIN}{row}" for row in framed(check.details, columns)]
     # The end of a here-document stands at the beginning of its line.
-    margin = "" if any("<<'" in detail for detail in check.details) else MARGIN
-    lines += [f"{margin}{_as_it_stands(detail)}" for detail in check.details]
+    margin = "" if any("<<'" in line for line in check.typed) else MARGIN
+    lines += [f"{margin}{_as_it_stands(line)}" for line in check.typed]
     if advice := f"{mending} {check.advice}".strip():
         lines.append(f"{MARGIN}→ {plain(advice, _LONGEST)}")
     return lines

@@ -283,9 +283,7 @@ async def _fix(engines: Engines, parsed: Parsed) -> Answer:
             break
         change = new[0].change
         offered.add(change.setting)
-        await face.show(
-            [*check_lines(replace(new[0], details=(), advice="")), *change_lines(change)]
-        )
+        await face.show([*check_lines(replace(new[0], typed=(), advice="")), *change_lines(change)])
         if await _agrees(face):
             wanted = {"setting": change.setting, "seen": change.seen, **asked}
             await ask_server(client, "publish.change", wanted)

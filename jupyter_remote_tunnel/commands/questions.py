@@ -14,9 +14,8 @@ from typing import Protocol
 from ..engine.client import EngineClient, Event
 from ..model.errors import BadInput, RemoteTunnelError
 from ..model.prompt import Answer, Prompt, Question
-from ..model.text import plain, rows
+from ..model.text import framed, plain
 
-_BAR = "  | "
 _YES = ("yes", "y")
 _NO = ("no", "n", "")
 _REMEMBER = ("remember", "r")
@@ -146,7 +145,7 @@ async def _typed(question: Question, number: int, face: Face) -> str:
     field = question.fields[number]
     if question.kind != "keyboard_interactive":
         return await face.ask(f"{field.label}: ", echo=field.echo)
-    *before, label = _quoted(field.label.split("\n"), face.columns)
+    *before, label = framed(field.label.split("\n"), face.columns)
     await face.show(before)
     return await face.ask(f"{label} ", echo=field.echo)
 
@@ -159,7 +158,7 @@ async def _keeps(face: Face) -> bool:
 def lines_of(prompt: Prompt, columns: int) -> list[str]:
     """What a person has to know before they answer."""
     question, hop, login = prompt.question, plain(prompt.hop), plain(prompt.login)
-    lines = _quoted(question.says.splitlines(), columns)
+    lines = framed(question.says.splitlines(), columns)
     if lines:
         lines.insert(0, f"{hop} says:")
     again = question.tries > 1
@@ -197,9 +196,3 @@ def _about_key(question: Question, hop: str, login: str) -> list[str]:
         where = f"{plain(key.file, 1000)} as {plain(key.name)}"
         lines.append(f"{once}; “remember” also writes it to {where}.")
     return lines
-
-
-def _quoted(lines: Sequence[str], columns: int) -> list[str]:
-    """A host's lines, with a bar before each row: one that a terminal broke would stand without."""
-    width = max(columns - len(_BAR) - 1, 10)
-    return [f"{_BAR}{row}" for line in lines for row in rows(plain(line, 2000), width)]

@@ -67,19 +67,24 @@ class Check:
 
     :param name: what was looked at, in a word or two: "password", "certificate".
     :param says: what was found, a sentence.
-    :param details: more of it, a line each; what has to be typed, or a file as it has to be.
+    :param typed: what has to be typed, or a file as it has to be: lines of ours, that are copied
+        as they stand. Nothing of what a host or a certificate says is in them, but plain names and
+        paths.
     :param advice: what to do next, or "".
     :param remedy: what the front door can offer to do.
     :param change: to Jupyter's configuration, which would mend it.
+    :param details: more of what was found, a line each, as somebody else may have worded it: it is
+        quoted, and never typed.
     """
 
     name: str
     verdict: Verdict
     says: str
-    details: tuple[str, ...] = ()
+    typed: tuple[str, ...] = ()
     advice: str = ""
     remedy: Remedy = ""
     change: Change | None = None
+    details: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -90,7 +95,8 @@ class Check:
         """The check again that `as_dict` wrote."""
         change = data.get("change")
         known = {"change": None if change is None else Change.from_dict(change)}
-        return cls(**{**data, "details": tuple(data["details"]), **known})
+        lines = {name: tuple(data[name]) for name in ("typed", "details")}
+        return cls(**{**data, **lines, **known})
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ characters.
 """
 
 import unicodedata
+from collections.abc import Sequence
 
 # Cc and Cf hold escape sequences, zero-width and bidi controls; Zl and Zp break lines; Cs are lone
 # surrogates, which cannot be encoded; Co and Cn show as anything.
@@ -10,6 +11,9 @@ _HIDDEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"})
 
 # An empty Braille cell and the fillers of Hangul: signs that show as nothing.
 _BLANK = frozenset("\u2800\u3164\uffa0\u115f\u1160")
+
+_BAR = "  | "
+_LONGEST_LINE = 2000
 
 
 def plain(text: str, limit: int = 200) -> str:
@@ -42,3 +46,10 @@ def rows(text: str, columns: int) -> list[str]:
         found[-1] += char
         width += takes
     return found
+
+
+def framed(lines: Sequence[str], columns: int) -> list[str]:
+    """Somebody else's lines, with a bar before each row: one that a terminal broke would stand
+    without."""
+    width = max(columns - len(_BAR) - 1, 10)
+    return [f"{_BAR}{row}" for line in lines for row in rows(plain(line, _LONGEST_LINE), width)]

@@ -128,13 +128,18 @@ def _worse(
         judged
         if trust.verdict == "ok"
         else Check(
-            judged.name, trust.verdict, trust.says, judged.details, trust.advice, trust.remedy
+            judged.name,
+            trust.verdict,
+            trust.says,
+            advice=trust.advice,
+            remedy=trust.remedy,
+            details=judged.details,
         )
     )
 
 
 def _failed(name: str, says: str, advice: str = "", details: Sequence[str] = ()) -> Check:
-    return Check(name, "failed", says, tuple(details), advice, "certificate")
+    return Check(name, "failed", says, advice=advice, remedy="certificate", details=tuple(details))
 
 
 # In files.
@@ -342,9 +347,11 @@ def _judge(leaf: x509.Certificate, names: Sequence[str], shown: str) -> Check:
         return _failed("certificate", says, advice, details)
     if end - now < SOON:
         says = f"{shown} ends soon, on {end:%Y-%m-%d}."
-        return Check("certificate", "note", says, details, renew, "certificate")
+        return Check(
+            "certificate", "note", says, advice=renew, remedy="certificate", details=details
+        )
     says = f"{shown} is for {plain(', '.join(names), 300)}, until {end:%Y-%m-%d}."
-    return Check("certificate", "ok", says, details)
+    return Check("certificate", "ok", says, details=details)
 
 
 def _details(leaf: x509.Certificate) -> tuple[str, ...]:
@@ -406,5 +413,5 @@ def _trust(leaf: x509.Certificate, fault: ssl.SSLError | None, *, insist: bool) 
         said = plain(getattr(fault, "verify_message", "") or fault.reason or str(fault), 200)
         return _failed("trust", f"Clients of TLS refuse it: {said}.", "Have another one made.")
     if insist:
-        return Check("trust", "note", says, (), advice)
+        return Check("trust", "note", says, advice=advice)
     return _failed("trust", says, f"{advice} To take it as it is: --self-signed")

@@ -28,6 +28,7 @@ Ip = IPv4Address | IPv6Address
 
 _LARGEST_SITE = 65536  # bytes; ours have some thousands
 _MOST = 200
+_SHOWN = 10
 
 # $1 is how the file of the site is called, $2 the name for a regular expression, $3 how that is
 # called which only answers Let's Encrypt. Each record is a fence, its name and a line break, and
@@ -296,7 +297,7 @@ def parse(output: bytes, host: str) -> Gateway:
         sites=dict(_sites(records)),
         enabled=records.get("enabled", "").strip() == "yes",
         answers="yes" in records.get("answers", ""),
-        claimed=tuple(plain(path, 200) for path in records.get("claimed", "").splitlines()[:10]),
+        claimed=tuple(dict.fromkeys(_claimed(records.get("claimed", "")))),
         listening=frozenset(_listening(records.get("listeners", ""))),
         addresses=tuple(dict.fromkeys(_addresses(records.get("addresses", "")))),
         parent=_rights(records.get("parent", "")),
@@ -370,6 +371,12 @@ def _sites(records: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
         kind, _, path = key.partition(" ")
         if kind == "site" and is_plain_path(path):
             yield path, value if value and len(value.encode()) <= _LARGEST_SITE else None
+
+
+def _claimed(text: str) -> Iterator[str]:
+    """The files; that one is there counts, however it is called."""
+    for path in text.splitlines()[:_SHOWN]:
+        yield path if is_plain_path(path) else "a file whose path is no plain one"
 
 
 def _listening(text: str) -> Iterator[int]:

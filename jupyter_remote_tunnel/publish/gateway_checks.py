@@ -1,5 +1,5 @@
 """What is thought of a gateway, as lines of the list that is gone through before a Jupyter is shown
-by its web server. What has to be typed there stands in the details.
+by its web server. What has to be typed there goes with it.
 """
 
 import itertools
@@ -101,7 +101,7 @@ def installation_commands(
 
 
 def _to_type(check: Check) -> tuple[str, ...]:
-    return check.details if check.verdict == "failed" else ()
+    return check.typed if check.verdict == "failed" else ()
 
 
 def _names(gateway: Gateway, site: Site, places: Places, chain: str) -> bool:
@@ -156,7 +156,7 @@ def without_certificate(gateway: Gateway, site: Site, found: Check) -> Check:
         "Type what stands below the one or the other there, once, as who may use sudo. certbot"
         " copies it again after each renewal; where it has one already, its --deploy-hook has to."
     )
-    return replace(found, details=lines, advice=advice)
+    return replace(found, typed=lines, advice=advice)
 
 
 def check_app_certificate(
@@ -177,15 +177,15 @@ def check_app_certificate(
             " be built in: then begin its Caddyfile with this. Else give a certificate for"
             f" {names}: --certfile FILE --keyfile FILE"
         )
-        details = ("{", "\tacme_dns PROVIDER …", "}")
-        return about_apps(replace(shown, details=details, advice=advice))
+        first = ("{", "\tacme_dns PROVIDER …", "}")
+        return about_apps(replace(shown, typed=first, advice=advice))
     advice = (
         "This gets one from Let's Encrypt, which asks for a record in the DNS of"
         f" {site.apps.parent}. It is renewed by itself only where certbot has a plugin for that"
         " DNS: then give that in the place of --manual."
     )
     lines = tuple(wildcard_commands(site, gateway.places(server)))
-    found = replace(shown, details=lines, advice=advice)
+    found = replace(shown, typed=lines, advice=advice)
     return about_apps(found) if is_there else found
 
 
@@ -338,8 +338,9 @@ def _claimed(gateway: Gateway, site: Site) -> Check:
         "other site",
         "failed",
         f"{gateway.host} has another site of the name {site.name}.",
-        gateway.claimed,
-        "nginx shows only one of them. Take the name out there, or publish under another one.",
+        advice="nginx shows only one of them. Take the name out there, or publish under another"
+        " one.",
+        details=gateway.claimed,
     )
 
 

@@ -90,8 +90,8 @@ async def check_name(
             "name",
             "failed",
             f"{name} has no address: {plain(reason, 100)}.",
-            (f"Addresses of {gateway}: {_listed(own)}",),
-            f"Have who runs DNS for it add one: {_record(name, gateway, own)}",
+            advice=f"Have who runs DNS for it add one: {_record(name, gateway, own)}",
+            details=(f"Addresses of {gateway}: {_listed(own)}",),
         )
     if (cdn := _cdn(found)) is not None:
         return _proxied(name, gateway, found, cdn, own)
@@ -202,9 +202,9 @@ def _proxied(name: str, gateway: str, found: Resolved, cdn: str, own: set[Ip]) -
         "name",
         "failed",
         f"{name} leads to a proxy of {cdn}: {_listed(found.addresses)}.",
-        (f"Addresses of {gateway}: {_listed(own)}",),
-        f"It would read all that passes, and limits uploads and websockets. Have the name lead to"
-        f" {gateway} itself (“DNS only” with Cloudflare, whose cloud is grey then).",
+        advice="It would read all that passes, and limits uploads and websockets. Have the name"
+        f" lead to {gateway} itself (“DNS only” with Cloudflare, whose cloud is grey then).",
+        details=(f"Addresses of {gateway}: {_listed(own)}",),
     )
 
 

@@ -278,7 +278,7 @@ class Looking:
             return
         yield check_port_80(gateway, request.proxy)
         advice = "This gets one from Let's Encrypt. It has to be typed there once, by who may use"
-        yield replace(shown, details=lines, advice=f"{advice} sudo, before the site is shown.")
+        yield replace(shown, typed=lines, advice=f"{advice} sudo, before the site is shown.")
 
     async def _presented_to_apps(self, *, is_there: bool) -> AsyncIterator[Check]:
         """What is shown to who comes by the name of an application, if they have names.
@@ -325,7 +325,7 @@ class Looking:
         site, server = self._site(gateway), gateway.choose(wanted)
         if server is None:
             (lacking,) = check_gateway(gateway, site, wanted, here=self.here)
-            hint = f"{lacking.advice} With apt: {'; '.join(lacking.details)}"
+            hint = f"{lacking.advice} With apt: {'; '.join(lacking.typed)}"
             raise Fatal(lacking.says, code="not_found", hint=hint)
         left_at = await self._leave(site, server)
         return {
@@ -397,7 +397,7 @@ def _in_turn(site: Check, *, waits: bool) -> Check:
     if site.verdict != "failed" or not waits:
         return site
     advice = "First the name, then the certificate; look again then."
-    return replace(site, details=(), advice=advice, remedy="")
+    return replace(site, typed=(), advice=advice, remedy="")
 
 
 def failed(name: str, error: RemoteTunnelError) -> Check:

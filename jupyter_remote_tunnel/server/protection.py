@@ -109,9 +109,9 @@ def _address(server: "ServerApp", request: PublishRequest) -> _Found:
     base, prefix = server.base_url, f"{request.prefix.rstrip('/')}/"
     if request.prefix and prefix != base:
         says = f"Jupyter's pages lie below {base}, not below {plain(prefix, 200)}."
-        details = (f"c.ServerApp.base_url = {prefix!r}",)
+        line = f"c.ServerApp.base_url = {prefix!r}"
         advice = "Or leave the prefix out."
-        return Check("address", "failed", says, details, advice), changes.BASE_URL
+        return Check("address", "failed", says, (line,), advice), changes.BASE_URL
     says = f"It will be found at https://{request.authority}{base}"
     return Check("address", "ok", says), ""
 

@@ -76,19 +76,24 @@ export interface ChangeRequest {
  *
  * :param name: what was looked at, in a word or two: "password", "certificate".
  * :param says: what was found, a sentence.
- * :param details: more of it, a line each; what has to be typed, or a file as it has to be.
+ * :param typed: what has to be typed, or a file as it has to be: lines of ours, that are copied
+ *     as they stand. Nothing of what a host or a certificate says is in them, but plain names and
+ *     paths.
  * :param advice: what to do next, or "".
  * :param remedy: what the front door can offer to do.
  * :param change: to Jupyter's configuration, which would mend it.
+ * :param details: more of what was found, a line each, as somebody else may have worded it: it is
+ *     quoted, and never typed.
  */
 export interface Check {
   name: string;
   verdict: 'failed' | 'note' | 'ok';
   says: string;
-  details: string[];
+  typed: string[];
   advice: string;
   remedy: '' | 'certificate' | 'password' | 'setting' | 'site';
   change: Change | null;
+  details: string[];
 }
 
 /**

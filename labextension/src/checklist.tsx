@@ -1,6 +1,6 @@
 /**
  * The checks before this Jupyter is published, a line each: with its advice, what has to be typed
- * and the button of its remedy.
+ * and the button of its remedy. What somebody else may have worded is quoted, and not copied.
  */
 
 import { Clipboard } from '@jupyterlab/apputils';
@@ -29,7 +29,14 @@ export function Checklist(props: {
           trans={trans}
         >
           {check.details.length > 0 && (
-            <Lines lines={check.details} name={check.name} trans={trans} />
+            <blockquote className="jp-RemoteTunnel-quote">
+              {check.details.map((detail, number) => (
+                <p key={number}>{detail}</p>
+              ))}
+            </blockquote>
+          )}
+          {check.typed.length > 0 && (
+            <Lines lines={check.typed} name={check.name} trans={trans} />
           )}
         </Finding>
       ))}

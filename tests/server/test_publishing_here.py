@@ -224,7 +224,7 @@ def test_it_needs_to_be_allowed(scene: Scene, port: int) -> None:
         assert client.get(PUBLISH).json()["ways"] == ["proxy"]
         (failed,) = refused(client, **scene.request(port))
         assert failed["name"] == "permission"
-        assert failed["details"] == ["c.TunnelManager.allow_public_publish = True"]
+        assert failed["typed"] == ["c.TunnelManager.allow_public_publish = True"]
         bare = {**scene.request(port), "certificate": None, "key": None}
         assert refused(client, **bare) == [failed], "before anybody makes a certificate"
 
