@@ -75,7 +75,7 @@ async def fetch(
     :param folder: for the file; it is made where it is not there.
     :param insist: take what no authority vouches for that this machine trusts.
     :raises Fatal: `not_found` or `not_allowed`, there is none that we may read; `unsupported`, it
-        cannot be used, and what was here is as it was.
+        (or the answer) cannot be used, and what was here is as it was.
     :raises RemoteTunnelError: the gateway is out of reach.
     """
     there, data = await _read(client, host, site, person)
@@ -104,20 +104,28 @@ async def _read(
             code="not_found",
             hint="Publish it again: what fails then says what to type there.",
         )
+    place = next((one for one in places if [one.chain, one.key] == parts[::2]), None)
+    if place is None:
+        raise Fatal(
+            f"{host.host} answers about other files than it was asked for.",
+            code="unsupported",
+            hint="Does its login shell print something of its own?",
+        )
     contents = []
-    for path, content in zip(parts[::2], parts[1::2], strict=True):
+    for path, content in zip((place.chain, place.key), parts[1::2], strict=True):
         data = content.encode()
         if not 0 < len(data) <= _LARGEST:
             said = plain(answer.stderr.decode(errors="replace"), 200)
-            why = "it is too large" if data else said or "it is empty"
+            why = "it is too large" if data else f"“{said}”" if said else "it is empty"
             raise Fatal(
-                f"{plain(path)} cannot be read on {host.host}: {why}.",
+                f"{path} cannot be read on {host.host}: {why}.",
                 code="not_allowed",
-                hint=f"It has to be readable by you: sudo chown {site.account} {plain(path)}",
+                hint="Have who may use sudo there leave you a copy that is yours, and give that:"
+                " --certfile FILE --keyfile FILE",
             )
         contents.append(data)
     chain, key = contents
-    return CertificateFiles(parts[0], parts[2]), key.rstrip(b"\n") + b"\n" + chain
+    return place, key.rstrip(b"\n") + b"\n" + chain
 
 
 def _keep(file: Path, data: bytes, judge: Callable[[Path], list[Check]], host: str) -> Fetched:

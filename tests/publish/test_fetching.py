@@ -12,6 +12,8 @@ from jupyter_remote_tunnel.commands.publish_answers import check_lines
 from jupyter_remote_tunnel.engine.sync import SyncEngine
 from jupyter_remote_tunnel.model.errors import Fatal
 from jupyter_remote_tunnel.model.publication import Check
+from jupyter_remote_tunnel.model.remote_shell import FENCE
+from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import TunnelRequest
 from jupyter_remote_tunnel.publish.fetching import Fetched, fetch
 from jupyter_remote_tunnel.publish.installing import certbot_commands, copy_commands
@@ -19,6 +21,8 @@ from jupyter_remote_tunnel.publish.sites import CertificateFiles, Site
 from tests.publish.conftest import NAME
 from tests.support.certificates import Pair, WebAuthority
 from tests.support.process import PeerError
+from tests.support.sshd import SshBed
+from tests.support.user import User
 from tests.support.web_gateway import WebGateway
 
 GW = TunnelRequest(host="gw")
@@ -158,8 +162,30 @@ def test_one_that_only_root_may_read(
     ) as caught:
         fetched(engine, tmp_path / "certificates", site)
     assert caught.value.code == "not_allowed"
-    gateway.type([caught.value.hint.rpartition(": ")[2]])
-    assert fetched(engine, tmp_path / "certificates", site).changed
+    assert "leave you a copy" in caught.value.hint
+    own = CertificateFiles(given.chain, "/home/ann/given.key")
+    gateway.type([f"install -m 0600 -o ann {given.key} {own.key}"])
+    assert fetched(engine, tmp_path / "certificates", Site(NAME, "ann", certificate=own)).changed
+
+
+def test_an_answer_about_other_files(
+    module_bed: SshBed, gateway: WebGateway, tmp_path: Path
+) -> None:
+    """That is data of the gateway: nobody is led to do anything to a file of its choice."""
+    key = gateway.authorized_keys.read_text()
+    parts = ["/etc/sudoers", "", "/etc/shadow", ""]
+    said = "".join(f"{FENCE}{part}" for part in parts)
+    gateway.authorized_keys.write_text(f'command="printf %s {said}" {key}')
+    settings = EngineSettings(ssh_config=str(module_bed.config_file))
+    try:
+        with User() as user, user.engine(settings) as holder:
+            lied_to = SyncEngine(holder.socket_path, "shell")
+            with pytest.raises(Fatal, match="gw answers about other files") as caught:
+                fetched(lied_to, tmp_path / "certificates")
+            lied_to.close()
+    finally:
+        gateway.authorized_keys.write_text(key)
+    assert "/etc/" not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_what_cannot_be_used_replaces_nothing(
