@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from ..model.publication import Check, Publication, PublicationState, PublishRequest, Visitor
 from ..model.state import State
 from ..model.status import TunnelStatus
+from ..model.text import plain
 
 if TYPE_CHECKING:
     from ..engine.messages import Who
@@ -176,7 +177,7 @@ class Lifetime(ABC):
         pause = _AGAIN
         while not self._is_over:
             self._become("checking")
-            found = await self._checks_again()
+            found = await self._all_again()
             self.checks = found
             wrong = [check.says for check in found if check.verdict == "failed"]
             if not wrong:
@@ -185,6 +186,25 @@ class Lifetime(ABC):
             self._become("held_back", wrong[0])
             await asyncio.sleep(pause)
             pause = min(2 * pause, SELDOM)
+
+    async def _all_again(self) -> list[Check]:
+        """The checks; a failed one in their place, if something ended them that nobody had thought
+        of: it would not be shown ever again, and nobody would be told why."""
+        try:
+            return await self._checks_again()
+        except Exception as error:  # noqa: BLE001 (what others answer can be anything)
+            context = {"message": f"Checks of {self.id} came to no end.", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+            detail = plain(f"{type(error).__name__}: {error}", 300)
+            return [
+                Check(
+                    "checks",
+                    "failed",
+                    "The checks came to no end: something was not expected.",
+                    advice="They are made again by themselves. Jupyter's log says where that was.",
+                    details=(detail,),
+                )
+            ]
 
     # Its time.
 

@@ -265,6 +265,27 @@ def test_what_fails_then_is_held_back(scene: Scene, api: httpx.Client) -> None:
     wait_until(lambda: publications(api)[0]["state"] == "shown", "it to be tried again")
 
 
+def test_checks_that_an_answer_has_ended_early_are_made_again(
+    scene: Scene, api: httpx.Client
+) -> None:
+    """Whatever it was that nobody had thought of: here, a line of two megabytes."""
+    publish(api, **scene.request)
+    endless = f'set $x "{4000 * "x"}"; return 200 "{500 * "$x"}";'
+    scene.web.use(also=f"if ($uri ~ /stream$) {{ {endless} }}")
+    try:
+        scene.bed.hosts["gw"].drop_connections()
+        wait_until(lambda: publications(api)[0]["state"] == "held_back", "the check to fail")
+        (one,) = publications(api)
+        assert one["problem"] == "The checks came to no end: something was not expected."
+        (failed,) = [check for check in one["checks"] if check["verdict"] == "failed"]
+        assert (failed["name"], failed["typed"]) == ("checks", [])
+        (detail,) = failed["details"]
+        assert 20 < len(detail) <= 300
+    finally:
+        scene.web.use()
+    wait_until(lambda: publications(api)[0]["state"] == "shown", "it to be tried again")
+
+
 @pytest.mark.parametrize(
     ("line", "name", "says"),
     [

@@ -5,6 +5,7 @@
     with nginx(name, "*.apps.example.net", upstream="unix:/run/j.sock") as web:
         web.port, web.certificate               # on 127.0.0.1
         web.use(without="proxy_buffering off")  # the site without one of its lines, at once
+    web.use(also="if ($uri ~ /x$) { return 204; }")
 """
 
 import contextlib
@@ -67,9 +68,9 @@ class Nginx:
         made = certificates.make(names, folder)
         self.certificate, self._key = made.certificate, made.key
         self._process: Child | None = None
-        self._write("")
+        self._write()
 
-    def _write(self, without: str) -> None:
+    def _write(self, without: str = "", also: str = "") -> None:
         lines = [line for line in LINES if not without or without not in line]
         text = _MAIN.format(
             folder=self._folder,
@@ -77,14 +78,14 @@ class Nginx:
             certificate=self.certificate,
             key=self._key,
             upstream=self.upstream,
-            lines="\n".join(f"            {line};" for line in lines),
+            lines="\n".join([*(f"            {line};" for line in lines), also]),
         )
         (self._folder / "nginx.conf").write_text(text)
 
-    def use(self, *, without: str = "") -> None:
+    def use(self, *, without: str = "", also: str = "") -> None:
         """Another site from now on."""
         assert self._process is not None
-        self._write(without)
+        self._write(without, also)
         before = self._process.output.count("gracefully shutting down")
         self._process.send_signal(signal.SIGHUP)
         process = self._process
