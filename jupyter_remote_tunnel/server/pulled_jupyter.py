@@ -6,6 +6,7 @@ token goes there and nowhere else. What it answers is data: capped and plain.
 
 import asyncio
 import json
+import shlex
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -299,7 +300,11 @@ class PulledJupyter:
         if self._found.keeper is not None:
             return f"Take it out there ({setting}): Jupyter makes a good one then. {self._again}"
         address = self._found.address
-        place = address.port if isinstance(address, TcpAddress) else plain(address.path)
+        place = (
+            str(address.port)
+            if isinstance(address, TcpAddress)
+            else shlex.quote(plain(address.path, 300))
+        )
         return (
             f"On {self._host}: jupyter server stop {place}. Start it again there without that token"
             f" ({setting}): Jupyter makes a good one then."

@@ -186,13 +186,16 @@ def test_only_a_port_can_be_taken_by_others(
         config = other.folder / "config" / "jupyter_server_config.json"
         settings = json.loads(config.read_text())
         del settings["ServerApp"]["port"]
-        settings["ServerApp"]["sock"] = str(short_dir / "j.sock")
+        sock = short_dir / "j$(x) y.sock"
+        settings["ServerApp"]["sock"] = str(sock)
+        settings["IdentityProvider"] = {"token": "s3cret"}
         config.write_text(json.dumps(settings))
         argv = [sys.executable, "-m", "jupyter_server"]
         with child(argv, env=other.environment, cwd=other.root_dir) as process:
             process.wait_for_line(r"is running at:")
-            wait_until((short_dir / "j.sock").exists, "its socket")
-            said = ann.publish(*CHECK)
+            wait_until(sock.exists, "its socket")
+            said = ann.publish(*CHECK, status=1)
+    assert f"→ On ws: jupyter server stop '{sock}'. Start it again" in said, said
     assert "ok      address" in said, said
     assert "note    port" not in said, said
 
