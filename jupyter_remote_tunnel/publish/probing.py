@@ -22,6 +22,7 @@ from ..model.publication import HTTPS, MARK, Check, Remedy
 from ..model.text import plain
 from .checking_certificates import check_presented
 from .names import about_apps
+from .proofs import proof
 
 UPLOAD = 2 << 20
 """Bytes. Over the limit that nginx has unless it is told another."""
@@ -36,7 +37,7 @@ class Way:
     """A way to be tried: where the probes are answered, and by which name of the host.
 
     :param url: of the probes, without a slash at the end ("https://…/NONCE").
-    :param nonce: what the answer has to hold.
+    :param nonce: the probe's name; the answer has to hold its `proof`.
     :param host: the Host header that has to arrive.
     :param verified: whether the certificate has to be one that browsers trust.
     :param proxied: whether a web server stands in between, with a site of ours.
@@ -142,7 +143,7 @@ def _judged(way: Way, status: int, location: str, said: str) -> Check:
         seen = json.loads(said)
     except (ValueError, RecursionError):
         seen = None
-    if not isinstance(seen, dict) or seen.get("nonce") != way.nonce:
+    if not isinstance(seen, dict) or seen.get("proof") != proof(way.nonce):
         return _elsewhere(way, status, location, said)
     arrived = str(seen.get("host"))
     if arrived.lower() not in (way.host.lower(), f"{way.host.lower()}:443"):

@@ -4,7 +4,7 @@ A probe has a random name (`Nonce`), known for as long as one check takes. Who h
 came of the request on its way; all others get a 404, by which it can be seen that this package
 answers.
 
-    GET …/NONCE          JSON of `Seen`
+    GET …/NONCE          JSON: what of the request came, and the `proof` that we say so
     POST …/NONCE         how many bytes came
     GET …/NONCE/socket   a websocket, which says again what it hears
     GET …/NONCE/stream   a line; and another one when `…/NONCE/release` was asked for
@@ -21,6 +21,7 @@ from tornado.websocket import WebSocketHandler
 from typing_extensions import override
 
 from ..model.publication import MARK
+from ..publish.proofs import proof
 
 WELL_KNOWN = ".well-known/jupyter-remote-tunnel/"
 _PATIENCE = 20.0  # seconds that a streamed answer waits for its end
@@ -73,10 +74,10 @@ class _Probe(RequestHandler):
         self._nonce = nonce
 
     async def get(self) -> None:
-        """The answer: the fields of `publish.probing.Seen`."""
+        """The answer, for `publish.probing`."""
         asked = self.request
         known = asked.remote_ip not in (None, "0.0.0.0")  # noqa: S104 (compared)
-        seen = {"nonce": self._nonce.text, "host": asked.host, "address_known": known}
+        seen = {"proof": proof(self._nonce.text), "host": asked.host, "address_known": known}
         await self.finish(json.dumps(seen))
 
     async def post(self) -> None:

@@ -602,6 +602,31 @@ async def test_probes_are_answered_to_who_knows_their_name(
         assert (check.verdict, "another Jupyter" in check.says) == ("failed", True)
 
 
+async def test_one_that_gives_back_what_it_was_asked_does_not_pose_as_us(
+    files: certificates.Certificate,
+) -> None:
+    """What the answer has to hold does not stand in the URL, which passes everybody on the way."""
+    nonce = Nonce()
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = (await reader.readuntil(b"\r\n\r\n")).decode().split()[1]
+        name = asked.rpartition("/")[2]
+        said = {"nonce": name, "proof": name, "host": NAME, "address_known": True}
+        body = json.dumps(said).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"https://127.0.0.1:{port}/{WELL_KNOWN}{nonce.text}"
+        way = Way(url, nonce.text, NAME, verified=False, proxied=False)
+        found = [check async for check in checks(way)]
+    assert [(check.name, check.verdict) for check in found] == [("way in", "failed")]
+    assert "leads elsewhere" in found[0].says
+
+
 async def test_a_name_that_arrives_as_another_is_told(
     app: Application, files: certificates.Certificate
 ) -> None:
