@@ -33,6 +33,7 @@ _SHOWN = 10
 # $1 is how the file of the site is called, $2 the name for a regular expression, $3 how that is
 # called which only answers Let's Encrypt. Each record is a fence, its name and a line break, and
 # then what was found. (Caddy makes the folder STEPPATH, or ~/.step, wherever it is not there.)
+# Of what runs the system's comes first: it is not pushed out by what users call so.
 _LOOK = f"""
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/snap/bin
 record() {{ printf '{FENCE}%s\\n' "$1"; }}
@@ -45,7 +46,7 @@ record running
 found=$(grep -lxE 'nginx|caddy' /proc/[0-9]*/comm 2>/dev/null | sed 's/comm$/status/')
 [ -z "$found" ] || awk '/^Name:/ {{ n = $2 }} /^State:/ {{ s = $2 }} /^Uid:/ {{ u = $2 }}
   /^Gid:/ && s != "Z" {{ print n, u, $3 }}' $found 2>/dev/null |
-  sort -u | head -n {_MOST} | while read -r name uid gid; do
+  sort -u | sort -n -k 2 | head -n {_MOST} | while read -r name uid gid; do
   echo "$name $uid $(getent group "$gid" | cut -d: -f1)"
 done
 record user

@@ -127,6 +127,27 @@ def test_processes_that_another_user_calls_so(engine: SyncEngine, gateway: WebGa
         assert (caddy.running, caddy.group) == (True, "caddy")
 
 
+_CROWD = """
+import os, signal, sys
+for uid in range(100000, 100250):
+    if os.fork() == 0:
+        open("/proc/self/comm", "w").write(sys.argv[1])
+        os.setresuid(uid, uid, uid)
+        print("called so", flush=True)
+        signal.pause()
+signal.pause()
+"""
+
+
+def test_more_processes_called_so_than_are_listed(engine: SyncEngine, gateway: WebGateway) -> None:
+    """Of a user to whom others are given (/etc/subuid): they do not hide the web server."""
+    argv = gateway.inside(["/usr/bin/python3", "-I", "-c", _CROWD, "caddy"])
+    with gateway.caddy(), child(argv) as crowd:
+        wait_until(lambda: crowd.output.count("called so") == 250, "all to be called so")
+        caddy = seen(engine).servers["caddy"]
+    assert (caddy.running, caddy.group) == (True, "caddy")
+
+
 def test_nginx_from_nothing_to_a_site(engine: SyncEngine, nginx: WebGateway) -> None:
     checks = verdicts(engine)
     assert checks["web server"].verdict == "ok"
