@@ -24,6 +24,7 @@ MARGIN = " " * len("FAILED  ")
 
 _COLUMNS = 80
 _LONGEST = 1000
+_DEEPEST = 40  # characters of white space before a line
 _LONGEST_TYPED = 4000  # a command is of no use without its end
 _UNITS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 
@@ -113,7 +114,7 @@ def change_lines(change: Change) -> list[str]:
 def _as_it_stands(line: str) -> str:
     """A line that is to be typed, or stands in a file, indented as it is."""
     text = line.lstrip(" \t")
-    return line[: len(line) - len(text)] + plain(text, _LONGEST_TYPED)
+    return line[: len(line) - len(text)][:_DEEPEST] + plain(text, _LONGEST_TYPED)
 
 
 def site_answer(found: Mapping[str, Any]) -> Answer:

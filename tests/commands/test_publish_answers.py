@@ -34,3 +34,10 @@ def test_no_row_of_what_strangers_say_is_broken_by_a_terminal() -> None:
     assert all(row.startswith(_BAR) for row in rows)
     assert all(len(row) + row.count("界") < 80 for row in rows)
     assert "".join(row.removeprefix(_BAR) for row in rows) == detail
+
+
+def test_a_line_is_indented_no_deeper_than_can_be_seen() -> None:
+    """What stands behind would begin in another row."""
+    deep = ("sudo tee x <<'END'", f"{400 * ' '}listen 443;", "END")
+    lines = check_lines(Check("site", "failed", "It is not there.", deep))
+    assert lines[2] == f"{40 * ' '}listen 443;"
