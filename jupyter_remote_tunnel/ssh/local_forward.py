@@ -157,7 +157,7 @@ class LocalForward(Forward):
         if self._connection is not None and self._is_decided and leg != "unknown":
             if self.offer is not None:
                 if leg == "down":
-                    relay.fail(gone(self._connection, self.offered_port or 0, self.offer))
+                    relay.fail(self._why_down(self._connection, self.offer))
                     return
                 destination = self.offer.address
             self._connect(relay, self._connection, destination, _originator(transport))
@@ -172,6 +172,11 @@ class LocalForward(Forward):
         if self.offer is None or not isinstance(self.offer.address, TcpAddress):
             return None
         return "unknown" if self.far is None else self.far.state
+
+    def _why_down(self, connection: Connection, offer: Offer) -> RemoteTunnelError:
+        if self.far is None or self.far.error is None:
+            return gone(connection, self.offered_port or 0, offer)
+        return self.far.error.as_exception()
 
     @property
     def offered_port(self) -> int | None:
