@@ -10,9 +10,7 @@ could do so in our place: from a beacon in our own folder, or from the table of 
 """
 
 import asyncio
-import itertools
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import asyncssh
@@ -21,7 +19,7 @@ from typing_extensions import override
 from ..model.address import Address, TcpAddress, UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient
 from ..model.listeners import LOOPBACK, Holders, listing_of
-from ..model.offer import FOLDER, MARK, Offer, Word, offered_beacon, offered_socket
+from ..model.offer import FOLDER, MARK, Offer, Word
 from ..model.status import FarState
 from .connection import Connection
 from .wire import abort_late_channel
@@ -56,22 +54,6 @@ async def list_offers(connection: Connection) -> str:
     """
     done = await connection.run(LISTING, "list what is offered")
     return done.stdout.decode(errors="replace")
-
-
-async def is_offered(connection: Connection, folders: Sequence[str], port: int) -> bool:
-    """Whether anybody listens where that port would be offered, without a command.
-
-    An offer that is a port has its beacon there, where sshd allows that.
-    """
-    for folder, name in itertools.product(folders, (offered_socket, offered_beacon)):
-        try:
-            await hear(
-                connection, UnixAddress(name(folder, port)), connection.hop.connect_timeout, 0
-            )
-        except (asyncssh.ChannelOpenError, Transient):
-            continue
-        return True
-    return False
 
 
 @dataclass(frozen=True)

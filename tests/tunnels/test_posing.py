@@ -197,3 +197,20 @@ async def test_where_the_gateway_does_not_tell_whose_a_port_is_it_leads_nowhere(
     assert last == far_of(near).error, "the row tells it once"
     by_address = await rig.open(f"-L 0:127.0.0.1:{port} gw")
     assert await ask(by_address.bound[0], b"hello") == b"hello"
+
+
+async def test_an_offer_is_found_on_a_connection_that_is_older(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig, workstation: Rig, echo: Server, port: int
+) -> None:
+    """Of its sockets, by which it could be found without a command, there is none."""
+    ssh_bed.host("gw", env={"HOME": short_dir}, server=[NO_SOCKETS])
+    older = await opened(rig, "-L 0:localhost:1 gw")
+    assert older.status().forwards[0].far is None
+    offering = await workstation.open(f"-R offer/{port}:localhost:{echo.port} gw")
+    near = await opened(rig, f"-L 0:localhost:{port} gw")
+    assert far_of(near).state == "up"
+    assert await ask(near.bound[0], b"hello") == b"hello"
+    await vanish(workstation, offering)
+    await until_far(rig, near, "down")
+    with neighbour("127.0.0.1", port):
+        await goes_nowhere(near)
