@@ -3,9 +3,9 @@
 It listens on a Unix socket in a folder of the user's own there (0700), which is made, like the
 files in it (`model.offer`), by commands. What an earlier connection left is taken away, as sshd
 never removes a socket; but not what another machine offers as the same port, which its beacon
-tells. Where sshd allows no sockets, or runs no commands, or a port was asked for, it is one of both
-loopback addresses, each asked for by itself: of a name that is two, sshd would take one and not
-tell.
+tells; one on a port only if that is ours, as another user could have taken it. Where sshd allows no
+sockets, or runs no commands, or a port was asked for, it is one of both loopback addresses, each
+asked for by itself: of a name that is two, sshd would take one and not tell.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ from ..model.spec import OnConflict
 from .connection import Connection, ListenRefused
 from .errors import cause
 from .exec import ExecResult
-from .offered import hear, word_of
+from .offered import are_ours, hear, word_of
 from .refused_listening import why_not
 from .remote_forward import RemoteForward
 from .unix_socket import connected_unix
@@ -157,17 +157,25 @@ class OfferingForward(RemoteForward):
     async def _take_over(self, connection: Connection, folder: str, offer: Offer) -> None:
         """Take away what a lost connection has left.
 
-        :raises Fatal: somebody else offers that port.
+        :raises Fatal: we offer that port from elsewhere, or the host does not tell who does.
         """
-        if not await self._is_left_over(connection, folder, offer):
-            raise Fatal(
-                f"{self._offered} is offered on {connection.hop.place} already, from another"
-                " machine, or by another tunnel or ssh of this one.",
-                code="forward_refused",
-                hint="End that one, or offer this as another port.",
-                hop=connection.hop.place,
-            )
-        await self._run(connection, _CLEAR)
+        ours: bool | None = not await self._is_left_over(connection, folder, offer)
+        if ours and isinstance(offer.beacon, TcpAddress):
+            ours = await are_ours(connection, offer.beacon)
+        if ours is False:
+            await self._run(connection, _CLEAR)
+            return
+        untold = (
+            f" If none does, remove {folder}/{self._offered}.* there: whose the port is on which it"
+            " is said to be offered, it does not tell."
+        )
+        raise Fatal(
+            f"{self._offered} is offered on {connection.hop.place} already, from another"
+            " machine, or by another tunnel or ssh of this one.",
+            code="forward_refused",
+            hint=f"End that one, or offer this as another port.{'' if ours else untold}",
+            hop=connection.hop.place,
+        )
 
     async def _is_left_over(self, connection: Connection, folder: str, offer: Offer) -> bool:
         beacon = offer.beacon or UnixAddress(offered_beacon(folder, self._offered))

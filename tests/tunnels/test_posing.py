@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_remote_tunnel.model.errors import Fatal
 from jupyter_remote_tunnel.model.offer import FOLDER
 from jupyter_remote_tunnel.tunnels.tunnel import Tunnel
 from tests.ssh.support import ask
@@ -101,6 +102,15 @@ def heard(port: object) -> str:
         return stream.recv(1000).decode()
 
 
+def without_awk(folder: Path) -> str:
+    """A path of programs with which a host tells nothing of its sockets, as if it were no Linux."""
+    tools = folder / "bin"
+    tools.mkdir()
+    (tools / "awk").write_text("#!/bin/sh\nexit 2\n")
+    (tools / "awk").chmod(0o755)
+    return f"{tools}:/usr/bin:/bin"
+
+
 async def is_told(rig: Rig, near: Tunnel, words: str) -> None:
     """Wait until these words stand beside a far leg that is down."""
 
@@ -181,13 +191,7 @@ async def test_without_a_beacon_it_is_looked_whose_the_port_is(
 async def test_where_the_gateway_does_not_tell_whose_a_port_is_it_leads_nowhere(
     ssh_bed: SshBed, short_dir: Path, rig: Rig, workstation: Rig, echo: Server, port: int
 ) -> None:
-    """As one that is no Linux."""
-    tools = short_dir / "bin"
-    tools.mkdir()
-    (tools / "awk").write_text("#!/bin/sh\nexit 2\n")
-    (tools / "awk").chmod(0o755)
-    path = f"{tools}:/usr/bin:/bin"
-    ssh_bed.host("gw", env={"HOME": short_dir, "PATH": path}, server=[NO_SOCKETS])
+    ssh_bed.host("gw", env={"HOME": short_dir, "PATH": without_awk(short_dir)}, server=[NO_SOCKETS])
     await workstation.open(f"-R offer/{port}:localhost:{echo.port} gw")
     near = await opened(rig, f"-L 0:localhost:{port} gw")
     await is_told(rig, near, "gw does not tell")
@@ -214,3 +218,28 @@ async def test_an_offer_is_found_on_a_connection_that_is_older(
     await until_far(rig, near, "down")
     with neighbour("127.0.0.1", port):
         await goes_nowhere(near)
+
+
+async def test_a_beacon_of_somebody_else_keeps_no_offer_away(
+    ssh_bed: SshBed, short_dir: Path, workstation: Rig, echo: Server, port: int
+) -> None:
+    """It said that the port was offered already."""
+    ssh_bed.host("gw", env={"HOME": short_dir}, server=[NO_SOCKETS])
+    line = f"-R offer/{port}:localhost:{echo.port} gw"
+    await vanish(workstation, await workstation.open(line))
+    beacon = described(short_dir, port)["beacon_port"]
+    assert isinstance(beacon, int)
+    with unused_port() as theirs, posing('{"offer": "x", "problem": ""}', theirs, beacon):
+        again = await workstation.open(line)
+        assert again.bound == (f"127.0.0.1:{port}",)
+
+
+async def test_an_offer_whose_ports_nobody_tells_is_left_alone(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig, workstation: Rig, echo: Server, port: int
+) -> None:
+    ssh_bed.host("gw", env={"HOME": short_dir, "PATH": without_awk(short_dir)}, server=[NO_SOCKETS])
+    line = f"-R offer/{port}:localhost:{echo.port} gw"
+    await workstation.open(line)
+    with pytest.raises(Fatal, match=f"{port} is offered on gw already") as caught:
+        await rig.open(line)
+    assert f"remove {short_dir / FOLDER}/{port}.* there" in caught.value.hint
