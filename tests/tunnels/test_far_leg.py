@@ -9,6 +9,7 @@ import stat
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bokeh.client import pull_session
@@ -16,6 +17,9 @@ from bokeh.client import pull_session
 from jupyter_remote_tunnel.model.offer import FOLDER, Descriptor
 from jupyter_remote_tunnel.model.state import State
 from jupyter_remote_tunnel.model.status import FarLeg
+from jupyter_remote_tunnel.ssh import offered
+from jupyter_remote_tunnel.ssh.connection import Connection
+from jupyter_remote_tunnel.tunnels import legs
 from jupyter_remote_tunnel.tunnels.tunnel import Tunnel
 from tests.ssh.support import ask
 from tests.support.bokeh_app import BokehApp
@@ -364,3 +368,36 @@ async def test_a_workstation_with_another_address_is_back(
         await until_far(rig, tunnel, "up")
         assert "remote plot" in await page(tunnel)
         assert stale <= {process.pid for process in scene.sshd.connections}
+
+
+async def test_a_leg_that_is_down_for_long_slows_no_other_one(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same tunnel: it alone is tried more seldom."""
+    monkeypatch.setattr(legs, "_PATIENT_TRIES", 1)
+    monkeypatch.setattr(legs, "_SELDOM", 1000)
+    tried: list[int] = []
+    enough = asyncio.Event()
+
+    async def try_leg(connection: Connection, port: int, *rest: Any) -> offered.Leg:
+        tried.append(port)
+        if tried.count(5006) > tried.count(5007) + 2:
+            enough.set()
+        return await offered.try_leg(connection, port, *rest)
+
+    monkeypatch.setattr(legs, "try_leg", try_leg)
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    with serve("echo") as echo:
+        one = await rig.open(f"-R offer/5006:localhost:{echo.port} gw")
+        other = await rig.open(f"-R offer/5007:localhost:{echo.port} gw")
+        near = await opened(rig, "-L 0:localhost:5006 -L 0:localhost:5007 gw")
+        await rig.manager.close(other.id)
+
+        def states() -> list[str]:
+            return [leg.far.state for leg in near.status().forwards if leg.far is not None]
+
+        await rig.recorder.until(lambda: states() == ["up", "down"], PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await enough.wait()
+        await rig.manager.close(one.id)
+        await rig.recorder.until(lambda: states() == ["down", "down"], PATIENCE)
