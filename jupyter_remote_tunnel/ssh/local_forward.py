@@ -152,11 +152,10 @@ class LocalForward(Forward):
         )
 
     def _let_in(self, relay: Relay, transport: asyncio.Transport, destination: Address) -> None:
-        # Of a leg that is down, another user of the host may listen on the port by now.
-        leg = self._port_leg
-        if self._connection is not None and self._is_decided and leg != "unknown":
+        if self._connection is not None and not self._must_wait:
             if self.offer is not None:
-                if leg == "down":
+                # Another user of the host may listen on the port by now.
+                if self._port_leg == "down":
                     relay.fail(self._why_down(self._connection, self.offer))
                     return
                 destination = self.offer.address
@@ -165,6 +164,11 @@ class LocalForward(Forward):
         seconds = self._settings.stream_wait
         timer = asyncio.get_running_loop().call_later(seconds, self._give_up, relay)
         self._waiting[relay] = (timer, destination)
+
+    @property
+    def _must_wait(self) -> bool:
+        """Whether it is not known yet where streams lead."""
+        return self._connection is None or not self._is_decided or self._port_leg == "unknown"
 
     @property
     def _port_leg(self) -> FarState | None:
@@ -235,6 +239,8 @@ class LocalForward(Forward):
             self._let_all_in()
 
     def _let_all_in(self) -> None:
+        if self._must_wait:
+            return  # and the time of each goes on
         waiting, self._waiting = self._waiting, {}
         for relay, (timer, destination) in waiting.items():
             timer.cancel()

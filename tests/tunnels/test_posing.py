@@ -5,12 +5,17 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from jupyter_remote_tunnel.model.address import TcpAddress
 from jupyter_remote_tunnel.model.errors import Fatal
-from jupyter_remote_tunnel.model.offer import FOLDER
+from jupyter_remote_tunnel.model.offer import FOLDER, Descriptor
+from jupyter_remote_tunnel.ssh.connection import Connection
+from jupyter_remote_tunnel.ssh.offered import Leg
+from jupyter_remote_tunnel.tunnels import legs
 from jupyter_remote_tunnel.tunnels.tunnel import Tunnel
 from tests.ssh.support import ask
 from tests.support.echo import Server, serve
@@ -20,7 +25,7 @@ from tests.support.ports import unused_port
 from tests.support.process import child
 from tests.support.sshd import SshBed
 
-from .conftest import Rig
+from .conftest import QUICK, Rig
 from .test_far_leg import PATIENCE, far_of, opened, until_far
 
 NO_SOCKETS = "AllowStreamLocalForwarding no"
@@ -243,3 +248,28 @@ async def test_an_offer_whose_ports_nobody_tells_is_left_alone(
     with pytest.raises(Fatal, match=f"{port} is offered on gw already") as caught:
         await rig.open(line)
     assert f"remove {short_dir / FOLDER}/{port}.* there" in caught.value.hint
+
+
+async def test_a_stream_waits_no_longer_for_being_tried_again(
+    ssh_bed: SshBed, short_dir: Path, echo: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time began anew with each try of a leg that stays unknown."""
+    tried: list[int] = []
+
+    async def try_leg(connection: Connection, port: int, *_: object) -> Leg:
+        tried.append(port)
+        return Leg("unknown", connection.not_opened(TcpAddress("127.0.0.1", port)))
+
+    monkeypatch.setattr(legs, "try_leg", try_leg)  # as of a host that does not answer streams
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    rig = Rig(ssh_bed, short_dir, replace(QUICK, stream_wait=3))
+    folder = short_dir / FOLDER
+    folder.mkdir(mode=0o700)
+    left = Descriptor("a", "ann@ws", "localhost:1", port=echo.port, beacon_socket=True)
+    (folder / f"{echo.port}.json").write_bytes(left.encode())
+    near = await rig.open(f"-L 0:localhost:{echo.port} gw")
+    async with asyncio.timeout(10):
+        await goes_nowhere(near)
+    assert len(tried) > 1
+    assert echo.accepted == 0
+    await rig.manager.close_all()
