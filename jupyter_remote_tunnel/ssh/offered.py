@@ -215,15 +215,18 @@ def gone(connection: Connection, port: int, offer: Offer) -> RemoteTunnelError:
         return _down(
             connection,
             f"Nothing is offered as {port} on {alias} any more: {_who(offer)} has ended it.",
-            "It is found when it is offered again. Restart this tunnel to have it lead to port"
-            f" {port} of {alias} itself.",
+            "It is found when it is offered again. If it never will be, close this tunnel: one that"
+            f" is opened anew leads to port {port} of {alias} itself, on which any user of {alias}"
+            " can listen.",
         )
     return _down(
         connection,
         f"Nothing is offered as {port} on {alias} at the moment: {_who(offer)} is away.",
         "It comes back by itself when that machine does. If it never will, remove what stands for"
-        f" it on {alias}, {_files(port, offer)}, and restart this tunnel. Where the sshd of {alias}"
-        " connects to no sockets (AllowStreamLocalForwarding), it looks the same.",
+        f" it on {alias}, {_files(port, offer)}, and close this tunnel: one that is opened anew"
+        f" leads to port {port} of {alias} itself, on which any user of {alias} can listen. Where"
+        f" the sshd of {alias} connects to no sockets (AllowStreamLocalForwarding), it looks the"
+        " same.",
     )
 
 

@@ -123,6 +123,7 @@ async def test_a_far_leg_that_ends_is_down_and_comes_back(
         assert far.error.message == (
             f"Nothing is offered as 5006 on gw at the moment: {far.by} is away."
         )
+        assert "restart this tunnel" not in far.error.hint, "to whoever listens on that port"
         assert tunnel.state is State.OPEN, "the near leg is there"
     with scene.offering(user, *words):
         await until_far(rig, tunnel, "up")
@@ -259,7 +260,10 @@ async def test_an_offer_that_was_ended_is_not_said_to_be_left(
             return error is not None and "has ended it" in error.message
 
         await rig.recorder.until(is_told, PATIENCE)
-        assert "remove what stands" not in far_of(near).error.hint  # type: ignore[union-attr]
+        hint = far_of(near).error.hint  # type: ignore[union-attr]
+        assert "remove what stands" not in hint
+        assert "Restart" not in hint, "to whoever listens on that port"
+        assert "any user of gw can listen" in hint
         with pytest.raises(ConnectionResetError):
             await ask(near.bound[0], b"hello")
         last = near.status().forwards[0].error
