@@ -41,6 +41,10 @@ sshd keeps each of them.
 """
 
 
+_SILENT = 3.0
+"""Seconds after which those that are tried do not wait for one another any more."""
+
+
 def legs_of(
     forwards: Sequence[Forward], tasks: Tasks, changed: Callable[[], None]
 ) -> "Legs | None":
@@ -72,6 +76,7 @@ class Legs:
         self._failures: list[datetime | None] = []
         self._tries_down = dict.fromkeys(self._forwards, 0)
         self._rests = dict.fromkeys(self._forwards, 0)
+        self._trying: dict[LocalForward, asyncio.Task[bool]] = {}
         self._decide(False)
 
     def follow(self, link: Link, connection: Connection) -> None:
@@ -91,6 +96,9 @@ class Legs:
         if self._following is not None:
             self._following.cancel()
             self._following = None
+        for trying in self._trying.values():
+            trying.cancel()
+        self._trying.clear()
         for forward in self._forwards:
             self._put(forward, Leg("unknown"))
 
@@ -116,7 +124,8 @@ class Legs:
         tried = self._forwards
         while True:
             is_missed |= await self._try_all(tried, connection, patience)
-            self._known.set()
+            if not self._trying:
+                self._known.set()
             if is_missed or any(f.offer is None and f.failed_at for f in self._forwards):
                 is_missed = False
                 offers = await link.listing.look_again()
@@ -155,9 +164,18 @@ class Legs:
     async def _try_all(
         self, forwards: Sequence[LocalForward], connection: Connection, patience: float
     ) -> bool:
-        """Whether to look what is offered now."""
-        tries = (self._try(forward, connection, patience) for forward in forwards)
-        return any(await asyncio.gather(*tries))
+        """Whether to look what is offered now. One that is silent for long is left to be tried, and
+        the others are tried meanwhile.
+        """
+        for forward in forwards:
+            if forward not in self._trying:
+                trying = self._try(forward, connection, patience)
+                self._trying[forward] = self._tasks.begin(trying, f"try far leg {forward.spec}")
+        if self._trying:
+            await asyncio.wait(self._trying.values(), timeout=min(patience, _SILENT))
+        tried = [forward for forward, trying in self._trying.items() if trying.done()]
+        found = [self._trying.pop(forward).result() for forward in tried]
+        return any(found)
 
     async def _try(self, forward: LocalForward, connection: Connection, patience: float) -> bool:
         """Whether it is another offer than was found, or may be offered elsewhere."""
@@ -165,6 +183,8 @@ class Legs:
         if offer is None or port is None:
             return False
         leg = await try_leg(connection, port, offer, patience)
+        if forward.offer != offer:  # another one was found meanwhile
+            return False
         self._put(forward, leg)
         forward.decide(True)
         tries = self._tries_down[forward] + 1 if leg.state in ("down", "unknown") else 0

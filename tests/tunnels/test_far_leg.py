@@ -405,3 +405,24 @@ async def test_a_leg_that_is_down_for_long_slows_no_other_one(
             await enough.wait()
         await rig.manager.close(one.id)
         await rig.recorder.until(lambda: states() == ["down", "down"], PATIENCE)
+
+
+async def test_a_silent_leg_holds_up_no_other_one(ssh_bed: SshBed, short_dir: Path) -> None:
+    """It is given thirty seconds here to answer."""
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    rig = Rig(ssh_bed, short_dir, replace(QUICK, keepalive_count=30))
+    with serve("echo") as echo, serve("echo", unix=True) as silent:
+        one = await rig.open(f"-R offer/5006:localhost:{echo.port} gw")
+        folder = short_dir / FOLDER
+        left = Descriptor("a", "ann@ws", "localhost:1", port=5007, beacon_socket=True)
+        (folder / "5007.json").write_bytes(left.encode())
+        (folder / "5007.beacon").symlink_to(silent.path)
+        near = await rig.open("-L 0:localhost:5006 -L 0:localhost:5007 gw")
+
+        def states() -> list[str]:
+            return [leg.far.state for leg in near.status().forwards if leg.far is not None]
+
+        await rig.recorder.until(lambda: states() == ["up", "unknown"], 15)
+        await rig.manager.close(one.id)
+        await rig.recorder.until(lambda: states() == ["down", "unknown"], 15)
+        await rig.manager.close_all()
