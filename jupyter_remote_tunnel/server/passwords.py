@@ -18,7 +18,8 @@ from jupyter_server.auth.security import passwd, passwd_check
 
 from ..engine.folders import make_folder, write_private
 from ..model.errors import Fatal
-from ..model.password import FIRST, refuse_weak
+from ..model.password import guesses as all_guesses
+from ..model.password import refuse_weak
 from ..model.text import plain
 from .config_files import config_file, dump, elsewhere, is_read, parse, read_own, section
 
@@ -31,8 +32,7 @@ _OLD_NAME = "password"  # of the server, and of Notebook up to 6
 
 def guesses(*names: str) -> tuple[str, ...]:
     """What would be tried first: common passwords, and names that go with this machine."""
-    words = [*_names_here(), *names]
-    return tuple(dict.fromkeys((*FIRST, *filter(None, words))))
+    return all_guesses((*_names_here(), *names))
 
 
 def _names_here() -> Iterable[str]:
@@ -48,7 +48,7 @@ def is_guessed(hashed: str, words: Iterable[str]) -> bool:
     return any(_is(hashed, word) for word in words)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _is(hashed: str, word: str) -> bool:
     return bool(passwd_check(hashed, word))  # type: ignore[no-untyped-call]
 
