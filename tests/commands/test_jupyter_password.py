@@ -98,3 +98,19 @@ def test_what_is_no_password(
 def test_nobody_types(user: User, ssh_bed: SshBed, config: Path) -> None:
     words = ["-F", str(ssh_bed.config_file), "gpu01", "--set-password"]
     assert "nowhere to type it" in user.tunnel("jupyter", *words, status=1).stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("gpu01", "--set-password", PASSWORD),
+        ("gpu01", f"--set-password={PASSWORD}"),
+        ("--set-password", "gpu01", f"-L{PASSWORD}"),
+    ],
+)
+def test_one_that_stands_in_the_command_is_not_shown(user: User, words: tuple[str, ...]) -> None:
+    said = user.tunnel("jupyter", *words, status=2)
+    assert "--set-password" in said.stderr
+    shown = said.stdout + said.stderr
+    assert PASSWORD not in shown
+    assert "$HOME" not in shown
