@@ -42,7 +42,8 @@ _SHORTLY = {"token": "its token", "password": "a password", "unknown": "a passwo
 async def jupyter(engines: Engines, parsed: Parsed) -> Answer:
     """`jupyter`: data is {"application", "server"} where a Jupyter server here shows it, else
     {"tunnel", "url", "server"}; with --list {"host", "jupyters": [server, …], "problems"}; with
-    --set-password {"host", "tools"}; with --stop {"server", "closed": [tunnel, …]}.
+    --set-password {"host", "tools", "others": [file, …]}; with --stop {"server", "closed":
+    [tunnel, …]}.
     """
     host, destination = wanted(parsed)
     if parsed.options["stop"]:
@@ -229,12 +230,17 @@ async def _set_password(engines: Engines, host: TunnelRequest) -> Answer:
         raise NeedsUser("No password was typed: it is as it was.") from None
     if password != again:
         raise BadInput("The two passwords differ: it is as it was.")
-    tools = await set_password(client, host, password, person=engines.person)
-    lines = (
-        f"The password is set on {plain(host.host or '')}, by `{'` and `'.join(tools)}` there.",
-        "It counts for the Jupyter servers that are started from now on.",
-    )
-    return Answer({"host": host.host, "tools": tools}, lines)
+    done = await set_password(client, host, password, person=engines.person)
+    there = plain(host.host or "")
+    lines = [f"The password is set on {there}, by `{'` and `'.join(done.tools)}` there."]
+    if done.others:
+        files = " and ".join(done.others)
+        lines.append(f"But {files} there sets another one, which may count in its place.")
+        lines.append("Take that out there.")
+    else:
+        lines.append("It counts for the Jupyter servers that are started from now on.")
+    data = {"host": host.host, "tools": done.tools, "others": done.others}
+    return Answer(data, tuple(lines), ok=not done.others)
 
 
 def _port(found: FoundJupyter) -> int:
