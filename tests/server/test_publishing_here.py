@@ -19,6 +19,7 @@ from jupyter_remote_tunnel.server.listening import on_all_interfaces
 from jupyter_remote_tunnel.server.published import daily
 from tests.server.conftest import close_all, manager, tunnels
 from tests.server.test_publishing import NAME, PUBLISH, publications, publish, refused
+from tests.support.certificates import WebAuthority
 from tests.support.http import by_token
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.ports import ReservedPort
@@ -187,6 +188,35 @@ def test_a_certificate_that_is_none(
     shutil.copy(__file__, other.certificate)
     (failed,) = refused(api, **{**request, "certificate": str(other.certificate)})
     assert (failed["name"], "no certificate in PEM" in failed["says"]) == ("certificate", True)
+
+
+@pytest.mark.parametrize("gateway", ["", "gw"])
+@pytest.mark.parametrize(
+    ("names", "days", "says"),
+    [
+        (["other.example.test"], (-1, 90), f"is not for {NAME}"),
+        ([NAME], (-90, -1), "ended on"),
+        ([NAME], (1, 90), "begins on"),
+    ],
+)
+def test_a_certificate_of_another_name_or_time(
+    scene: Scene,
+    api: httpx.Client,
+    port: int,
+    tmp_path: Path,
+    gateway: str,
+    names: list[str],
+    days: tuple[int, int],
+    says: str,
+) -> None:
+    """Nobody insists on that: whoever signed it, nothing is opened."""
+    pair = WebAuthority(tmp_path / "authority").issue(*names, days=days)
+    files = {"certificate": str(pair.chain), "key": str(pair.key)}
+    request = {**scene.request(port, gateway=gateway), **files}
+    (failed,) = refused(api, **request, self_signed=True)
+    assert (failed["name"], says in failed["says"]) == ("certificate", True), failed
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
 
 
 def test_a_certificate_that_browsers_do_not_take(
