@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.nginx import Nginx, nginx
 from tests.support.ports import ReservedPort
+from tests.support.process import wait_until
 from tests.support.sshd import SshBed
 from tests.ui.conftest import PUBLISHED_NAME as NAME
 from tests.ui.conftest import faultless, profile
@@ -334,3 +335,35 @@ def test_without_a_mouse_in_light_and_dark(page: Page, scene: Scene, pictures: P
     expect(badge).not_to_have_text(first)
     lab.run_command("Stop Publishing This Jupyter")
     expect(badge).to_have_count(0)
+
+
+def test_a_password_typed_in_a_cell_is_in_no_notebook_that_is_saved(page: Page) -> None:
+    source = ["%load_ext jupyter_remote_tunnel\n", "%tunnel publish --set-password"]
+    cell = {"cell_type": "code", "id": "one", "metadata": {}, "outputs": [], "source": source}
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    about = {"metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    with jupyter("lab", password=WEAK) as server:
+        notebook = server.root_dir / "typed.ipynb"
+        notebook.write_text(json.dumps({"cells": [{**cell, "execution_count": None}], **about}))
+        Lab(page, server).log_in("lab/tree/typed.ipynb")
+        expect(page.get_by_text("| Idle")).to_be_visible(timeout=PATIENCE)
+        page.locator(".jp-Notebook .cm-content").first.click()
+        page.keyboard.press("Shift+Enter")
+        for prompt in ("New password", "The same again"):
+            asked = page.locator(".jp-Stdin").filter(has_text=prompt).locator("input")
+            asked.fill(PASSWORD, timeout=PATIENCE)
+            asked.press("Enter")
+        output = page.locator(".jp-OutputArea-output")
+        expect(output.get_by_text("The password is set")).to_be_visible(timeout=PATIENCE)
+        page.locator(".jp-Notebook .cm-content").first.click()
+        page.keyboard.press("Control+s")
+        wait_until(lambda: "The password is set" in notebook.read_text(), "the saved notebook")
+        assert [path for path in files_below(server.folder) if holds(path, PASSWORD)] == []
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+
+
+def holds(path: Path, text: str) -> bool:
+    return text.encode() in path.read_bytes()
