@@ -318,6 +318,44 @@ async def test_another_host_name_is_seen_as_such(published: Published) -> None:
         assert (await client.get("/echo")).json()["host"] == "evil.example"
 
 
+async def http_to_tls(published: Published, host: str) -> tuple[int, str | None]:
+    """What somebody is answered who types http:// and the port of TLS: the status, and where to."""
+    async with httpx.AsyncClient(headers={"Host": f"{host}:443"}) as client:
+        answer = await client.get(f"http://{published.gateway.address}:443/lab?x=%2F")
+    return answer.status_code, answer.headers.get("Location")
+
+
+@in_nginx
+async def test_http_to_the_port_of_tls_is_sent_to_https(published: Published) -> None:
+    assert await http_to_tls(published, NAME) == (301, f"https://{NAME}/lab?x=%2F")
+    published.install(replace(SITE, prefix="/ann/lab/", apps=APPS))
+    try:
+        for host in (NAME, APPS.host(LABEL)):
+            assert await http_to_tls(published, host) == (301, f"https://{host}/lab?x=%2F")
+    finally:
+        published.install(SITE)
+
+
+@pytest.mark.parametrize("published", ["caddy"], indirect=True)
+async def test_caddy_sends_it_there_if_told_as_the_page_says(published: Published) -> None:
+    assert await http_to_tls(published, NAME) == (400, None)
+    page = Path(__file__).parents[2] / "docs" / "publish-gateway.md"
+    [block] = [text for text in page.read_text().split("```")[1::2] if "http_redirect" in text]
+    caddyfile = published.gateway.path("/etc/caddy/Caddyfile")
+    before = caddyfile.read_text()
+    reload = ["caddy reload --config /etc/caddy/Caddyfile"]
+    caddyfile.write_text(block.lstrip() + before)
+    try:
+        published.gateway.type(reload)
+        answer = await http_to_tls(published, NAME)
+        assert answer == (308, f"https://{NAME}:443/lab?x=%2F")
+        async with published.behind(), published.client() as client:
+            assert (await client.get("/echo")).status_code == 200
+    finally:
+        caddyfile.write_text(before)
+        published.gateway.type(reload)
+
+
 @in_nginx
 async def test_nothing_but_websockets_is_upgraded(published: Published) -> None:
     headers = {"Connection": "Upgrade, X-Forwarded-For", "Upgrade": "h2c"}
