@@ -479,6 +479,66 @@ async def test_what_never_comes_is_not_waited_for(published: Published) -> None:
         published.install(SITE)
 
 
+@contextlib.asynccontextmanager
+async def impatient(published: Published, directive: str) -> AsyncIterator[str]:
+    """The gateway's nginx waits no more than a second, but for sites that say otherwise; the name
+    of one that does not. The same stands behind it."""
+
+    class Less(Site):
+        def text(self, server: WebServer) -> str:
+            lines = super().text(server).splitlines(keepends=True)
+            less = [line for line in lines if directive not in line]
+            assert len(less) == len(lines) - 1
+            return "".join(less)
+
+    gateway, places = published.gateway, published.places
+    site = Less(f"less.{APPS.parent}", "ann", certificate=GIVEN)
+    usual = gateway.path("/etc/nginx/conf.d/impatient.conf")
+    usual.write_text(f"{directive} 1s;\n")
+    try:
+        published.install(site)
+        published.install(SITE)
+        async with backend(gateway.path(site.socket)):
+            yield site.name
+    finally:
+        usual.unlink()
+        gateway.path(places.link(site)).unlink()
+        published.install(SITE)
+
+
+@in_nginx
+async def test_an_answer_that_pauses_is_waited_for(published: Published) -> None:
+    async with (
+        impatient(published, "proxy_read_timeout") as less,
+        published.behind() as behind,
+        published.client() as client,
+        client.stream("GET", "/stream") as answer,
+    ):
+        said = answer.aiter_text()
+        assert await anext(said) == "one"
+        with pytest.raises(httpx.RemoteProtocolError):  # cut off after a second
+            await client.get(f"https://{less}/stream")
+        behind.go_on.set()
+        assert "".join([word async for word in said]) == "two"
+
+
+@in_nginx
+async def test_a_jupyter_that_pauses_is_sent_the_rest(published: Published) -> None:
+    large = bytes(16 << 20)  # no system takes so much for who does not read
+    async with (
+        impatient(published, "proxy_send_timeout") as less,
+        published.behind() as behind,
+        published.client() as client,
+        asyncio.TaskGroup() as group,
+    ):
+        pending = group.create_task(client.post("/held", content=large))
+        for _ in range(2):  # the first may begin before the other one
+            assert (await client.post(f"https://{less}/held", content=large)).status_code == 504
+        assert not pending.done()
+        behind.go_on.set()
+        assert (await pending).json() == {"length": len(large)}
+
+
 @in_nginx
 async def test_no_log_names_what_was_asked_for(published: Published) -> None:
     logs = published.gateway.path("/var/log/nginx")
