@@ -135,7 +135,7 @@ async def test_through_nginx(
         assert gateway.run("ls", SITE.folder, user="ann").stdout == ""
 
 
-def test_through_caddy(
+async def test_through_caddy(
     gateway: WebGateway, authority: WebAuthority, person: User, outsider: Outsider
 ) -> None:
     pair = authority.issue(NAME)
@@ -149,6 +149,8 @@ def test_through_caddy(
         said = person.tunnel(*own, "gw").stdout
         assert f"Published: {SITE.url}" in said, said
         assert "note    guessing" in said
+        trusted = ssl.create_default_context(cafile=str(authority.root))
+        await use(SITE, through(gateway.address, trusted), gateway.address, trusted)
         assert outsider.status(SITE.prefix + "login") == 200
         assert outsider.status(SITE.prefix + "api/contents") == 403
         person.tunnel("publish", "--stop", NAME.upper())
@@ -338,14 +340,21 @@ def log(server: Jupyter) -> str:
 
 
 async def use(
-    site: Site, transport: httpx.AsyncHTTPTransport, address: str, trusted: ssl.SSLContext
+    site: Site,
+    transport: httpx.AsyncHTTPTransport,
+    address: str,
+    trusted: ssl.SSLContext,
+    password: str = PASSWORD,
 ) -> None:
-    """Log in, upload, and type in a terminal."""
+    """Log in, upload, and type in a terminal.
+
+    :param password: or a token, which Jupyter's login page takes as well.
+    """
     async with httpx.AsyncClient(base_url=site.url, transport=transport, timeout=60) as client:
         assert (await client.get("api/contents")).status_code == 403
         assert (await client.get(f"https://{NAME}/api/contents")).status_code == 404
         await client.get("login")
-        form = {"password": PASSWORD, "_xsrf": client.cookies["_xsrf"]}
+        form = {"password": password, "_xsrf": client.cookies["_xsrf"]}
         assert (await client.post("login", data=form)).status_code == 302
         await client.get("api/me")
         xsrf = {"X-XSRFToken": client.cookies["_xsrf"]}
