@@ -64,12 +64,13 @@ def understood(request: PublishRequest) -> PublishRequest:
 
 
 class Looking:
-    """Goes through it for one request, and keeps what it found of use for later.
+    """Goes through it for one request, more than once where it is asked to, and keeps what it found
+    of use for later.
 
     `socket` is the path of the socket on the gateway that its web server's site names, "" where
     there is none; `certificate` is that with which TLS ends here; `apps` is the domain below which
     applications can be shown, None where there is none; `here` is whether this machine is the
-    gateway.
+    gateway; `listens` is whether it is published, so that who answers by its name may be this one.
     """
 
     here = False
@@ -87,6 +88,7 @@ class Looking:
         :param person: who can be asked what the gateway wants to know.
         :param apps: the domain that is set for applications.
         """
+        self.listens = False
         self._apps_set = apps
         name = request.name
         is_used = apps is not None and apps.is_apart(name) and not apps.covers(name)
@@ -108,7 +110,8 @@ class Looking:
             for check in self._domain():
                 yield check
             if self.request.way == "direct":
-                async for check in self._files():
+                assert self.certificate is not None
+                for check in await self._judged(self.certificate):
                     yield check
                 return
             ours = await self._reach()
@@ -222,7 +225,7 @@ class Looking:
             yield check
         for check in last:
             yield check
-        if named != "failed" and is_there:
+        if named != "failed" and is_there and not self.listens:
             async for check in self._taken():
                 yield check
 
@@ -340,17 +343,16 @@ class Looking:
 
     # TLS ends here.
 
-    async def _files(self) -> AsyncIterator[Check]:
-        request = self.request
-        certificate, key = Path(request.certificate or ""), Path(request.key or "")
-        names, insist = [request.name], request.self_signed
-        for check in await asyncio.to_thread(check_files, certificate, key, names, insist=insist):
-            yield check
+    async def _judged(self, certificate: Certificate) -> list[Check]:
+        """What is thought of the files that are here."""
+        names, insist = [self.request.name], self.request.self_signed
+        return await asyncio.to_thread(check_files, *certificate.files, names, insist=insist)
 
     async def _brought(self) -> AsyncIterator[Check]:
         """The certificate's files here, or the gateway's one, which is brought here."""
-        if self.request.certificate:
-            async for check in self._files():
+        if not self.fetches:
+            assert self.certificate is not None
+            for check in await self._judged(self.certificate):
                 yield check
             return
         gateway = self._gateway
@@ -359,6 +361,10 @@ class Looking:
             for check in await self.fetch():
                 yield check
         except RemoteTunnelError as error:
+            if self.certificate is not None:  # which is as it was
+                for check in await self._judged(self.certificate):
+                    yield check
+                return
             found = failed("certificate", error)
             if error.code == "not_found":
                 yield check_port_80(gateway)

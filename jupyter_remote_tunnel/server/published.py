@@ -26,7 +26,6 @@ from .lifetime import SELDOM, Lifetime, cancelled
 from .looking import Looking, failed
 from .outside import Door, Gate
 from .probes import WELL_KNOWN
-from .protection import protection_checks
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -49,8 +48,11 @@ class Published(Lifetime):
         engine: "HeldEngine",
         until: datetime,
         changed: "Callable[[Published], None]",
+        look: Callable[[], AsyncIterator[Check]],
     ) -> None:
-        """:param looked: it has gone through its checks, and none failed."""
+        """:param looked: it has gone through its checks, and none failed.
+        :param look: the checks before anything opens, one after the other.
+        """
         super().__init__(request, until, changed)
         self._server = server
         proxied = request.way == "proxy"
@@ -60,6 +62,7 @@ class Published(Lifetime):
         self._folder: PrivateDirectory | None = None
         self._local_socket: Path | None = None
         self._looked = looked
+        self._look = look
         self._leg = GatewayLeg(self.id, request, engine, looked.socket)
         self._renewing: asyncio.Task[None] | None = None
 
@@ -82,6 +85,7 @@ class Published(Lifetime):
 
     @override
     def _opened(self) -> None:
+        self._looked.listens = True
         if self._looked.fetches:
             loop = asyncio.get_running_loop()
             again = daily(self._renew)
@@ -194,9 +198,7 @@ class Published(Lifetime):
 
     @override
     async def _checks_again(self) -> list[Check]:
-        if self._looked.fetches:
-            await self._renew()
-        found = [check async for check in protection_checks(self._server, self.request)]
+        found = [check async for check in self._look()]
         if all(check.verdict != "failed" for check in found):
             found += [check async for check in self._way_in()]
         return found

@@ -265,6 +265,36 @@ def test_what_fails_then_is_held_back(scene: Scene, api: httpx.Client) -> None:
     wait_until(lambda: publications(api)[0]["state"] == "shown", "it to be tried again")
 
 
+def test_the_gateway_is_looked_at_again_as_well(scene: Scene, api: httpx.Client) -> None:
+    before = publish(api, **scene.request)
+    scene.socket.parent.chmod(0o777)
+    try:
+        scene.bed.hosts["gw"].drop_connections()
+        one = checked_again(api, before)
+        assert (one["state"], "can go into" in one["problem"]) == ("held_back", True)
+        with scene.outsider() as stranger:
+            assert stranger.get("login").status_code in (502, 503)
+    finally:
+        scene.socket.parent.chmod(0o750)
+    wait_until(lambda: publications(api)[0]["state"] == "shown", "it to be tried again")
+    (after,) = publications(api)
+    assert names_of(after) == names_of(before)
+
+
+def checked_again(client: httpx.Client, before: dict[str, Any]) -> dict[str, Any]:
+    """The only publication, after its connection was lost and all was looked at."""
+    wait_until(lambda: publications(client)[0]["since"] != before["since"], "its loss")
+    ends = ("shown", "held_back")
+    wait_until(lambda: publications(client)[0]["state"] in ends, "what is found")
+    (one,) = publications(client)
+    return one
+
+
+def names_of(publication: dict[str, Any]) -> list[str]:
+    """What was looked at."""
+    return [check["name"] for check in publication["checks"]]
+
+
 @pytest.mark.parametrize(
     ("line", "name", "says"),
     [

@@ -18,7 +18,15 @@ from jupyter_remote_tunnel.publish import certificates
 from jupyter_remote_tunnel.server.listening import on_all_interfaces
 from jupyter_remote_tunnel.server.published import daily
 from tests.server.conftest import close_all, manager, tunnels
-from tests.server.test_publishing import NAME, PUBLISH, publications, publish, refused
+from tests.server.test_publishing import (
+    NAME,
+    PUBLISH,
+    checked_again,
+    names_of,
+    publications,
+    publish,
+    refused,
+)
 from tests.support.http import by_token
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.ports import ReservedPort
@@ -154,6 +162,20 @@ def test_after_a_lost_connection_the_public_port_comes_back(
     wait_until(lambda: publications(api)[0]["state"] == "shown", "it to be shown again")
     with scene.outsider(port) as stranger:
         assert stranger.get("login").status_code == 200
+
+
+def test_a_key_that_others_can_read_since_then(scene: Scene, api: httpx.Client, port: int) -> None:
+    before = publish(api, **scene.request(port, gateway="gw"))
+    scene.files.key.chmod(0o644)
+    try:
+        scene.bed.hosts["gw"].drop_connections()
+        one = checked_again(api, before)
+        assert (one["state"], "may read" in one["problem"]) == ("held_back", True)
+    finally:
+        scene.files.key.chmod(0o600)
+    wait_until(lambda: publications(api)[0]["state"] == "shown", "it to be tried again")
+    (after,) = publications(api)
+    assert names_of(after) == names_of(before)
 
 
 def test_a_gateway_that_listens_on_its_loopback_only(
