@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from ..engine.messages import Who
 
 
+RENEWAL = "renewal"
+"""The check that notes that a certificate was not renewed here."""
+
+
 class Engine(Protocol):
     """Who has a connection to an engine: `HeldEngine`, and `pulling.OwnEngine`."""
 
@@ -350,9 +354,9 @@ class Looking:
 
     async def _brought(self) -> AsyncIterator[Check]:
         """The certificate's files here, or the gateway's one, which is brought here."""
-        if not self.fetches:
-            assert self.certificate is not None
-            for check in await self._judged(self.certificate):
+        if self.certificate is not None:
+            again = self.renewed() if self.fetches else self._judged(self.certificate)
+            for check in await again:
                 yield check
             return
         gateway = self._gateway
@@ -361,15 +365,22 @@ class Looking:
             for check in await self.fetch():
                 yield check
         except RemoteTunnelError as error:
-            if self.certificate is not None:  # which is as it was
-                for check in await self._judged(self.certificate):
-                    yield check
-                return
             found = failed("certificate", error)
             if error.code == "not_found":
                 yield check_port_80(gateway)
                 found = without_certificate(gateway, self._site(gateway), found)
             yield replace(found, remedy="certificate")
+
+    async def renewed(self) -> list[Check]:
+        """What is thought of the certificate here, after that of the gateway was brought, if it is
+        another one and can be; a note says why it was not."""
+        assert self.certificate is not None
+        try:
+            return list(await self.fetch())
+        except RemoteTunnelError as error:
+            says = f"The gateway's certificate was not brought here again. {error.message}"
+            note = Check(RENEWAL, "note", says, advice=error.hint)
+            return [*await self._judged(self.certificate), note]
 
     @property
     def fetches(self) -> bool:

@@ -23,7 +23,7 @@ from ..model.publication import Check, PublicationState, PublishRequest, Visitor
 from ..publish.exposure import exposed
 from .gateway_leg import GatewayLeg
 from .lifetime import SELDOM, Lifetime, cancelled
-from .looking import Looking, failed
+from .looking import RENEWAL, Looking, failed
 from .outside import Door, Gate
 from .probes import WELL_KNOWN
 
@@ -205,9 +205,14 @@ class Published(Lifetime):
 
     async def _renew(self) -> None:
         """Bring the gateway's certificate here, if it is another one and can be used; it counts for
-        the next connection."""
-        with contextlib.suppress(RemoteTunnelError):
-            await self._looked.fetch()
+        the next connection. What is found takes the place of what was."""
+        found = await self._looked.renewed()
+        for check in found:
+            if check.name == RENEWAL:
+                self._server.log.warning("%s: %s", self.request.authority, check.says)
+        names = {check.name for check in found} | {RENEWAL}
+        self.checks = [*(check for check in self.checks if check.name not in names), *found]
+        self._tell()
 
     # The way down.
 
