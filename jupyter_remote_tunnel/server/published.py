@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     from .listening import Listener
 
 _DAY = timedelta(days=1)
+_NO_SOCKETS = (  # its folder was looked at
+    "Whether it makes a socket there is decided by AllowStreamLocalForwarding, AllowTcpForwarding"
+    " and DisableForwarding in its sshd_config, and by restrictions of your key in authorized_keys."
+    " Ask who runs it; where sockets alone are forbidden, take a port of its loopback with"
+    " --tcp PORT."
+)
 
 
 class Published(Lifetime):
@@ -148,7 +154,9 @@ class Published(Lifetime):
         try:
             self.tunnel = await self._leg.open(self._local_socket, person)
         except RemoteTunnelError as error:
-            return failed("tunnel", error)
+            found = failed("tunnel", error)
+            makes_none = error.code == "forward_refused" and self._looked.socket
+            return replace(found, advice=_NO_SOCKETS) if makes_none else found
         return None
 
     async def _way_in(self) -> AsyncIterator[Check]:

@@ -495,6 +495,17 @@ def test_a_gateway_that_does_not_let_us_listen(
     assert named in failed["says"] + failed["advice"]
 
 
+@pytest.mark.parametrize("option", ["AllowStreamLocalForwarding no", "DisableForwarding yes"])
+def test_a_gateway_that_makes_no_sockets(scene: Scene, api: httpx.Client, option: str) -> None:
+    with scene.bed.guests():
+        scene.bed.host("strict", server=[option])
+        (failed,) = refused(api, **{**scene.request, "gateway": "strict"})
+    assert failed["name"] == "tunnel"
+    for named in (option.partition(" ")[0], "--tcp PORT"):
+        assert named in failed["advice"]
+    assert "folder may be missing" not in failed["advice"], "that was looked at"
+
+
 def test_a_gateway_that_is_not_reached(scene: Scene, api: httpx.Client) -> None:
     request = {**scene.request, "ssh": {"user": "nobody-at-all"}}
     (failed,) = refused(api, **request)
