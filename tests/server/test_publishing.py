@@ -10,6 +10,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -196,11 +197,16 @@ def test_each_check_as_a_line(scene: Scene, api: httpx.Client) -> None:
 
 def test_it_ends_at_once(scene: Scene, api: httpx.Client) -> None:
     one = publish(api, **scene.request)
-    begin = time.monotonic()
-    ended = api.delete(f"{PUBLISH}/{NAME}")
-    with scene.outsider() as stranger:
+    with websocket(scene) as stream, scene.outsider() as stranger, ThreadPoolExecutor(1) as pool:
+        assert stranger.get("login").status_code == 200
+        begin = time.monotonic()
+        ending = pool.submit(api.delete, f"{PUBLISH}/{NAME}")
+        wait_until(lambda: stranger.get("login").status_code == 502, "nothing to be there")
+        assert time.monotonic() - begin < 1
+        ended = ending.result()
+        with pytest.raises(ConnectionClosed):
+            stream.recv(timeout=60)
         assert stranger.get("login").status_code == 502
-    assert time.monotonic() - begin < 5
     assert ended.json()["publication"]["state"] == "ended"
     assert ended.json()["publication"]["id"] == one["id"]
     assert publications(api) == []
