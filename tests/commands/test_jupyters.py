@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets import Origin
+from websockets.sync.client import connect
 
 from jupyter_remote_tunnel.commands.grammar import parse
 from jupyter_remote_tunnel.commands.jupyters import own_address, wanted
@@ -128,15 +130,27 @@ def test_the_browser_is_logged_in_and_no_file_stays(
     assert not any(remote.token.encode() in path.read_bytes() for path in kept)
 
 
-def test_without_a_browser_it_is_said_where_the_token_is(
+def test_it_is_used_at_another_port_and_without_a_browser_it_is_said_where_the_token_is(
     user: User, ssh_bed: SshBed, remote: Jupyter
 ) -> None:
     with ReservedPort() as near:
         words = ["-F", str(ssh_bed.config_file), "gpu01", "--local-port", str(near.number)]
         said = user.tunnel("jupyter", *words, "--no-browser").stdout
-    assert f":{near.number}/" in said
-    assert "`jupyter server list` prints on gpu01" in said
-    assert remote.token not in said
+        assert f":{near.number}/" in said
+        assert "`jupyter server list` prints on gpu01" in said
+        assert remote.token not in said
+        url = re.findall(r"http://\S+/", said)[0]
+        login = {"Authorization": f"token {remote.token}"}
+        with httpx.Client(base_url=url, headers=login, trust_env=False, timeout=60) as client:
+            kernel = client.post("api/kernels").json()["id"]
+            with connect(
+                f"ws{url.removeprefix('http')}api/kernels/{kernel}/channels",
+                origin=Origin(url.rstrip("/")),  # as of a page that a browser has from there
+                additional_headers=login,
+                proxy=None,
+            ) as channels:
+                assert json.loads(channels.recv(timeout=PATIENCE))["channel"] == "iopub"
+            client.delete(f"api/kernels/{kernel}")
 
 
 def test_no_browser_there(user: User, ssh_bed: SshBed, remote: Jupyter, no_browser: None) -> None:

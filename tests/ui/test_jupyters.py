@@ -12,6 +12,7 @@ from playwright.sync_api import FrameLocator, Page, Request, WebSocket, expect
 from tests.support.http import by_token
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.jupyter_there import jupyter_there
+from tests.support.lab_page import runs_a_cell, uses_a_terminal
 from tests.support.process import wait_until
 from tests.support.sshd import SshBed
 from tests.support.user import User
@@ -50,30 +51,6 @@ def look_for_it(lab: Lab) -> FrameLocator:
     frame = lab.page.locator('iframe[title^="gpu02:"]')
     expect(frame).to_be_visible()
     return lab.page.frame_locator('iframe[title^="gpu02:"]')
-
-
-def runs_a_cell(page: Page, there: FrameLocator) -> None:
-    """A kernel of the host answers, over a websocket."""
-    cards = there.locator(".jp-LauncherCard")
-    cards.filter(has_text="ipykernel").first.click(timeout=60_000)
-    expect(there.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
-    cell = there.locator(".jp-Notebook .cm-content").first
-    cell.click()
-    page.keyboard.type("print(6 * 7)")
-    expect(cell).to_have_text("print(6 * 7)")
-    page.keyboard.press("Shift+Enter")
-    output = there.locator(".jp-OutputArea-output").get_by_text("42", exact=True)
-    expect(output).to_be_visible(timeout=60_000)
-
-
-def uses_a_terminal(page: Page, there: FrameLocator, made: Path) -> None:
-    """A shell of the host does what is typed, over another websocket: it makes a file."""
-    for item in ("File", "New", "Terminal"):
-        menu = ".lm-MenuBar-itemLabel" if item == "File" else ".lm-Menu-itemLabel"
-        there.locator(menu).get_by_text(item, exact=True).click()
-    there.locator(".jp-Terminal .xterm").click()
-    page.keyboard.type(f"touch '{made}'\n")
-    wait_until(made.exists, "what the terminal was told")
 
 
 @contextlib.contextmanager

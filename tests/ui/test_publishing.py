@@ -284,6 +284,38 @@ def test_the_site_names_the_certificate_that_is_there(
     assert "ssl_certificate_key /etc/ssl/own.key;" in text
 
 
+def test_a_public_port_takes_the_certificate_that_the_gateway_renews(
+    page: Page, ssh_bed: SshBed, pictures: Path
+) -> None:
+    ssh_bed.host("gw")
+    allowed = {"allow_public_publish": True, "ssh_config": str(ssh_bed.config_file)}
+    with jupyter("lab", password=PASSWORD, traits={"TunnelManager": allowed}) as server:
+        lab = Lab(page, server).open()
+        dialog, found = lab.dialog, check(lab, "certificate")
+        button = dialog.get_by_role("button", name="Check")
+        files = [
+            dialog.get_by_label(f"File of {which}, on Jupyter’s machine")
+            for which in ("the certificate", "its key")
+        ]
+        lab.sidebar.get_by_role("button", name="Publish this Jupyter…").click()
+        dialog.get_by_label("Name that browsers use").fill("jupyter.invalid")
+        way = dialog.get_by_label("Where browsers come in")
+        way.select_option("direct")
+        expect(button).to_be_disabled()
+        way.select_option("bind")
+        dialog.get_by_label("Gateway", exact=True).fill("gw")
+        expect(button).to_be_enabled()
+        files[0].fill("/c.pem")
+        expect(dialog.get_by_text("Give both files, or neither.")).to_be_visible()
+        expect(button).to_be_disabled()
+        assert complaints(page, ".jp-Dialog-content") == []
+        files[0].fill("")
+        picture(page, pictures, "publish-bind")
+        button.click()
+        expect(found).to_contain_text("gw has no certificate of", timeout=PATIENCE)
+        expect(dialog.get_by_role("status").first).to_contain_text("failed", timeout=PATIENCE)
+
+
 def test_without_a_mouse_in_light_and_dark(page: Page, scene: Scene, pictures: Path) -> None:
     scene.web.use(without="client_max_body_size")
     lab = Lab(page, scene.server).open()
