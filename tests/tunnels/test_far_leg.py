@@ -37,6 +37,8 @@ from tests.support.user import User
 from .conftest import QUICK, Rig, port_of
 
 PATIENCE = 60.0
+IN_TIME = QUICK.keepalive_interval * QUICK.keepalive_count + 1
+"""Seconds until a leg's state is right: the keepalive time, and one for the machine."""
 
 
 def far_of(tunnel: Tunnel) -> FarLeg:
@@ -46,9 +48,9 @@ def far_of(tunnel: Tunnel) -> FarLeg:
     return far
 
 
-async def until_far(rig: Rig, tunnel: Tunnel, state: str) -> FarLeg:
+async def until_far(rig: Rig, tunnel: Tunnel, state: str, *, patience: float = PATIENCE) -> FarLeg:
     """Wait until the far leg is told to be so."""
-    await rig.recorder.until(lambda: far_of(tunnel).state == state, PATIENCE)
+    await rig.recorder.until(lambda: far_of(tunnel).state == state, patience)
     return far_of(tunnel)
 
 
@@ -118,7 +120,7 @@ async def test_a_far_leg_that_ends_is_down_and_comes_back(
     with scene.offering(user, *words) as process:
         tunnel = await opened(rig, "-L 0:localhost:5006 gw")
         process.kill()
-        far = await until_far(rig, tunnel, "down")
+        far = await until_far(rig, tunnel, "down", patience=IN_TIME)
         assert far.error is not None
         assert far.error.message == (
             f"Nothing is offered as 5006 on gw at the moment: {far.by} is away."
@@ -136,7 +138,7 @@ async def test_an_application_that_ends_is_told_from_the_leg(
     with scene.offering(user, "-R", f"5006:localhost:{remote_app.port}"):
         tunnel = await opened(rig, "-L 0:localhost:5006 gw")
         remote_app.process.kill()
-        far = await until_far(rig, tunnel, "no_application")
+        far = await until_far(rig, tunnel, "no_application", patience=IN_TIME)
         assert far.error is not None
         assert "does not answer it: Connection refused." in far.error.message
 
@@ -148,13 +150,25 @@ async def test_a_workstation_that_is_cut_off_is_down_and_comes_back(
     with scene.offering(user, "-R", f"5006:localhost:{remote_app.port}"):
         tunnel = await opened(rig, "-L 0:localhost:5006 gw")
         scene.workstation.link_down()
-        far = await until_far(rig, tunnel, "down")
+        far = await until_far(rig, tunnel, "down", patience=IN_TIME)
         assert far.error is not None
         assert "has not answered" in far.error.message
         assert "ClientAliveInterval" in far.error.hint
         scene.workstation.link_up()
         await until_far(rig, tunnel, "up")
         assert "remote plot" in await page(tunnel)
+
+
+async def test_a_gateway_that_is_silent_leaves_the_far_leg_unknown(
+    scene: Scene, remote_app: BokehApp, user: User, rig: Rig
+) -> None:
+    with scene.offering(user, "-R", f"5006:localhost:{remote_app.port}"):
+        tunnel = await opened(rig, "-L 0:localhost:5006 gw")
+        with scene.sshd.paused():
+            lost = State.RECONNECTING
+            await rig.recorder.until(lambda: tunnel.state is lost, IN_TIME)
+            assert far_of(tunnel).state == "unknown"
+        await until_far(rig, tunnel, "up")
 
 
 async def test_a_gateway_that_starts_again_has_both_legs_back(
