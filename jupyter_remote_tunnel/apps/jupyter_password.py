@@ -4,11 +4,15 @@ who sees whether it is one of those that are tried first.
 `jupyter server password` (of Notebook up to 6: `jupyter notebook password`) hashes it there as that
 version likes it, and writes it where that version looks for it. Without a terminal it reads its
 standard input, and there the password comes: it stands in no argv and in no file.
+
+It leaves what the configuration holds by an older name, or by that of the class, and that counts in
+its place. So the hashes there are read before and after: one that stayed gives way to the new one
+in the file that the tool wrote, and other files are named.
 """
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..model.errors import Fatal
 from ..model.password import refuse_weak
@@ -41,6 +45,14 @@ done
 """
 _SECONDS = 120.0
 
+_OWN = "jupyter_server_config.json"  # which the tool of Jupyter Server writes
+# Alters that by the commands for sed that come by standard input.
+_MEND = f"""
+cd "${{JUPYTER_CONFIG_DIR:-$HOME/.jupyter}}" && [ ! -L {_OWN} ] && umask 077 &&
+  new=$(mktemp "./{_OWN}.XXXXXX") || exit
+sed -f /dev/stdin {_OWN} >"$new" && mv "$new" {_OWN} || rm -f "$new"
+"""
+
 # Prints FILE:HASH for what the files of a configuration hold: that of the process $1, where this
 # host tells (Linux), or else the usual one. What is commented out does not count.
 _HASHES = f"""
@@ -69,46 +81,76 @@ _MOST_WORK = 4 * 10240 * 10
 class PasswordHash:
     """The hash of a password, and the name of the file in which it stands there. It is never shown,
     and stays in memory.
+
+    :param work: what it takes to try a password with it: KiB times rounds of argon2, else 0.
     """
 
     file: str
     hashed: str = field(repr=False)
+    work: int = 0
+
+
+class PasswordSet(NamedTuple):
+    """How a password was set.
+
+    :param tools: what did it: ["jupyter server password"].
+    :param others: the files there that have another one, which may count in its place.
+    """
+
+    tools: list[str]
+    others: list[str]
 
 
 async def set_password(
     client: "EngineClient", host: TunnelRequest, password: str, *, person: "Who | None" = None
-) -> list[str]:
+) -> PasswordSet:
     """Set the password of the Jupyter servers that the user starts on a host from now on.
 
     :param host: the host and how to log in to it, no forwards.
-    :returns: the tools that did it: ["jupyter server password"].
     :raises BadInput: it is none for a Jupyter that others can reach.
     :raises RemoteTunnelError: the host is out of reach, has no Jupyter, or its tool failed.
     """
     refuse_weak(password, (host.host or "", host.ssh.user or ""))
+    before = set(await _hashes(client, host, person=person))
     answer = await client.exec(
         host, ["sh", "-c", _SET], f"{password}\n".encode(), timeout=_SECONDS, person=person
     )
     parts = between_fences(answer.stdout)
-    done = []
+    tools = []
     for tool, status, said in zip(parts[::3], parts[1::3], parts[2::3], strict=False):
         if tool not in ("server", "notebook"):
             break
-        done.append(f"jupyter {tool} password")
+        tools.append(f"jupyter {tool} password")
         if status != "0":
             told = plain(said.replace(password, "…")[-300:], 300) or "it said nothing"
             raise Fatal(
-                f"`{done[-1]}` failed on {host.host}: {told}",
+                f"`{tools[-1]}` failed on {host.host}: {told}",
                 code="unsupported",
                 hint="Run it there by hand to see more.",
             )
-    if not done:
+    if not tools:
         raise Fatal(
             f"{host.host} has no Jupyter whose password could be set.",
             code="not_found",
             hint="`jupyter server password` must work in a login shell there.",
         )
-    return done
+    return PasswordSet(tools, await _others(client, host, before, person))
+
+
+async def _others(
+    client: "EngineClient", host: TunnelRequest, before: set[PasswordHash], person: "Who | None"
+) -> list[str]:
+    """The files that have kept another password; the tool's own is mended first."""
+    after = await _hashes(client, host, person=person)
+    kept = [one for one in after if one in before]
+    old = [one.hashed for one in kept if one.file == _OWN]
+    new = [one.hashed for one in after if one.file == _OWN and one not in before]
+    if old and len(new) == 1:
+        # No character of a hash is a special one, as they stand here.
+        script = "".join(f"s|{one}|{new[0]}|g\n" for one in old)
+        await client.exec(host, ["sh", "-c", _MEND], script.encode(), person=person)
+        kept = [one for one in await _hashes(client, host, person=person) if one in before]
+    return list(dict.fromkeys(one.file for one in kept))
 
 
 async def read_hashes(
@@ -120,12 +162,26 @@ async def read_hashes(
     :param pid: of that server.
     :raises RemoteTunnelError: the host is out of reach.
     """
-    argv = ["sh", "-c", _HASHES, "sh", str(pid)]
+    found = await _hashes(client, way, str(pid))
+    return tuple(one for one in found if one.work <= _MOST_WORK)[:_MOST]
+
+
+async def _hashes(
+    client: "EngineClient",
+    way: TunnelRequest | TunnelStatus,
+    pid: str = "",
+    *,
+    person: "Who | None" = None,
+) -> list[PasswordHash]:
+    """All of them.
+
+    :param pid: of a server; "" is what one that is started there would have.
+    """
+    argv = ["sh", "-c", _HASHES, "sh", pid]
     if isinstance(way, TunnelStatus):
         answer = await client.exec(None, argv, tunnel=way.id)
     else:
-        answer = await client.exec(way, argv)
+        answer = await client.exec(way, argv, person=person)
     lines = "".join(between_fences(answer.stdout)[:1]).splitlines()
     found = [match for line in lines if (match := _HASH.fullmatch(line))]
-    cheap = [one for one in found if int(one[3] or 0) * int(one[4] or 0) <= _MOST_WORK]
-    return tuple(PasswordHash(one[1], one[2]) for one in cheap[:_MOST])
+    return [PasswordHash(one[1], one[2], int(one[3] or 0) * int(one[4] or 0)) for one in found]

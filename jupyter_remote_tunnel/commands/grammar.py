@@ -288,6 +288,10 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is an error of ours, with the usage as its hint."""
 
     def error(self, message: str) -> NoReturn:
+        # Which may be a secret, as in --set-password=….
+        message = re.sub(
+            r"ignored explicit argument .*", "takes no value", message, flags=re.DOTALL
+        )
         raise BadInput(f"{message[:1].upper()}{message[1:]}.", hint=self.format_usage().strip())
 
 

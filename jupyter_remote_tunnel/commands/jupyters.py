@@ -21,7 +21,7 @@ from ..engine.messages import Who
 from ..model.command_line import parse_command
 from ..model.errors import BadInput, Fatal, NeedsUser
 from ..model.forward import Bind, ForwardKind, TcpBind
-from ..model.spec import TunnelRequest, check_name
+from ..model.spec import TunnelRequest, TunnelSpec, check_name
 from ..model.status import ErrorStatus, TunnelStatus
 from ..model.text import plain
 from . import browser
@@ -42,7 +42,8 @@ _SHORTLY = {"token": "its token", "password": "a password", "unknown": "a passwo
 async def jupyter(engines: Engines, parsed: Parsed) -> Answer:
     """`jupyter`: data is {"application", "server"} where a Jupyter server here shows it, else
     {"tunnel", "url", "server"}; with --list {"host", "jupyters": [server, …], "problems"}; with
-    --set-password {"host", "tools"}; with --stop {"server", "closed": [tunnel, …]}.
+    --set-password {"host", "tools", "others": [file, …]}; with --stop {"server", "closed":
+    [tunnel, …]}.
     """
     host, destination = wanted(parsed)
     if parsed.options["stop"]:
@@ -117,8 +118,7 @@ def wanted(parsed: Parsed) -> tuple[TunnelRequest, str | None]:
     about = [name for name in ("keep", "folder", "prelude", "tcp") if parsed.options[name]]
     if about and not parsed.options["start"]:
         raise BadInput(f"--{about[0]} says how one is started: give --start, too.", hint=how)
-    # ssh's grammar, which wants a forward, is given one.
-    spec = parse_command([*parsed.words, "-L", "private:localhost:1"])
+    spec = _host(parsed, how)
     places = [forward for forward in spec.forwards if not _is_private(forward.body)]
     if len(places) > 1 or any(place.kind is not ForwardKind.LOCAL for place in places):
         raise BadInput("Give one Jupyter server: HOST, or HOST:PORT.", hint=how)
@@ -133,6 +133,19 @@ def wanted(parsed: Parsed) -> tuple[TunnelRequest, str | None]:
     if name is not None:
         check_name(name)
     return TunnelRequest(host=spec.host, ssh=from_here(spec.ssh)), (typed or [None])[0]
+
+
+def _host(parsed: Parsed, how: str) -> TunnelSpec:
+    """:raises BadInput: it cannot be understood; what may be a password is not shown."""
+    try:
+        # ssh's grammar, which wants a forward, is given one.
+        return parse_command([*parsed.words, "-L", "private:localhost:1"])
+    except BadInput:
+        if not parsed.options["set_password"]:
+            raise
+        raise BadInput(
+            "--set-password takes a host, as ssh does, and no password: it is asked for.", hint=how
+        ) from None
 
 
 def _is_private(body: str) -> bool:
@@ -217,12 +230,17 @@ async def _set_password(engines: Engines, host: TunnelRequest) -> Answer:
         raise NeedsUser("No password was typed: it is as it was.") from None
     if password != again:
         raise BadInput("The two passwords differ: it is as it was.")
-    tools = await set_password(client, host, password, person=engines.person)
-    lines = (
-        f"The password is set on {plain(host.host or '')}, by `{'` and `'.join(tools)}` there.",
-        "It counts for the Jupyter servers that are started from now on.",
-    )
-    return Answer({"host": host.host, "tools": tools}, lines)
+    done = await set_password(client, host, password, person=engines.person)
+    there = plain(host.host or "")
+    lines = [f"The password is set on {there}, by `{'` and `'.join(done.tools)}` there."]
+    if done.others:
+        files = " and ".join(done.others)
+        lines.append(f"But {files} there sets another one, which may count in its place.")
+        lines.append("Take that out there.")
+    else:
+        lines.append("It counts for the Jupyter servers that are started from now on.")
+    data = {"host": host.host, "tools": done.tools, "others": done.others}
+    return Answer(data, tuple(lines), ok=not done.others)
 
 
 def _port(found: FoundJupyter) -> int:

@@ -54,10 +54,11 @@ def uid_in(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 11 else None
 
 
-def listing_of(port: int) -> str:
-    """A line for any login shell that prints who listens on that port, for `Holders.parse`."""
+def listing_of(*ports: int) -> str:
+    """A line for any login shell that prints who listens on these ports, for `Holders.parse`."""
+    wanted = "|".join(f"{port:04X}" for port in ports)
     return (
-        f"echo {MARK}; id -u; awk '$4 == \"0A\" && $2 ~ /:{port:04X}$/ {{ print $2, $8 }}'"
+        f"echo {MARK}; id -u; awk '$4 == \"0A\" && $2 ~ /:({wanted})$/ {{ print $2, $8 }}'"
         " /proc/net/tcp /proc/net/tcp6"
     )
 
@@ -78,6 +79,11 @@ class Holders:
             return self.others
         wanted = LOOPBACK if bind.loopback else ()
         return tuple(one for one in self.others if any(one.takes(ip, bind.port) for ip in wanted))
+
+    def we_have(self, ip: Ip, port: int) -> bool:
+        """Whether a connection to there comes to us, and to nobody else."""
+        theirs = any(one.takes(ip, port) for one in self.others)
+        return not theirs and any(one.takes(ip, port) for one in self.ours)
 
     @classmethod
     def parse(cls, output: str) -> Self | None:

@@ -297,6 +297,8 @@ server {{
     ssl_certificate {chain};
     ssl_certificate_key {key};
     ssl_protocols TLSv1.2 TLSv1.3;
+    # Who comes by http:// to this port, which nginx would refuse.
+    error_page 497 =301 https://$host$request_uri;
     add_header Strict-Transport-Security "max-age=31536000" always;
     access_log /var/log/nginx/access.log {own};
     error_log /var/log/nginx/error.log alert;

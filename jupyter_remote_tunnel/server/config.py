@@ -116,8 +116,10 @@ class TunnelManager(LoggingConfigurable):
         _DEFAULTS.session_exec,
         help='Run a command ("echo") once on each connection, as OpenSSH answers small messages'
         " up to 40 ms late on a connection that has never run one; it also lists what is offered"
-        " there. It shows in the remote host's logs. A remote forward runs one, to see where sshd"
-        " listens; an offer runs some, to make its folder and files. `jupyter tunnel doctor` runs"
+        " there, as does one more for each later tunnel to a `localhost:PORT` of the host. It shows"
+        " in the remote host's logs. To find whose an offered port is, one is run every keepalive"
+        " interval where no socket tells. A remote forward runs one, to see where sshd listens; an"
+        " offer runs some, to make its folder and files. `jupyter tunnel doctor` runs"
         " two, to make a folder and to remove it.",
     ).tag(config=True)
     stream_wait = _seconds(

@@ -81,11 +81,14 @@ def dump(config: dict[str, Any]) -> bytes:
     return json.dumps(config, indent=2).encode() + b"\n"
 
 
-def elsewhere(server: "ServerApp", sections: Collection[str], name: str) -> list[str]:
+def elsewhere(
+    server: "ServerApp", sections: Collection[str], name: str, *, above: bool = False
+) -> list[str]:
     """Where a setting stands beside the user's own file, in words: "the command line", a file with
     its line. Blocks: call it on a thread.
 
     :param sections: the names of the classes under which it counts.
+    :param above: only where it goes before the same name in the own file.
     """
     places = []
     if any(name in server.cli_config.get(section, {}) for section in sections):
@@ -93,9 +96,15 @@ def elsewhere(server: "ServerApp", sections: Collection[str], name: str) -> list
     places += [f"${one}" for one in _VARIABLES.get(name, ()) if os.environ.get(one)]
     own = config_file(server)
     for path in _loaded(server):
-        if path != own:
+        if path != own and (not above or path.parent in _folders_above(server)):
             places += _in_file(path, sections, name)
     return places
+
+
+def _folders_above(server: "ServerApp") -> list[Path]:
+    """Whose files go before those of the user's own folder: that is not always the first."""
+    folders = [Path(folder) for folder in server.config_file_paths]
+    return folders[: folders.index(Path(server.config_dir))]
 
 
 def is_read(server: "ServerApp") -> bool:

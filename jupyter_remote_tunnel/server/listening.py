@@ -59,7 +59,7 @@ class Certificate:
     """The files of a certificate and its key, as they are now."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
-        self._files = (certificate, key)
+        self.files = (certificate, key)
         self._known: tuple[object, ssl.SSLContext] | None = None
 
     def context(self) -> ssl.SSLContext:
@@ -70,10 +70,10 @@ class Certificate:
             never were.
         """
         try:
-            signs = [path.stat() for path in self._files]
+            signs = [path.stat() for path in self.files]
             version = [(sign.st_ino, sign.st_mtime_ns, sign.st_size) for sign in signs]
             if self._known is None or self._known[0] != version:
-                certfile, keyfile = map(str, self._files)
+                certfile, keyfile = map(str, self.files)
                 options = {"certfile": certfile, "keyfile": keyfile}
                 self._known = (version, ssl_options_to_context(options, server_side=True))
         except OSError:

@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from ..engine.messages import Who
 
 
+RENEWAL = "renewal"
+"""The check that notes that a certificate was not renewed here."""
+
+
 class Engine(Protocol):
     """Who has a connection to an engine: `HeldEngine`, and `pulling.OwnEngine`."""
 
@@ -64,12 +68,13 @@ def understood(request: PublishRequest) -> PublishRequest:
 
 
 class Looking:
-    """Goes through it for one request, and keeps what it found of use for later.
+    """Goes through it for one request, more than once where it is asked to, and keeps what it found
+    of use for later.
 
     `socket` is the path of the socket on the gateway that its web server's site names, "" where
     there is none; `certificate` is that with which TLS ends here; `apps` is the domain below which
     applications can be shown, None where there is none; `here` is whether this machine is the
-    gateway.
+    gateway; `listens` is whether it is published, so that who answers by its name may be this one.
     """
 
     here = False
@@ -87,6 +92,7 @@ class Looking:
         :param person: who can be asked what the gateway wants to know.
         :param apps: the domain that is set for applications.
         """
+        self.listens = False
         self._apps_set = apps
         name = request.name
         is_used = apps is not None and apps.is_apart(name) and not apps.covers(name)
@@ -108,7 +114,8 @@ class Looking:
             for check in self._domain():
                 yield check
             if self.request.way == "direct":
-                async for check in self._files():
+                assert self.certificate is not None
+                for check in await self._judged(self.certificate):
                     yield check
                 return
             ours = await self._reach()
@@ -222,7 +229,7 @@ class Looking:
             yield check
         for check in last:
             yield check
-        if named != "failed" and is_there:
+        if named != "failed" and is_there and not self.listens:
             async for check in self._taken():
                 yield check
 
@@ -340,17 +347,16 @@ class Looking:
 
     # TLS ends here.
 
-    async def _files(self) -> AsyncIterator[Check]:
-        request = self.request
-        certificate, key = Path(request.certificate or ""), Path(request.key or "")
-        names, insist = [request.name], request.self_signed
-        for check in await asyncio.to_thread(check_files, certificate, key, names, insist=insist):
-            yield check
+    async def _judged(self, certificate: Certificate) -> list[Check]:
+        """What is thought of the files that are here."""
+        names, insist = [self.request.name], self.request.self_signed
+        return await asyncio.to_thread(check_files, *certificate.files, names, insist=insist)
 
     async def _brought(self) -> AsyncIterator[Check]:
         """The certificate's files here, or the gateway's one, which is brought here."""
-        if self.request.certificate:
-            async for check in self._files():
+        if self.certificate is not None:
+            again = self.renewed() if self.fetches else self._judged(self.certificate)
+            for check in await again:
                 yield check
             return
         gateway = self._gateway
@@ -364,6 +370,17 @@ class Looking:
                 yield check_port_80(gateway)
                 found = without_certificate(gateway, self._site(gateway), found)
             yield replace(found, remedy="certificate")
+
+    async def renewed(self) -> list[Check]:
+        """What is thought of the certificate here, after that of the gateway was brought, if it is
+        another one and can be; a note says why it was not."""
+        assert self.certificate is not None
+        try:
+            return list(await self.fetch())
+        except RemoteTunnelError as error:
+            says = f"The gateway's certificate was not brought here again. {error.message}"
+            note = Check(RENEWAL, "note", says, advice=error.hint)
+            return [*await self._judged(self.certificate), note]
 
     @property
     def fetches(self) -> bool:

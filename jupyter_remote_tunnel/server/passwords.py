@@ -1,7 +1,9 @@
 """The password of this Jupyter: whether it is one of those that are tried first, and a new one.
 What is none for the outside, `model.password` says.
 
-A new one is hashed and written as `jupyter server password` does it, and counts at once.
+A new one is hashed and written as `jupyter server password` does it, and counts at once. So that it
+counts when Jupyter is started again, too, one by an older name goes from the user's own file, and
+where anything but that file has set one, the new one stands under the name that goes before that.
 """
 
 import getpass
@@ -16,20 +18,21 @@ from jupyter_server.auth.security import passwd, passwd_check
 
 from ..engine.folders import make_folder, write_private
 from ..model.errors import Fatal
-from ..model.password import FIRST, refuse_weak
+from ..model.password import guesses as all_guesses
+from ..model.password import refuse_weak
 from ..model.text import plain
-from .config_files import config_file, dump, parse, read_own, section
+from .config_files import config_file, dump, elsewhere, is_read, parse, read_own, section
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
-_CLASS = PasswordIdentityProvider.__name__
+_NAME = "hashed_password"
+_OLD_NAME = "password"  # of the server, and of Notebook up to 6
 
 
 def guesses(*names: str) -> tuple[str, ...]:
     """What would be tried first: common passwords, and names that go with this machine."""
-    words = [*_names_here(), *names]
-    return tuple(dict.fromkeys((*FIRST, *filter(None, words))))
+    return all_guesses((*_names_here(), *names))
 
 
 def _names_here() -> Iterable[str]:
@@ -45,7 +48,7 @@ def is_guessed(hashed: str, words: Iterable[str]) -> bool:
     return any(_is(hashed, word) for word in words)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _is(hashed: str, word: str) -> bool:
     return bool(passwd_check(hashed, word))  # type: ignore[no-untyped-call]
 
@@ -55,16 +58,18 @@ def set_password(server: "ServerApp", password: str) -> Path:
 
     :returns: the file that it was written to.
     :raises BadInput: it is no password for the outside.
-    :raises Fatal: this server has no password of its own, or the file cannot be written.
+    :raises Fatal: this server has no password of its own, or the file cannot be written, or what
+        it says would not count.
     """
     provider = server.identity_provider
     if not isinstance(provider, PasswordIdentityProvider):
         raise _decided_elsewhere(provider)
     refuse_weak(password, _names_here())
+    _refuse_overruled(server)
     hashed: str = passwd(password)  # type: ignore[no-untyped-call]
     path = config_file(server)
     try:
-        _write(path, hashed)
+        _write(server, path, hashed)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise Fatal(
@@ -77,18 +82,52 @@ def set_password(server: "ServerApp", password: str) -> Path:
     return path
 
 
-def _write(path: Path, hashed: str) -> None:
+def _write(server: "ServerApp", path: Path, hashed: str) -> None:
     """:raises OSError: it cannot be read or written, or others can write it.
     :raises ValueError: what stands there is no configuration, or a link.
     """
     content = read_own(path)
     config = parse(content) if content else {}
-    section(config, "IdentityProvider")["hashed_password"] = hashed
-    # Where the file has it under the name of the class, that one counts.
-    if _CLASS in config and "hashed_password" in section(config, _CLASS):
-        section(config, _CLASS)["hashed_password"] = hashed
+    # Jupyter has copied one by an older name, wherever it stands, to the name of the class.
+    overruled = {name for name in _sections(server) if _NAME in server.config.get(name, {})}
+    for name in _old_sections(server):
+        if name in config:
+            section(config, name).pop(_OLD_NAME, None)
+    for name in _sections(server):
+        there = section(config, name) if name in config else {}
+        if name == IdentityProvider.__name__ or name in overruled or _NAME in there:
+            section(config, name)[_NAME] = hashed
     make_folder(path.parent)
     write_private(path, dump(config))
+
+
+def _refuse_overruled(server: "ServerApp") -> None:
+    """:raises Fatal: what the own file says does not count when this server is started again."""
+    places = [
+        *elsewhere(server, _sections(server), _NAME, above=True),
+        *elsewhere(server, _old_sections(server), _OLD_NAME, above=True),
+    ]
+    if not is_read(server):
+        places.append(f"--config {plain(server.config_file, 300)}")
+    if places:
+        raise Fatal(
+            "The password is not set: when Jupyter is started again, it would be the one of"
+            f" {' and '.join(dict.fromkeys(places))}.",
+            code="conflict",
+            hint="Change that there, and start Jupyter again.",
+        )
+
+
+def _sections(server: "ServerApp") -> list[str]:
+    """Under which a hash counts; that of the most special class goes before the others."""
+    return type(server.identity_provider).section_names()
+
+
+def _old_sections(server: "ServerApp") -> list[str]:
+    """Under which one counts by its older name; Notebook 7 and JupyterLab know their own, too."""
+    extensions = server.extension_manager.extension_apps.values()
+    apps = [type(app).__name__ for several in extensions for app in several]
+    return list(dict.fromkeys((*type(server).section_names(), "NotebookApp", *apps)))
 
 
 def _decided_elsewhere(provider: IdentityProvider) -> Fatal:

@@ -23,10 +23,9 @@ from ..model.publication import Check, PublicationState, PublishRequest, Visitor
 from ..publish.exposure import exposed
 from .gateway_leg import GatewayLeg
 from .lifetime import SELDOM, Lifetime, cancelled
-from .looking import Looking, failed
+from .looking import RENEWAL, Looking, failed
 from .outside import Door, Gate
 from .probes import WELL_KNOWN
-from .protection import protection_checks
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -36,6 +35,12 @@ if TYPE_CHECKING:
     from .listening import Listener
 
 _DAY = timedelta(days=1)
+_NO_SOCKETS = (  # its folder was looked at
+    "Whether it makes a socket there is decided by AllowStreamLocalForwarding, AllowTcpForwarding"
+    " and DisableForwarding in its sshd_config, and by restrictions of your key in authorized_keys."
+    " Ask who runs it; where sockets alone are forbidden, take a port of its loopback with"
+    " --tcp PORT."
+)
 
 
 class Published(Lifetime):
@@ -49,8 +54,11 @@ class Published(Lifetime):
         engine: "HeldEngine",
         until: datetime,
         changed: "Callable[[Published], None]",
+        look: Callable[[], AsyncIterator[Check]],
     ) -> None:
-        """:param looked: it has gone through its checks, and none failed."""
+        """:param looked: it has gone through its checks, and none failed.
+        :param look: the checks before anything opens, one after the other.
+        """
         super().__init__(request, until, changed)
         self._server = server
         proxied = request.way == "proxy"
@@ -60,6 +68,7 @@ class Published(Lifetime):
         self._folder: PrivateDirectory | None = None
         self._local_socket: Path | None = None
         self._looked = looked
+        self._look = look
         self._leg = GatewayLeg(self.id, request, engine, looked.socket)
         self._renewing: asyncio.Task[None] | None = None
 
@@ -82,6 +91,7 @@ class Published(Lifetime):
 
     @override
     def _opened(self) -> None:
+        self._looked.listens = True
         if self._looked.fetches:
             loop = asyncio.get_running_loop()
             again = daily(self._renew)
@@ -144,7 +154,9 @@ class Published(Lifetime):
         try:
             self.tunnel = await self._leg.open(self._local_socket, person)
         except RemoteTunnelError as error:
-            return failed("tunnel", error)
+            found = failed("tunnel", error)
+            makes_none = error.code == "forward_refused" and self._looked.socket
+            return replace(found, advice=_NO_SOCKETS) if makes_none else found
         return None
 
     async def _way_in(self) -> AsyncIterator[Check]:
@@ -194,18 +206,21 @@ class Published(Lifetime):
 
     @override
     async def _checks_again(self) -> list[Check]:
-        if self._looked.fetches:
-            await self._renew()
-        found = [check async for check in protection_checks(self._server, self.request)]
+        found = [check async for check in self._look()]
         if all(check.verdict != "failed" for check in found):
             found += [check async for check in self._way_in()]
         return found
 
     async def _renew(self) -> None:
         """Bring the gateway's certificate here, if it is another one and can be used; it counts for
-        the next connection."""
-        with contextlib.suppress(RemoteTunnelError):
-            await self._looked.fetch()
+        the next connection. What is found takes the place of what was."""
+        found = await self._looked.renewed()
+        for check in found:
+            if check.name == RENEWAL:
+                self._server.log.warning("%s: %s", self.request.authority, check.says)
+        names = {check.name for check in found} | {RENEWAL}
+        self.checks = [*(check for check in self.checks if check.name not in names), *found]
+        self._tell()
 
     # The way down.
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,8 @@ class Publishing:
         if not before.ok:
             return before
         until = self._until(request.hours)
-        one = Published(request, looking, self._server, self._engine, until, self._changed)
+        look = partial(self._checks, looking)
+        one = Published(request, looking, self._server, self._engine, until, self._changed, look)
         one.checks = list(before.checks)
         self._refuse_second(request)
         self._all[one.id] = one

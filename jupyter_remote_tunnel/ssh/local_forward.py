@@ -152,12 +152,11 @@ class LocalForward(Forward):
         )
 
     def _let_in(self, relay: Relay, transport: asyncio.Transport, destination: Address) -> None:
-        # Of a leg that is down, another user of the host may listen on the port by now.
-        leg = self._port_leg
-        if self._connection is not None and self._is_decided and leg != "unknown":
+        if self._connection is not None and not self._must_wait:
             if self.offer is not None:
-                if leg == "down":
-                    relay.fail(gone(self._connection, self.offered_port or 0, self.offer))
+                # Another user of the host may listen on the port by now.
+                if self._port_leg == "down":
+                    relay.fail(self._why_down(self._connection, self.offer))
                     return
                 destination = self.offer.address
             self._connect(relay, self._connection, destination, _originator(transport))
@@ -167,11 +166,21 @@ class LocalForward(Forward):
         self._waiting[relay] = (timer, destination)
 
     @property
+    def _must_wait(self) -> bool:
+        """Whether it is not known yet where streams lead."""
+        return self._connection is None or not self._is_decided or self._port_leg == "unknown"
+
+    @property
     def _port_leg(self) -> FarState | None:
         """How the far leg is of an offer that is a port of the host; None where there is none."""
         if self.offer is None or not isinstance(self.offer.address, TcpAddress):
             return None
         return "unknown" if self.far is None else self.far.state
+
+    def _why_down(self, connection: Connection, offer: Offer) -> RemoteTunnelError:
+        if self.far is None or self.far.error is None:
+            return gone(connection, self.offered_port or 0, offer)
+        return self.far.error.as_exception()
 
     @property
     def offered_port(self) -> int | None:
@@ -230,6 +239,8 @@ class LocalForward(Forward):
             self._let_all_in()
 
     def _let_all_in(self) -> None:
+        if self._must_wait:
+            return  # and the time of each goes on
         waiting, self._waiting = self._waiting, {}
         for relay, (timer, destination) in waiting.items():
             timer.cancel()

@@ -4,12 +4,13 @@ No byte is sent to the application. A machine that offers something with this pa
 beacon, which says of itself how it is; so a machine that has gone is told from an application that
 says nothing, though sshd may hold its socket for hours. Of a `ssh -R` by hand only that is known:
 whether somebody listens, and whether a stream that is opened ends at once.
+
+What is offered on a port is up only while it is known that we listen there, as any user of the host
+could do so in our place: from a beacon in our own folder, or from the table of the host's sockets.
 """
 
 import asyncio
-import itertools
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import asyncssh
@@ -17,7 +18,8 @@ from typing_extensions import override
 
 from ..model.address import Address, TcpAddress, UnixAddress
 from ..model.errors import Fatal, RemoteTunnelError, Transient
-from ..model.offer import FOLDER, MARK, Offer, Word, offered_beacon, offered_socket
+from ..model.listeners import LOOPBACK, Holders, listing_of
+from ..model.offer import FOLDER, MARK, Offer, Word
 from ..model.status import FarState
 from .connection import Connection
 from .wire import abort_late_channel
@@ -54,22 +56,6 @@ async def list_offers(connection: Connection) -> str:
     return done.stdout.decode(errors="replace")
 
 
-async def is_offered(connection: Connection, folders: Sequence[str], port: int) -> bool:
-    """Whether anybody listens where that port would be offered, without a command.
-
-    An offer that is a port has its beacon there, where sshd allows that.
-    """
-    for folder, name in itertools.product(folders, (offered_socket, offered_beacon)):
-        try:
-            await hear(
-                connection, UnixAddress(name(folder, port)), connection.hop.connect_timeout, 0
-            )
-        except (asyncssh.ChannelOpenError, Transient):
-            continue
-        return True
-    return False
-
-
 @dataclass(frozen=True)
 class Leg:
     """How the far leg of an offer is, why it is not up, and which offer its beacon said it was (""
@@ -92,20 +78,60 @@ async def try_leg(connection: Connection, port: int, offer: Offer, patience: flo
         return Leg("down", gone(connection, port, offer))  # by now it may be anybody's port
     try:
         if offer.beacon is None:
-            return _judge_stream(offer, await hear(connection, offer.address, patience, _MOMENT))
-        said = await hear(connection, offer.beacon, patience, patience)
+            leg = _judge_stream(offer, await hear(connection, offer.address, patience, _MOMENT))
+        else:
+            said = await hear(connection, offer.beacon, patience, patience)
+            leg = _judge_word(connection, port, offer, said, patience)
+        return await _if_ours(connection, port, offer, leg)
     except Transient as error:
         return Leg("unknown", error)
     except asyncssh.ChannelOpenError as error:
         if connection.lost.done():
             return Leg("unknown", connection.explain(error, offer.address))
         return Leg("down", away(connection, port, offer, error))
+
+
+def _judge_word(
+    connection: Connection, port: int, offer: Offer, said: bytes | None, patience: float
+) -> Leg:
     word = None if said is None else word_of(said)
     if word is None:
         return Leg("down", _silent(connection, port, offer, patience))
+    if isinstance(offer.address, TcpAddress) and word.offer != offer.name:
+        return Leg("unknown", _another(connection, port), word.offer)
     if word.problem:
         return Leg("no_application", _no_application(offer, word.problem), word.offer)
     return Leg("up", name=word.offer)
+
+
+async def _if_ours(connection: Connection, port: int, offer: Offer, leg: Leg) -> Leg:
+    """That leg, if nobody else can have said so.
+
+    :raises Transient: the host does not answer.
+    """
+    if not isinstance(offer.address, TcpAddress) or isinstance(offer.beacon, UnixAddress):
+        return leg
+    ours = await are_ours(connection, *filter(None, (offer.address, offer.beacon)))
+    if ours is None:
+        return Leg("down", _untold(connection, port, offer))
+    return leg if ours else Leg("down", _taken(connection, port, offer))
+
+
+async def are_ours(connection: Connection, *addresses: Address) -> bool | None:
+    """Whether we listen on all these ports of the host at 127.0.0.1, and nobody else; None where it
+    has no table of its sockets to look at (it is no Linux), or runs no command for us.
+
+    :raises Transient: it does not answer, or the connection was lost.
+    """
+    ports = [address.port for address in addresses if isinstance(address, TcpAddress)]
+    try:
+        found = await connection.run(listing_of(*ports), "look at its sockets")
+    except Fatal:
+        return None
+    holders = Holders.parse(found.stdout.decode(errors="replace"))
+    if holders is None:
+        return None
+    return all(holders.we_have(LOOPBACK[0], port) for port in ports)
 
 
 def _judge_stream(offer: Offer, said: bytes | None) -> Leg:
@@ -189,15 +215,18 @@ def gone(connection: Connection, port: int, offer: Offer) -> RemoteTunnelError:
         return _down(
             connection,
             f"Nothing is offered as {port} on {alias} any more: {_who(offer)} has ended it.",
-            "It is found when it is offered again. Restart this tunnel to have it lead to port"
-            f" {port} of {alias} itself.",
+            "It is found when it is offered again. If it never will be, close this tunnel: one that"
+            f" is opened anew leads to port {port} of {alias} itself, on which any user of {alias}"
+            " can listen.",
         )
     return _down(
         connection,
         f"Nothing is offered as {port} on {alias} at the moment: {_who(offer)} is away.",
         "It comes back by itself when that machine does. If it never will, remove what stands for"
-        f" it on {alias}, {_files(port, offer)}, and restart this tunnel. Where the sshd of {alias}"
-        " connects to no sockets (AllowStreamLocalForwarding), it looks the same.",
+        f" it on {alias}, {_files(port, offer)}, and close this tunnel: one that is opened anew"
+        f" leads to port {port} of {alias} itself, on which any user of {alias} can listen. Where"
+        f" the sshd of {alias} connects to no sockets (AllowStreamLocalForwarding), it looks the"
+        " same.",
     )
 
 
@@ -208,6 +237,38 @@ def _silent(connection: Connection, port: int, offer: Offer, patience: float) ->
         f"{_who(offer)}, which offers {port} on {alias}, has not answered for {patience:g} s.",
         f"It may have lost its network, and the sshd of {alias} not noticed yet"
         " (ClientAliveInterval). It comes back by itself when that machine does.",
+    )
+
+
+def _another(connection: Connection, port: int) -> RemoteTunnelError:
+    return Transient(
+        f"Another offer is in its place as {port} on {connection.hop.alias}.",
+        code="forward_refused",
+        hint="It is being looked for.",
+        hop=connection.hop.place,
+    )
+
+
+def _taken(connection: Connection, port: int, offer: Offer) -> RemoteTunnelError:
+    alias = connection.hop.alias
+    return _down(
+        connection,
+        f"Nothing is offered as {port} on {alias} at the moment: another user of {alias} listens"
+        f" in place of {_who(offer)}.",
+        f"No stream goes there. Offer it as another port, or ask who runs {alias} to allow sockets"
+        " (AllowStreamLocalForwarding), which nobody else can take.",
+    )
+
+
+def _untold(connection: Connection, port: int, offer: Offer) -> RemoteTunnelError:
+    alias = connection.hop.alias
+    return _down(
+        connection,
+        f"Whether {_who(offer)} listens on {offer.address}, or another user of {alias} in its"
+        f" place, {alias} does not tell.",
+        f"It has no table of its sockets that we can read (it is no Linux), so no stream goes there"
+        f" by the name {port}. With 127.0.0.1 as the destination, in place of localhost, they go to"
+        " whoever listens.",
     )
 
 

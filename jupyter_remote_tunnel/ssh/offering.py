@@ -3,9 +3,9 @@
 It listens on a Unix socket in a folder of the user's own there (0700), which is made, like the
 files in it (`model.offer`), by commands. What an earlier connection left is taken away, as sshd
 never removes a socket; but not what another machine offers as the same port, which its beacon
-tells. Where sshd allows no sockets, or runs no commands, or a port was asked for, it is one of both
-loopback addresses, each asked for by itself: of a name that is two, sshd would take one and not
-tell.
+tells; one on a port only if that is ours, as another user could have taken it. Where sshd allows no
+sockets, or runs no commands, or a port was asked for, it is one of both loopback addresses, each
+asked for by itself: of a name that is two, sshd would take one and not tell.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ from ..model.spec import OnConflict
 from .connection import Connection, ListenRefused
 from .errors import cause
 from .exec import ExecResult
-from .offered import hear, word_of
+from .offered import are_ours, hear, word_of
 from .refused_listening import why_not
 from .remote_forward import RemoteForward
 from .unix_socket import connected_unix
@@ -75,6 +75,12 @@ _WITHDRAW_PATIENCE = 5.0
 _APPLICATION_PATIENCE = 2.0
 """Seconds in which an application on this machine takes a connection."""
 
+AT_ONCE = 16
+"""Streams that a beacon answers at a time: on a port, any user of the gateway can come."""
+
+_KEPT = 1.0
+"""Seconds for which it is taken as known how the application is."""
+
 
 class OfferingForward(RemoteForward):
     """See `Forward`."""
@@ -94,6 +100,9 @@ class OfferingForward(RemoteForward):
         self._folder: str | None = None
         self._beacon: asyncssh.SSHListener | None = None
         self._other_half: asyncssh.SSHListener | None = None
+        self._telling: set[_Speaker] = set()
+        self._asking = asyncio.Lock()
+        self._found, self._found_until = "", 0.0
 
     @override
     async def _listen_on(self, connection: Connection) -> None:
@@ -157,17 +166,25 @@ class OfferingForward(RemoteForward):
     async def _take_over(self, connection: Connection, folder: str, offer: Offer) -> None:
         """Take away what a lost connection has left.
 
-        :raises Fatal: somebody else offers that port.
+        :raises Fatal: we offer that port from elsewhere, or the host does not tell who does.
         """
-        if not await self._is_left_over(connection, folder, offer):
-            raise Fatal(
-                f"{self._offered} is offered on {connection.hop.place} already, from another"
-                " machine, or by another tunnel or ssh of this one.",
-                code="forward_refused",
-                hint="End that one, or offer this as another port.",
-                hop=connection.hop.place,
-            )
-        await self._run(connection, _CLEAR)
+        ours: bool | None = not await self._is_left_over(connection, folder, offer)
+        if ours and isinstance(offer.beacon, TcpAddress):
+            ours = await are_ours(connection, offer.beacon)
+        if ours is False:
+            await self._run(connection, _CLEAR)
+            return
+        untold = (
+            f" If none does, remove {folder}/{self._offered}.* there: whose the port is on which it"
+            " is said to be offered, it does not tell."
+        )
+        raise Fatal(
+            f"{self._offered} is offered on {connection.hop.place} already, from another"
+            " machine, or by another tunnel or ssh of this one.",
+            code="forward_refused",
+            hint=f"End that one, or offer this as another port.{'' if ours else untold}",
+            hop=connection.hop.place,
+        )
 
     async def _is_left_over(self, connection: Connection, folder: str, offer: Offer) -> bool:
         beacon = offer.beacon or UnixAddress(offered_beacon(folder, self._offered))
@@ -272,11 +289,31 @@ class OfferingForward(RemoteForward):
     # The beacon.
 
     async def _tell(self, *_originator: Any) -> Any:
-        """The session of who asks how it is."""
-        return _Speaker(Word(self._name, await self._problem()).encode())
+        """The session of who asks how it is.
+
+        :raises ChannelOpenError: too many do.
+        """
+        if len(self._telling) >= AT_ONCE:
+            raise asyncssh.ChannelOpenError(
+                asyncssh.OPEN_RESOURCE_SHORTAGE, "too many ask how it is"
+            )
+        speaker = _Speaker(self._telling.discard)
+        self._telling.add(speaker)
+        speaker.said = Word(self._name, await self._problem()).encode()
+        return speaker
 
     async def _problem(self) -> str:
-        """Why the application does not answer; "" where it does."""
+        """Why the application does not answer; "" where it does. It is asked once for all who come
+        within a second.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._asking:
+            if loop.time() >= self._found_until:
+                self._found = await self._ask_application()
+                self._found_until = loop.time() + _KEPT
+            return self._found
+
+    async def _ask_application(self) -> str:
         assert self.spec.destination is not None
         try:
             async with asyncio.timeout(_APPLICATION_PATIENCE):
@@ -290,6 +327,7 @@ class OfferingForward(RemoteForward):
     @override
     def detach(self, reason: RemoteTunnelError) -> None:
         self._beacon = self._other_half = None
+        self._telling.clear()
         super().detach(reason)
 
     @override
@@ -339,10 +377,12 @@ async def _touch(destination: Address) -> None:
 
 
 class _Speaker(asyncssh.SSHTCPSession[bytes]):
-    """Says one thing and ends."""
+    """Says one thing and ends; `over` is called then."""
 
-    def __init__(self, said: bytes) -> None:
-        self._said = said
+    said = b""
+
+    def __init__(self, over: "Callable[[_Speaker], None]") -> None:
+        self._over = over
 
     @override
     def connection_made(self, chan: Any) -> None:
@@ -350,5 +390,10 @@ class _Speaker(asyncssh.SSHTCPSession[bytes]):
 
     @override
     def session_started(self) -> None:
-        self._channel.write(self._said)
+        self._channel.write(self.said)
         self._channel.write_eof()
+        self._channel.close()  # who stays is no channel any more
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._over(self)

@@ -123,7 +123,8 @@ def _forbidden(connection: Connection, asked: Address, found: BaseException | No
     if isinstance(asked, UnixAddress):
         return (
             "Its folder may be missing, or a file may have that name (StreamLocalBindUnlink), or"
-            f" {sshd} forbids it (AllowStreamLocalForwarding, AllowTcpForwarding)."
+            f" {sshd} forbids it (AllowStreamLocalForwarding, AllowTcpForwarding,"
+            " DisableForwarding)."
         )
     prohibited = asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
     if isinstance(found, asyncssh.ChannelOpenError) and found.code == prohibited:

@@ -36,9 +36,13 @@ and not who opens it: some hosts take long to run a command.
 """
 
 _PATIENT_TRIES, _SELDOM = 20, 4
-"""After so many tries that found it down, the next ones come so many times more seldom: a stale
+"""After so many tries that found a leg down, its next ones come so many times more seldom: a stale
 sshd keeps each of them.
 """
+
+
+_SILENT = 3.0
+"""Seconds after which those that are tried do not wait for one another any more."""
 
 
 def legs_of(
@@ -70,7 +74,9 @@ class Legs:
         self._known = asyncio.Event()
         self._stirred = asyncio.Event()
         self._failures: list[datetime | None] = []
-        self._tries_down = 0
+        self._tries_down = dict.fromkeys(self._forwards, 0)
+        self._rests = dict.fromkeys(self._forwards, 0)
+        self._trying: dict[LocalForward, asyncio.Task[bool]] = {}
         self._decide(False)
 
     def follow(self, link: Link, connection: Connection) -> None:
@@ -90,6 +96,9 @@ class Legs:
         if self._following is not None:
             self._following.cancel()
             self._following = None
+        for trying in self._trying.values():
+            trying.cancel()
+        self._trying.clear()
         for forward in self._forwards:
             self._put(forward, Leg("unknown"))
 
@@ -111,16 +120,19 @@ class Legs:
             timer.cancel()
             self._decide(True)
         # What is being made has its socket before its description.
-        is_new = any(f.offer is not None and not f.offer.name for f in self._forwards)
+        is_missed = any(f.offer is not None and not f.offer.name for f in self._forwards)
+        tried = self._forwards
         while True:
-            is_new |= await self._try_all(connection, patience)
-            self._known.set()
-            if self._is_missed() or is_new:
-                is_new = False
+            is_missed |= await self._try_all(tried, connection, patience)
+            if not self._trying:
+                self._known.set()
+            if is_missed or any(f.offer is None and f.failed_at for f in self._forwards):
+                is_missed = False
                 offers = await link.listing.look_again()
                 if offers is not None and self._take(offers, are_all=True):
-                    await self._try_all(connection, patience)
+                    await self._try_all(self._forwards, connection, patience)
             await self._pause(interval)
+            tried = self._forwards if self._stirred.is_set() else self._due()
 
     def _decide(self, is_decided: bool) -> None:
         """Whether it is known by now to where streams lead."""
@@ -137,23 +149,49 @@ class Legs:
             if offer is not None and offer != forward.offer:
                 forward.offer = offer
                 forward.far = _far(offer, forward.far)
+                self._tries_down[forward] = 0
                 is_news = True
                 self._changed()
         return is_news
 
-    async def _try_all(self, connection: Connection, patience: float) -> bool:
-        """Whether one of them is another offer than was found."""
-        tries = (self._try(forward, connection, patience) for forward in self._forwards)
-        return any(await asyncio.gather(*tries))
+    def _due(self) -> list[LocalForward]:
+        """Those that do not rest this time."""
+        due = [forward for forward, rests in self._rests.items() if not rests]
+        for forward, rests in self._rests.items():
+            self._rests[forward] = max(0, rests - 1)
+        return due
+
+    async def _try_all(
+        self, forwards: Sequence[LocalForward], connection: Connection, patience: float
+    ) -> bool:
+        """Whether to look what is offered now. One that is silent for long is left to be tried, and
+        the others are tried meanwhile.
+        """
+        for forward in forwards:
+            if forward not in self._trying:
+                trying = self._try(forward, connection, patience)
+                self._trying[forward] = self._tasks.begin(trying, f"try far leg {forward.spec}")
+        if self._trying:
+            await asyncio.wait(self._trying.values(), timeout=min(patience, _SILENT))
+        tried = [forward for forward, trying in self._trying.items() if trying.done()]
+        found = [self._trying.pop(forward).result() for forward in tried]
+        return any(found)
 
     async def _try(self, forward: LocalForward, connection: Connection, patience: float) -> bool:
+        """Whether it is another offer than was found, or may be offered elsewhere."""
         offer, port = forward.offer, forward.offered_port
         if offer is None or port is None:
             return False
         leg = await try_leg(connection, port, offer, patience)
+        if forward.offer != offer:  # another one was found meanwhile
+            return False
         self._put(forward, leg)
         forward.decide(True)
-        return leg.name not in ("", offer.name)
+        tries = self._tries_down[forward] + 1 if leg.state in ("down", "unknown") else 0
+        self._tries_down[forward] = tries
+        self._rests[forward] = _SELDOM - 1 if tries >= _PATIENT_TRIES else 0
+        is_another = leg.name not in ("", offer.name)
+        return is_another or 0 < tries <= _LOOKS or tries % _LOOK_EVERY == 1
 
     def _put(self, forward: LocalForward, leg: Leg) -> None:
         far = forward.far
@@ -169,23 +207,11 @@ class Legs:
     async def _pause(self, interval: float) -> None:
         """Wait for the next try; where nothing is offered, until a stream has failed."""
         offered = any(forward.offer is not None for forward in self._forwards)
-        longest = interval if self._tries_down < _PATIENT_TRIES else _SELDOM * interval
         self._stirred.clear()
         await asyncio.sleep(interval / 5)  # streams can fail a hundred times a second
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(longest - interval / 5 if offered else None):
+            async with asyncio.timeout(interval * 4 / 5 if offered else None):
                 await self._stirred.wait()
-
-    def _is_missed(self) -> bool:
-        """Whether something may be offered now that was not before, or elsewhere."""
-        if any(forward.offer is None and forward.failed_at for forward in self._forwards):
-            return True
-        is_down = any(
-            forward.far is not None and forward.far.state in ("down", "unknown")
-            for forward in self._forwards
-        )
-        self._tries_down = self._tries_down + 1 if is_down else 0
-        return 0 < self._tries_down <= _LOOKS or self._tries_down % _LOOK_EVERY == 1
 
 
 def _far(offer: Offer, before: FarLeg | None) -> FarLeg:

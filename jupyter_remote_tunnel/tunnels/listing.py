@@ -1,14 +1,14 @@
 """What others offer on the host of a link: listed once for each connection, in the command that the
-link runs there anyway, and again when something is missed."""
+link runs there anyway, and again for each tunnel that comes later, and when something is missed."""
 
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 
 from ..model.errors import Fatal, RemoteTunnelError
-from ..model.offer import Offer, folders_in, offers_in
+from ..model.offer import Offer, offers_in
 from ..ssh.connection import Connection
-from ..ssh.offered import LISTING, is_offered, list_offers
+from ..ssh.offered import LISTING, list_offers
 from .tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -50,13 +50,11 @@ class Listing:
         if self._first is not None:
             await asyncio.shield(self._first)
         offers = offers_in(self._text)
-        if is_new or self._connection is None:
+        if is_new or set(ports) <= offers.keys():
             return offers
-        folders = folders_in(self._text)
-        for port in set(ports) - offers.keys():
-            if await is_offered(self._connection, folders, port):
-                return await self.look_again() or offers
-        return offers
+        # What is offered on a port is nowhere to be knocked at.
+        found = await self.look_again()
+        return offers if found is None else found
 
     async def look_again(self) -> Mapping[int, Offer] | None:
         """What is offered now; None where the host does not tell."""

@@ -239,13 +239,20 @@ const websocketsPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-remote-tunnel:websockets',
   description: 'Tells where websockets do not come through to Jupyter.',
   autoStart: true,
+  requires: [ITunnelManager],
   optional: [ITranslator],
-  activate: (app: JupyterFrontEnd, translator: ITranslator | null): void => {
+  activate: (
+    app: JupyterFrontEnd,
+    manager: ITunnelManager,
+    translator: ITranslator | null
+  ): void => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const { serverSettings } = app.serviceManager;
     // With a token in each URL it would take one, too; that is for pages of another origin.
     if (!serverSettings.appendToken) {
-      void app.restored.then(() => checkWebsockets(serverSettings, trans));
+      void app.restored.then(() =>
+        checkWebsockets(serverSettings, manager, trans)
+      );
     }
   }
 };

@@ -11,17 +11,17 @@ export interface PartProps {
   trans: TranslationBundle;
 }
 
-type Certificate = 'gatewayCertificate' | 'gatewayKey';
+type File = 'certificate' | 'gatewayCertificate' | 'gatewayKey' | 'key';
 
 export function Text(
   props: PartProps & {
-    field: Certificate | 'certificate' | 'gateway' | 'key' | 'name';
+    field: File | 'gateway' | 'name';
     label: string;
     list?: string;
     placeholder?: string;
     required?: boolean;
     /** The other file: neither makes sense alone. */
-    beside?: Certificate;
+    beside?: File;
   }
 ): JSX.Element {
   const { beside, field, fields, label, list, placeholder, set, trans } = props;

@@ -88,6 +88,8 @@ function Where(props: FormProps & PartProps): JSX.Element {
   const { aliases, fields, set, trans, ways } = props;
   const hosts = React.useId();
   const { way } = fields;
+  const brought =
+    way === 'bind' ? trans.__('What the gateway renews') : undefined;
   return (
     <>
       {ways.length > 1 && (
@@ -134,13 +136,17 @@ function Where(props: FormProps & PartProps): JSX.Element {
             {...props}
             field="certificate"
             label={trans.__('File of the certificate, on Jupyter’s machine')}
-            required
+            required={way === 'direct'}
+            placeholder={brought}
+            beside={way === 'bind' ? 'key' : undefined}
           />
           <Text
             {...props}
             field="key"
             label={trans.__('File of its key, on Jupyter’s machine')}
-            required
+            required={way === 'direct'}
+            placeholder={brought}
+            beside={way === 'bind' ? 'certificate' : undefined}
           />
         </>
       )}

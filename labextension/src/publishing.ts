@@ -25,7 +25,7 @@ export interface PublishFields {
   port: string;
   /** Of the gateway's loopback, in place of a socket. */
   loopbackPort: string;
-  /** Files on the machine of this Jupyter. */
+  /** Files on the machine of this Jupyter; '' for "bind" is what the gateway gets and renews. */
   certificate: string;
   key: string;
   /** Files on the gateway, in place of those from Let's Encrypt; '' is none. */
@@ -51,7 +51,7 @@ export function toPublishRequest(fields: PublishFields): PublishRequest {
           certificate: fields.gatewayCertificate.trim() || null,
           key: fields.gatewayKey.trim() || null
         }
-      : { certificate: certificate.trim(), key: key.trim() })
+      : { certificate: certificate.trim() || null, key: key.trim() || null })
   };
 }
 

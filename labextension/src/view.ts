@@ -54,7 +54,7 @@ export class ViewChooser {
 
   /** As `best`, after the browser was asked. */
   async choose(names: string): Promise<View> {
-    if (names !== '' && this._fits(names)) {
+    if (canLeadTo(names, this._location)) {
       const probe = this._probes.get(names) ?? this._probe(names);
       this._probes.set(names, probe);
       if (await probe) {
@@ -62,18 +62,6 @@ export class ViewChooser {
       }
     }
     return this.best(names);
-  }
-
-  /** Whether such names can be on the machine where this page comes from. */
-  private _fits(names: string): boolean {
-    const { hostname, protocol } = this._location;
-    if (!names.endsWith('.localhost')) {
-      return protocol === 'https:';
-    }
-    return (
-      protocol === 'http:' &&
-      /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
-    );
   }
 
   /** Whether the browser takes one of these names to this very server, which lets it read that. */
@@ -96,6 +84,24 @@ export class ViewChooser {
 
   private readonly _reached = new Set<string>();
   private readonly _probes = new Map<string, Promise<boolean>>();
+}
+
+/**
+ * Whether such names can be on the machine where a page comes from.
+ *
+ * @param names - under which host names the server offers the origin view, or ''.
+ */
+export function canLeadTo(
+  names: string,
+  { hostname, protocol }: Pick<Location, 'hostname' | 'protocol'>
+): boolean {
+  if (!names.endsWith('.localhost')) {
+    return names !== '' && protocol === 'https:';
+  }
+  return (
+    protocol === 'http:' &&
+    /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
+  );
 }
 
 /**

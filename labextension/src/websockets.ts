@@ -9,12 +9,20 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 
+import { ITunnelManager } from './tokens';
+import { canLeadTo } from './view';
+
 /** Milliseconds that a websocket may take to open. */
 export const PATIENCE = 10_000;
 
-/** Try it, and tell the person if pages come through and websockets do not. */
+/**
+ * Try it, and tell the person if pages come through and websockets do not.
+ *
+ * @param manager - knows which names applications have, whose websockets take the same way.
+ */
 export async function checkWebsockets(
   settings: ServerConnection.ISettings,
+  manager: Pick<ITunnelManager, 'originNames' | 'ready'>,
   trans: TranslationBundle,
   patience = PATIENCE
 ): Promise<void> {
@@ -24,22 +32,34 @@ export async function checkWebsockets(
       return;
     }
   }
-  tell(new URL(settings.baseUrl).hostname, trans);
+  await manager.ready;
+  const here = new URL(settings.baseUrl);
+  tell(here.hostname, suffixOf(manager.originNames, here), trans);
 }
 
-function tell(host: string, trans: TranslationBundle): void {
+/** What the names of applications end in, of "{id}.apps.example.org"; '' without names here. */
+export function suffixOf(names: string, here: URL): string {
+  return canLeadTo(names, here) ? names.slice(names.indexOf('.')) : '';
+}
+
+function tell(host: string, suffix: string, trans: TranslationBundle): void {
+  const entry = suffix === '' ? host : `${host}, ${suffix}`;
   // JupyterLab cuts what is longer than 140 characters: the name comes first, the rest on demand.
   const message = trans.__(
     'No websockets come through, so nothing runs here. Add “%1” to “No proxy for” in the proxy' +
       ' settings, and reload.',
-    host
+    entry
   );
   const more = trans.__(
     'Pages of Jupyter come through to this browser and websockets do not, so kernels, terminals and' +
       ' the state of tunnels will not work here. Mostly a proxy is in the way: add “%1” to “No proxy' +
       ' for” in the proxy settings of the browser, or of the system, and reload this page. If there' +
       ' is none, the web server in front of Jupyter does not hand on “Upgrade”.',
-    host
+    entry
+  );
+  const ofApplications = trans.__(
+    '“%1” is for the names of applications: some settings want it as “*%1”, and “;” for the comma.',
+    suffix
   );
   const staying = (label: string, act: () => void) => ({
     label,
@@ -51,13 +71,13 @@ function tell(host: string, trans: TranslationBundle): void {
   Notification.warning(message, {
     autoClose: false,
     actions: [
-      staying(trans.__('Copy “%1”', host), () => {
-        void navigator.clipboard.writeText(host);
+      staying(trans.__('Copy “%1”', entry), () => {
+        void navigator.clipboard.writeText(entry);
       }),
       staying(trans.__('More…'), () => {
         void showDialog({
           title: trans.__('Websockets do not come through'),
-          body: more,
+          body: suffix === '' ? more : `${more} ${ofApplications}`,
           buttons: [Dialog.okButton({ label: trans.__('Close') })]
         });
       })

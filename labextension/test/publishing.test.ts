@@ -96,6 +96,19 @@ it.each([
     }
   ],
   [
+    { way: 'bind', certificate: '', key: ' ' },
+    {
+      way: 'bind',
+      gateway: 'gw',
+      name: 'jupyter.example.org',
+      hours: 2.5,
+      port: null,
+      certificate: null,
+      key: null,
+      self_signed: false
+    }
+  ],
+  [
     { way: 'direct', hours: '' },
     {
       way: 'direct',

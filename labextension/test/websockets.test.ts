@@ -1,17 +1,23 @@
 import { Notification } from '@jupyterlab/apputils';
 import { nullTranslator } from '@jupyterlab/translation';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 
-import { checkWebsockets } from '../src/websockets';
+import { checkWebsockets, suffixOf } from '../src/websockets';
 import { TestServer } from './server';
+import { ListedTunnels } from './tunnels';
 
 const trans = nullTranslator.load('jupyter_remote_tunnel');
 
 let server: TestServer;
+let manager: ListedTunnels;
+
+beforeEach(() => {
+  manager = new ListedTunnels();
+});
 
 async function check(): Promise<string[]> {
   const settings = await server.start();
-  await checkWebsockets(settings, trans);
+  await checkWebsockets(settings, manager, trans);
   return told();
 }
 
@@ -47,6 +53,28 @@ it('names what to enter where pages come through and websockets do not', async (
   ]);
 });
 
+it('names those of applications, too', async () => {
+  manager.originNames = '{id}.localhost';
+  server = new TestServer(() => ({ body: {} }));
+  const [message] = await check();
+  expect(message).toContain('Add “127.0.0.1, .localhost” to “No proxy for”');
+  expect(message!.length).toBeLessThanOrEqual(140);
+});
+
+it.each([
+  ['{id}.localhost', 'http://127.0.0.1:8888/', '.localhost'],
+  ['{id}.localhost', 'https://jupyter.example.org/', ''],
+  [
+    'ann-{id}.apps.example.net',
+    'https://jupyter.example.org/',
+    '.apps.example.net'
+  ],
+  ['ann-{id}.apps.example.net', 'http://127.0.0.1:8888/', ''],
+  ['', 'https://jupyter.example.org/', '']
+])('of %s at %s all end in “%s”', (names, url, suffix) => {
+  expect(suffixOf(names, new URL(url))).toBe(suffix);
+});
+
 it('says nothing of one that opens the second time', async () => {
   server = new TestServer(() => {
     server.takeWebsockets();
@@ -63,6 +91,6 @@ it('says nothing where Jupyter does not answer at all', async () => {
 it('gives up a websocket that neither opens nor fails', async () => {
   server = new TestServer(() => ({ body: {} }));
   server.ignoreWebsockets();
-  await checkWebsockets(await server.start(), trans, 10);
+  await checkWebsockets(await server.start(), manager, trans, 10);
   expect(told()).toHaveLength(1);
 });

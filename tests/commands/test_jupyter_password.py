@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from jupyter_server.auth.security import passwd_check
+from jupyter_server.auth.security import passwd, passwd_check
 
+from tests.server.test_changes import ended
+from tests.server.test_passwords import enters
+from tests.support.jupyter import jupyter, started_again
 from tests.support.process import program
 from tests.support.sshd import SshBed
 from tests.support.terminal import AtTerminal, at_terminal
@@ -48,6 +51,38 @@ def test_it_is_hashed_there(user: User, ssh_bed: SshBed, config: Path) -> None:
     hashed = json.loads(file.read_text())["IdentityProvider"]["hashed_password"]
     assert hashed.startswith("argon2:")
     assert passwd_check(hashed, PASSWORD)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("kind", ["json", "py"])
+@pytest.mark.parametrize(
+    "setting", ["ServerApp.password", "PasswordIdentityProvider.hashed_password"]
+)
+def test_one_that_would_count_in_its_place(
+    user: User, ssh_bed: SshBed, kind: str, setting: str
+) -> None:
+    """By an older name, or that of the class: mended where the tool writes, else it is named."""
+    old = "the old password"
+    hashed: str = passwd(old)  # type: ignore[no-untyped-call]
+    name, _, trait = setting.partition(".")
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    with jupyter() as server:
+        with ended(server) as file:
+            if kind == "json":
+                config = json.loads(file.read_text())
+                config.setdefault(name, {})[trait] = hashed
+                file.write_text(json.dumps(config))
+            else:
+                file.with_suffix(".py").write_text(f"c.{setting} = {hashed!r}\n")
+        ssh_bed.host("gpu01", env={"JUPYTER_CONFIG_DIR": file.parent, "PATH": path})
+        said = asked(user, ssh_bed, PASSWORD, PASSWORD).screen
+        assert hashed not in said
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert [one.name for one in file.parent.glob("*.json*")] == [file.name]
+        is_named = "But jupyter_server_config.py there sets another one" in said
+        assert is_named == (kind == "py"), said
+        with started_again(server, "server") as again:
+            entered = (enters(again, old), enters(again, PASSWORD))
+        assert entered == ((False, True) if kind == "json" else (True, False))
 
 
 def test_of_notebook_6_too(user: User, ssh_bed: SshBed, config: Path, tmp_path: Path) -> None:
@@ -98,3 +133,19 @@ def test_what_is_no_password(
 def test_nobody_types(user: User, ssh_bed: SshBed, config: Path) -> None:
     words = ["-F", str(ssh_bed.config_file), "gpu01", "--set-password"]
     assert "nowhere to type it" in user.tunnel("jupyter", *words, status=1).stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("gpu01", "--set-password", PASSWORD),
+        ("gpu01", f"--set-password={PASSWORD}"),
+        ("--set-password", "gpu01", f"-L{PASSWORD}"),
+    ],
+)
+def test_one_that_stands_in_the_command_is_not_shown(user: User, words: tuple[str, ...]) -> None:
+    said = user.tunnel("jupyter", *words, status=2)
+    assert "--set-password" in said.stderr
+    shown = said.stdout + said.stderr
+    assert PASSWORD not in shown
+    assert "$HOME" not in shown

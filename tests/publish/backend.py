@@ -4,7 +4,7 @@
 
     async with backend(path) as behind:     # on a Unix socket that everybody may connect to
         behind.pieces                       # of the uploads, as they come: a queue of lengths
-        behind.go_on.set()                  # lets `stream` say its second word
+        behind.go_on.set()                  # lets `stream` say its second word, and `held` read
 
 `echo` tells what arrived, as JSON; so does whatever is asked for that is not there.
 """
@@ -64,6 +64,8 @@ class _Stream(RequestHandler):
 
 @stream_request_body
 class _Upload(RequestHandler):
+    """Takes all that comes, as it comes."""
+
     def prepare(self) -> None:
         self.request.connection.set_max_body_size(_NO_LIMIT)  # type: ignore[union-attr]
         self._length = 0
@@ -74,6 +76,15 @@ class _Upload(RequestHandler):
 
     def post(self) -> None:
         self.write({"length": self._length})
+
+
+@stream_request_body
+class _Held(_Upload):
+    """Takes nothing before it may."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        super().prepare()
+        await self.settings["behind"].go_on.wait()
 
 
 class _Orders(RequestHandler):
@@ -96,6 +107,7 @@ async def backend(path: Path, prefix: str = "/") -> AsyncIterator[Backend]:
     rules: list[Any] = [
         (f"{prefix}stream", _Stream),
         (f"{prefix}upload", _Upload),
+        (f"{prefix}held", _Held),
         (f"{prefix}orders", _Orders),
         (f"{prefix}words", _Words),
         (r".*", _Echo),
@@ -105,6 +117,7 @@ async def backend(path: Path, prefix: str = "/") -> AsyncIterator[Backend]:
     try:
         yield behind
     finally:
+        behind.go_on.set()  # nobody is left waiting
         server.stop()
         await server.close_all_connections()
         path.unlink()

@@ -10,10 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from jupyter_remote_tunnel.model.errors import BadInput, Fatal
 from jupyter_remote_tunnel.publish.certificates import Certificate, KeyKind, make
 
+KINDS: tuple[KeyKind, ...] = ("ecdsa", "rsa")
 NAMES = ("GPU01.example.org.", "*.apps.example.org", "192.0.2.7", "[2001:db8::7]", "Bücher.example")
 
 
@@ -44,7 +47,7 @@ async def greeted(port: int, name: str, trusted: Path) -> bytes:
     return heard
 
 
-@pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_clients_take_it_for_its_names_only(tmp_path: Path, kind: KeyKind) -> None:
     made = make(NAMES, tmp_path / "new", kind=kind, days=30)
     assert made.names == (
@@ -59,6 +62,20 @@ async def test_clients_take_it_for_its_names_only(tmp_path: Path, kind: KeyKind)
         for other in ("gpu02.example.org", "192.0.2.8", "apps.example.org"):
             with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
                 await greeted(port, other, made.certificate)
+
+
+def test_no_key_is_one_that_can_be_broken(tmp_path: Path) -> None:
+    """NIST SP 800-57: 128 bits of security."""
+    public = {
+        kind: x509.load_pem_x509_certificate(
+            make(["localhost"], tmp_path / kind, kind=kind).certificate.read_bytes()
+        ).public_key()
+        for kind in KINDS
+    }
+    assert isinstance(public["rsa"], rsa.RSAPublicKey)
+    assert public["rsa"].key_size >= 3072
+    assert isinstance(public["ecdsa"], ec.EllipticCurvePublicKey)
+    assert public["ecdsa"].key_size >= 256
 
 
 def test_the_fingerprint_is_the_one_that_browsers_show(tmp_path: Path) -> None:

@@ -7,10 +7,13 @@ here, stands an authority of the test's.
 
 import contextlib
 import json
+import os
 import re
 import ssl
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +21,7 @@ import websockets
 
 from jupyter_remote_tunnel.commands.publish_answers import MARGIN
 from jupyter_remote_tunnel.model.address import bracketed
+from jupyter_remote_tunnel.publish.installing import readable_chain
 from jupyter_remote_tunnel.publish.sites import Site
 from jupyter_remote_tunnel.server.outside import LOGINS
 from tests.publish.conftest import GIVEN, NAME
@@ -135,7 +139,7 @@ async def test_through_nginx(
         assert gateway.run("ls", SITE.folder, user="ann").stdout == ""
 
 
-def test_through_caddy(
+async def test_through_caddy(
     gateway: WebGateway, authority: WebAuthority, person: User, outsider: Outsider
 ) -> None:
     pair = authority.issue(NAME)
@@ -149,6 +153,8 @@ def test_through_caddy(
         said = person.tunnel(*own, "gw").stdout
         assert f"Published: {SITE.url}" in said, said
         assert "note    guessing" in said
+        trusted = ssl.create_default_context(cafile=str(authority.root))
+        await use(SITE, through(gateway.address, trusted), gateway.address, trusted)
         assert outsider.status(SITE.prefix + "login") == 200
         assert outsider.status(SITE.prefix + "api/contents") == 403
         person.tunnel("publish", "--stop", NAME.upper())
@@ -185,6 +191,83 @@ def test_a_public_port_has_the_certificate_that_the_gateway_renews(
     assert outsider.status(SITE.prefix + "login", port=8443) == 200
     person.tunnel("publish", "--stop")
     assert outsider.open_ports() == []
+
+
+HURRIED = """\
+from jupyter_remote_tunnel.server import published
+
+def _load_jupyter_server_extension(app):
+    published.daily.__kwdefaults__.update(every=published.timedelta(seconds=0.5), look=0.1)
+"""
+
+
+def test_a_certificate_that_does_not_come_is_told_of(
+    module_bed: SshBed,
+    gateway: WebGateway,
+    authority: WebAuthority,
+    outsider: Outsider,
+    tmp_path: Path,
+) -> None:
+    """The clock alone is another one: a day takes half a second."""
+    gateway.kill()
+    gateway.configure(["AuthorizedKeysFile /etc/authorized_keys", "GatewayPorts clientspecified"])
+    gateway.start()
+    gateway.type(["rm -rf /etc/letsencrypt /var/lib/jupyter-remote-tunnel"])
+    (tmp_path / "hurried.py").write_text(HURRIED)
+    extensions = {"jupyter_remote_tunnel": True, "hurried": True, "jupyterlab": False}
+    with (
+        jupyter(
+            password=PASSWORD,
+            base_url=SITE.prefix,
+            traits={
+                "TunnelManager": manager(module_bed, allow_public_publish=True),
+                "ServerApp": {"jpserver_extensions": extensions},
+            },
+            env={
+                "SSL_CERT_FILE": str(authority.root),
+                "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}",
+            },
+            hosts={NAME: gateway.address},
+        ) as server,
+        User() as person,
+    ):
+        person.environment.update(server.environment)
+        bind = [*PUBLISH, "--bind", "gw"]
+        issue(gateway, authority.issue(NAME), NAME)
+        gateway.type(below(person.tunnel(*bind, status=1).stdout, NONE))
+        person.tunnel(*bind)
+        copy = gateway.path(readable_chain(SITE))
+        good = copy.read_bytes()
+        copy.write_bytes(b"nothing")
+        told = "cannot be used here"
+        wait_until(lambda: told in renewal(person), "what is told of it")
+        wait_until(lambda: told in server.process.output, "its log")
+        assert state(person) == "shown"
+        assert outsider.status(SITE.prefix + "login", port=8443) == 200
+
+        gateway.kill()
+        wait_until(lambda: state(person) == "reconnecting", "its loss")
+        gateway.start()
+        wait_until(lambda: state(person) == "shown", "the one from before to do")
+        assert told in renewal(person)
+        copy.write_bytes(good)
+        wait_until(lambda: not renewal(person), "the end of it")
+        names = [check["name"] for check in checks_of(person)]
+        assert (names.count("certificate"), names.count("key")) == (1, 1)
+        person.tunnel("publish", "--stop")
+
+
+def renewal(person: User) -> str:
+    """What is noted of a certificate that was not brought."""
+    found = [check["says"] for check in checks_of(person) if check["name"] == "renewal"]
+    return "".join(found)
+
+
+def checks_of(person: User) -> list[dict[str, Any]]:
+    """Of what is published."""
+    found = json.loads(person.tunnel("publish", "--list", "--json").stdout)["publications"]
+    checks: list[dict[str, Any]] = found[0]["checks"]
+    return checks
 
 
 @pytest.mark.parametrize("label", [ONE, NONE])
@@ -338,14 +421,21 @@ def log(server: Jupyter) -> str:
 
 
 async def use(
-    site: Site, transport: httpx.AsyncHTTPTransport, address: str, trusted: ssl.SSLContext
+    site: Site,
+    transport: httpx.AsyncHTTPTransport,
+    address: str,
+    trusted: ssl.SSLContext,
+    password: str = PASSWORD,
 ) -> None:
-    """Log in, upload, and type in a terminal."""
+    """Log in, upload, and type in a terminal.
+
+    :param password: or a token, which Jupyter's login page takes as well.
+    """
     async with httpx.AsyncClient(base_url=site.url, transport=transport, timeout=60) as client:
         assert (await client.get("api/contents")).status_code == 403
         assert (await client.get(f"https://{NAME}/api/contents")).status_code == 404
         await client.get("login")
-        form = {"password": PASSWORD, "_xsrf": client.cookies["_xsrf"]}
+        form = {"password": password, "_xsrf": client.cookies["_xsrf"]}
         assert (await client.post("login", data=form)).status_code == 302
         await client.get("api/me")
         xsrf = {"X-XSRFToken": client.cookies["_xsrf"]}

@@ -89,7 +89,7 @@ async def test_through_nginx(
         wait_until(lambda: ann.holders == [], "the end of what has shown it")
 
 
-def test_through_caddy(
+async def test_through_caddy(
     gateway: WebGateway,
     authority: WebAuthority,
     machine: Workstation,
@@ -111,6 +111,9 @@ def test_through_caddy(
         assert "ok      pages" in said
         assert "ok      visitors" in said
         assert server.token not in said
+        trusted = ssl.create_default_context(cafile=str(authority.root))
+        way = through(gateway.address, trusted)
+        await use(SITE, way, gateway.address, trusted, password=server.token)
         assert outsider.status(SITE.prefix + "login") == 200
         ann.publish("--stop", NAME.upper())
         assert outsider.status(SITE.prefix + "login") == 502

@@ -140,6 +140,11 @@ def test_a_short_token_and_one_that_is_another(machine: Workstation, ann: Ann) -
     ("password", "status", "line"),
     [
         ("letmein", 1, "FAILED  password      Its password (jupyter_server_config.json) is one of"),
+        (
+            "iloveyou",
+            1,
+            "FAILED  password      Its password (jupyter_server_config.json) is one of",
+        ),
         ("a good one, all in all", 0, "ok      password      Who comes without its password"),
     ],
 )

@@ -318,6 +318,44 @@ async def test_another_host_name_is_seen_as_such(published: Published) -> None:
         assert (await client.get("/echo")).json()["host"] == "evil.example"
 
 
+async def http_to_tls(published: Published, host: str) -> tuple[int, str | None]:
+    """What somebody is answered who types http:// and the port of TLS: the status, and where to."""
+    async with httpx.AsyncClient(headers={"Host": f"{host}:443"}) as client:
+        answer = await client.get(f"http://{published.gateway.address}:443/lab?x=%2F")
+    return answer.status_code, answer.headers.get("Location")
+
+
+@in_nginx
+async def test_http_to_the_port_of_tls_is_sent_to_https(published: Published) -> None:
+    assert await http_to_tls(published, NAME) == (301, f"https://{NAME}/lab?x=%2F")
+    published.install(replace(SITE, prefix="/ann/lab/", apps=APPS))
+    try:
+        for host in (NAME, APPS.host(LABEL)):
+            assert await http_to_tls(published, host) == (301, f"https://{host}/lab?x=%2F")
+    finally:
+        published.install(SITE)
+
+
+@pytest.mark.parametrize("published", ["caddy"], indirect=True)
+async def test_caddy_sends_it_there_if_told_as_the_page_says(published: Published) -> None:
+    assert await http_to_tls(published, NAME) == (400, None)
+    page = Path(__file__).parents[2] / "docs" / "publish-gateway.md"
+    [block] = [text for text in page.read_text().split("```")[1::2] if "http_redirect" in text]
+    caddyfile = published.gateway.path("/etc/caddy/Caddyfile")
+    before = caddyfile.read_text()
+    reload = ["caddy reload --config /etc/caddy/Caddyfile"]
+    caddyfile.write_text(block.lstrip() + before)
+    try:
+        published.gateway.type(reload)
+        answer = await http_to_tls(published, NAME)
+        assert answer == (308, f"https://{NAME}:443/lab?x=%2F")
+        async with published.behind(), published.client() as client:
+            assert (await client.get("/echo")).status_code == 200
+    finally:
+        caddyfile.write_text(before)
+        published.gateway.type(reload)
+
+
 @in_nginx
 async def test_nothing_but_websockets_is_upgraded(published: Published) -> None:
     headers = {"Connection": "Upgrade, X-Forwarded-For", "Upgrade": "h2c"}
@@ -439,6 +477,66 @@ async def test_what_never_comes_is_not_waited_for(published: Published) -> None:
             writer.close()
     finally:
         published.install(SITE)
+
+
+@contextlib.asynccontextmanager
+async def impatient(published: Published, directive: str) -> AsyncIterator[str]:
+    """The gateway's nginx waits no more than a second, but for sites that say otherwise; the name
+    of one that does not. The same stands behind it."""
+
+    class Less(Site):
+        def text(self, server: WebServer) -> str:
+            lines = super().text(server).splitlines(keepends=True)
+            less = [line for line in lines if directive not in line]
+            assert len(less) == len(lines) - 1
+            return "".join(less)
+
+    gateway, places = published.gateway, published.places
+    site = Less(f"less.{APPS.parent}", "ann", certificate=GIVEN)
+    usual = gateway.path("/etc/nginx/conf.d/impatient.conf")
+    usual.write_text(f"{directive} 1s;\n")
+    try:
+        published.install(site)
+        published.install(SITE)
+        async with backend(gateway.path(site.socket)):
+            yield site.name
+    finally:
+        usual.unlink()
+        gateway.path(places.link(site)).unlink()
+        published.install(SITE)
+
+
+@in_nginx
+async def test_an_answer_that_pauses_is_waited_for(published: Published) -> None:
+    async with (
+        impatient(published, "proxy_read_timeout") as less,
+        published.behind() as behind,
+        published.client() as client,
+        client.stream("GET", "/stream") as answer,
+    ):
+        said = answer.aiter_text()
+        assert await anext(said) == "one"
+        with pytest.raises(httpx.RemoteProtocolError):  # cut off after a second
+            await client.get(f"https://{less}/stream")
+        behind.go_on.set()
+        assert "".join([word async for word in said]) == "two"
+
+
+@in_nginx
+async def test_a_jupyter_that_pauses_is_sent_the_rest(published: Published) -> None:
+    large = bytes(16 << 20)  # no system takes so much for who does not read
+    async with (
+        impatient(published, "proxy_send_timeout") as less,
+        published.behind() as behind,
+        published.client() as client,
+        asyncio.TaskGroup() as group,
+    ):
+        pending = group.create_task(client.post("/held", content=large))
+        for _ in range(2):  # the first may begin before the other one
+            assert (await client.post(f"https://{less}/held", content=large)).status_code == 504
+        assert not pending.done()
+        behind.go_on.set()
+        assert (await pending).json() == {"length": len(large)}
 
 
 @in_nginx

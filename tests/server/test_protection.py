@@ -71,6 +71,22 @@ def test_what_fails(traits: Mapping[str, Any], name: str, says: str) -> None:
     assert failed[0]["remedy"] == ("password" if name == "password" else "setting")
 
 
+@pytest.mark.parametrize(
+    "word", ["welcome", "111111", "iloveyou", "jupyterhub", "Password", "a", "7"]
+)
+def test_a_password_that_is_tried_first(word: str) -> None:
+    with jupyter(password=word) as server, by_cookie(server) as client:
+        check = found(client)["password"]
+    assert (check["verdict"], check["remedy"]) == ("failed", "password")
+    assert "tried first" in check["says"]
+
+
+def test_an_empty_password_is_tried_first() -> None:
+    """Its hash is one like others."""
+    with jupyter(traits=hashed("", "argon2")) as server, by_token(server) as client:
+        assert found(client)["password"]["verdict"] == "failed"
+
+
 def test_what_is_right() -> None:
     with jupyter(password=PASSWORD, base_url="/user/ann/") as server, by_cookie(server) as client:
         checks = found(client)

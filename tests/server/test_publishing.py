@@ -10,6 +10,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -196,11 +197,16 @@ def test_each_check_as_a_line(scene: Scene, api: httpx.Client) -> None:
 
 def test_it_ends_at_once(scene: Scene, api: httpx.Client) -> None:
     one = publish(api, **scene.request)
-    begin = time.monotonic()
-    ended = api.delete(f"{PUBLISH}/{NAME}")
-    with scene.outsider() as stranger:
+    with websocket(scene) as stream, scene.outsider() as stranger, ThreadPoolExecutor(1) as pool:
+        assert stranger.get("login").status_code == 200
+        begin = time.monotonic()
+        ending = pool.submit(api.delete, f"{PUBLISH}/{NAME}")
+        wait_until(lambda: stranger.get("login").status_code == 502, "nothing to be there")
+        assert time.monotonic() - begin < 1
+        ended = ending.result()
+        with pytest.raises(ConnectionClosed):
+            stream.recv(timeout=60)
         assert stranger.get("login").status_code == 502
-    assert time.monotonic() - begin < 5
     assert ended.json()["publication"]["state"] == "ended"
     assert ended.json()["publication"]["id"] == one["id"]
     assert publications(api) == []
@@ -284,6 +290,36 @@ def test_checks_that_an_answer_has_ended_early_are_made_again(
     finally:
         scene.web.use()
     wait_until(lambda: publications(api)[0]["state"] == "shown", "it to be tried again")
+
+
+def test_the_gateway_is_looked_at_again_as_well(scene: Scene, api: httpx.Client) -> None:
+    before = publish(api, **scene.request)
+    scene.socket.parent.chmod(0o777)
+    try:
+        scene.bed.hosts["gw"].drop_connections()
+        one = checked_again(api, before)
+        assert (one["state"], "can go into" in one["problem"]) == ("held_back", True)
+        with scene.outsider() as stranger:
+            assert stranger.get("login").status_code in (502, 503)
+    finally:
+        scene.socket.parent.chmod(0o750)
+    wait_until(lambda: publications(api)[0]["state"] == "shown", "it to be tried again")
+    (after,) = publications(api)
+    assert names_of(after) == names_of(before)
+
+
+def checked_again(client: httpx.Client, before: dict[str, Any]) -> dict[str, Any]:
+    """The only publication, after its connection was lost and all was looked at."""
+    wait_until(lambda: publications(client)[0]["since"] != before["since"], "its loss")
+    ends = ("shown", "held_back")
+    wait_until(lambda: publications(client)[0]["state"] in ends, "what is found")
+    (one,) = publications(client)
+    return one
+
+
+def names_of(publication: dict[str, Any]) -> list[str]:
+    """What was looked at."""
+    return [check["name"] for check in publication["checks"]]
 
 
 @pytest.mark.parametrize(
@@ -484,6 +520,17 @@ def test_a_gateway_that_does_not_let_us_listen(
         (failed,) = refused(api, **request, loopback_port=port.number)
     assert failed["name"] == "tunnel"
     assert named in failed["says"] + failed["advice"]
+
+
+@pytest.mark.parametrize("option", ["AllowStreamLocalForwarding no", "DisableForwarding yes"])
+def test_a_gateway_that_makes_no_sockets(scene: Scene, api: httpx.Client, option: str) -> None:
+    with scene.bed.guests():
+        scene.bed.host("strict", server=[option])
+        (failed,) = refused(api, **{**scene.request, "gateway": "strict"})
+    assert failed["name"] == "tunnel"
+    for named in (option.partition(" ")[0], "--tcp PORT"):
+        assert named in failed["advice"]
+    assert "folder may be missing" not in failed["advice"], "that was looked at"
 
 
 def test_a_gateway_that_is_not_reached(scene: Scene, api: httpx.Client) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 import shutil
 import socket
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,16 @@ from jupyter_remote_tunnel.publish import certificates
 from jupyter_remote_tunnel.server.listening import on_all_interfaces
 from jupyter_remote_tunnel.server.published import daily
 from tests.server.conftest import close_all, manager, tunnels
-from tests.server.test_publishing import NAME, PUBLISH, publications, publish, refused
+from tests.server.test_publishing import (
+    NAME,
+    PUBLISH,
+    checked_again,
+    names_of,
+    publications,
+    publish,
+    refused,
+)
+from tests.support.certificates import WebAuthority
 from tests.support.http import by_token
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.ports import ReservedPort
@@ -58,6 +69,20 @@ class Scene:
                 lambda request: request.extensions.update(sni_hostname=NAME)
             ]
             yield client
+
+    @contextlib.contextmanager
+    def streams(self, port: int, number: int) -> Iterator[list[ssl.SSLSocket]]:
+        """Connections of somebody out there, who waits for an answer on each."""
+        trusted = ssl.create_default_context(cafile=self.files.certificate)
+        head = f"POST /login HTTP/1.1\r\nHost: {NAME}:{port}\r\nContent-Length: 9\r\n\r\n"
+        with contextlib.ExitStack() as stack:
+            found = []
+            for _ in range(number):
+                plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+                stream = trusted.wrap_socket(plain, server_hostname=NAME)
+                found.append(stack.enter_context(stream))
+                stream.sendall(head.encode())
+            yield found
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +128,31 @@ def test_it_is_published_until_it_is_ended(
     with httpx.Client(trust_env=False) as plain:
         answer = plain.get(f"http://127.0.0.1:{port}/")
         assert (answer.status_code, answer.headers["Location"]) == (301, one["url"])
-    begin = time.monotonic()
-    assert api.delete(f"{PUBLISH}/{one['id']}").status_code == 200
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port))
-    assert time.monotonic() - begin < 5
+    with scene.streams(port, 5) as streams, ThreadPoolExecutor(1) as pool:
+        begin = time.monotonic()
+        ended = pool.submit(api.delete, f"{PUBLISH}/{one['id']}")
+        wait_until(lambda: is_refused(port), "the port to be closed")
+        assert time.monotonic() - begin < 1
+        assert ended.result().status_code == 200
+        for stream in streams:
+            assert is_cut(stream)
+    assert is_refused(port)
     assert tunnels(api) == []
+
+
+def is_refused(port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as probe:
+        probe.settimeout(10)
+        return probe.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+
+
+def is_cut(stream: ssl.SSLSocket) -> bool:
+    """Whether its other end has let go of it."""
+    try:
+        return stream.recv(1) == b""
+    except (ConnectionError, ssl.SSLError):
+        return True
 
 
 def test_who_is_connected_directly(scene: Scene, api: httpx.Client, port: int) -> None:
@@ -156,6 +200,20 @@ def test_after_a_lost_connection_the_public_port_comes_back(
         assert stranger.get("login").status_code == 200
 
 
+def test_a_key_that_others_can_read_since_then(scene: Scene, api: httpx.Client, port: int) -> None:
+    before = publish(api, **scene.request(port, gateway="gw"))
+    scene.files.key.chmod(0o644)
+    try:
+        scene.bed.hosts["gw"].drop_connections()
+        one = checked_again(api, before)
+        assert (one["state"], "may read" in one["problem"]) == ("held_back", True)
+    finally:
+        scene.files.key.chmod(0o600)
+    wait_until(lambda: publications(api)[0]["state"] == "shown", "it to be tried again")
+    (after,) = publications(api)
+    assert names_of(after) == names_of(before)
+
+
 def test_a_gateway_that_listens_on_its_loopback_only(
     scene: Scene, api: httpx.Client, port: int
 ) -> None:
@@ -187,6 +245,35 @@ def test_a_certificate_that_is_none(
     shutil.copy(__file__, other.certificate)
     (failed,) = refused(api, **{**request, "certificate": str(other.certificate)})
     assert (failed["name"], "no certificate in PEM" in failed["says"]) == ("certificate", True)
+
+
+@pytest.mark.parametrize("gateway", ["", "gw"])
+@pytest.mark.parametrize(
+    ("names", "days", "says"),
+    [
+        (["other.example.test"], (-1, 90), f"is not for {NAME}"),
+        ([NAME], (-90, -1), "ended on"),
+        ([NAME], (1, 90), "begins on"),
+    ],
+)
+def test_a_certificate_of_another_name_or_time(
+    scene: Scene,
+    api: httpx.Client,
+    port: int,
+    tmp_path: Path,
+    gateway: str,
+    names: list[str],
+    days: tuple[int, int],
+    says: str,
+) -> None:
+    """Nobody insists on that: whoever signed it, nothing is opened."""
+    pair = WebAuthority(tmp_path / "authority").issue(*names, days=days)
+    files = {"certificate": str(pair.chain), "key": str(pair.key)}
+    request = {**scene.request(port, gateway=gateway), **files}
+    (failed,) = refused(api, **request, self_signed=True)
+    assert (failed["name"], says in failed["says"]) == ("certificate", True), failed
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
 
 
 def test_a_certificate_that_browsers_do_not_take(

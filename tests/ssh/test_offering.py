@@ -15,9 +15,10 @@ import pytest
 
 from jupyter_remote_tunnel.model.address import TcpAddress, UnixAddress
 from jupyter_remote_tunnel.model.errors import Fatal
-from jupyter_remote_tunnel.model.offer import Offer, offers_in
+from jupyter_remote_tunnel.model.offer import Offer, Word, offers_in
 from jupyter_remote_tunnel.ssh.connection import Connection
 from jupyter_remote_tunnel.ssh.offered import Leg, list_offers, try_leg
+from jupyter_remote_tunnel.ssh.offering import AT_ONCE
 from tests.support.echo import Server, serve
 from tests.support.neighbour import neighbour
 from tests.support.other_uid import OTHER_UID, python_as_other_user
@@ -433,3 +434,52 @@ async def test_a_gateway_that_forwards_nothing_is_named(gateway: Gateway, echo: 
         said = f"{caught.value.message} {caught.value.hint}"
         assert "AllowTcpForwarding" in said
         assert "AllowStreamLocalForwarding" in said
+
+
+def knocks(port: int, count: int) -> list[bytes]:
+    """What so many hear who come to a beacon at once, and stay."""
+    with contextlib.ExitStack() as stack:
+        come = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(count)
+        ]
+        for stream in come:
+            stream.settimeout(30)
+        said = []
+        for stream in come:
+            with stream.makefile("rb") as reader:
+                said.append(reader.read())
+        return said
+
+
+async def test_who_knocks_at_a_beacon_often_costs_little(gateway: Gateway, echo: Server) -> None:
+    """Each was a channel until they left, and a connection to the application."""
+    gateway.start("AllowStreamLocalForwarding no")
+    with ReservedPort() as port:
+        async with forwarding_to(gateway.bed, "gw") as forwarding:
+            await forwarding.open(f"-R offer/{port.number}:localhost:{echo.port}")
+            offer = await found_on(forwarding, port.number)
+            assert isinstance(offer.beacon, TcpAddress)
+            begun = asyncio.get_running_loop().time()
+            said = await asyncio.to_thread(knocks, offer.beacon.port, 200)
+            seconds = asyncio.get_running_loop().time() - begun
+            assert said.count(Word(offer.name).encode()) >= AT_ONCE
+            assert set(said) <= {Word(offer.name).encode(), b""}
+            assert echo.accepted <= 2 + seconds
+            assert await leg_of(forwarding, port.number) == Leg("up"), "and it goes on to answer"
+
+
+async def test_a_beacon_lets_go_of_who_stays(gateway: Gateway, echo: Server) -> None:
+    gateway.start("AllowStreamLocalForwarding no")
+    with ReservedPort() as port:
+        async with forwarding_to(gateway.bed, "gw") as forwarding:
+            await forwarding.open(f"-R offer/{port.number}:localhost:{echo.port}")
+            offer = await found_on(forwarding, port.number)
+            assert isinstance(offer.beacon, TcpAddress)
+            with contextlib.ExitStack() as stack:
+                for _ in range(2 * AT_ONCE):
+                    come = stack.enter_context(
+                        socket.create_connection(("127.0.0.1", offer.beacon.port))
+                    )
+                    come.settimeout(30)
+                    heard = await asyncio.to_thread(come.recv, 1000)
+                    assert heard == Word(offer.name).encode()

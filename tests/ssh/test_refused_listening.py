@@ -125,6 +125,25 @@ async def test_a_socket_that_is_there(ssh_bed: SshBed, sshd: Sshd, short_dir: Pa
         assert option in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ("AllowStreamLocalForwarding no", "AllowStreamLocalForwarding"),
+        ("AllowStreamLocalForwarding local", "AllowStreamLocalForwarding"),
+        ("AllowTcpForwarding no", "AllowTcpForwarding"),
+        ("DisableForwarding yes", "DisableForwarding"),
+    ],
+)
+async def test_a_host_that_makes_no_sockets(
+    ssh_bed: SshBed, short_dir: Path, option: str, named: str
+) -> None:
+    ssh_bed.host("gpu01", server=[option])
+    async with forwarding_to(ssh_bed, "gpu01") as forwarding:
+        with pytest.raises(Fatal, match=f"does not listen on {short_dir}/s") as caught:
+            await forwarding.open(f"-R {short_dir}/s:localhost:1")
+    assert named in caught.value.hint
+
+
 async def test_a_socket_on_which_somebody_listens(
     ssh_bed: SshBed, sshd: Sshd, short_dir: Path
 ) -> None:

@@ -9,6 +9,7 @@ import stat
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bokeh.client import pull_session
@@ -16,6 +17,9 @@ from bokeh.client import pull_session
 from jupyter_remote_tunnel.model.offer import FOLDER, Descriptor
 from jupyter_remote_tunnel.model.state import State
 from jupyter_remote_tunnel.model.status import FarLeg
+from jupyter_remote_tunnel.ssh import offered
+from jupyter_remote_tunnel.ssh.connection import Connection
+from jupyter_remote_tunnel.tunnels import legs
 from jupyter_remote_tunnel.tunnels.tunnel import Tunnel
 from tests.ssh.support import ask
 from tests.support.bokeh_app import BokehApp
@@ -33,6 +37,8 @@ from tests.support.user import User
 from .conftest import QUICK, Rig, port_of
 
 PATIENCE = 60.0
+IN_TIME = QUICK.keepalive_interval * QUICK.keepalive_count + 1
+"""Seconds until a leg's state is right: the keepalive time, and one for the machine."""
 
 
 def far_of(tunnel: Tunnel) -> FarLeg:
@@ -42,9 +48,9 @@ def far_of(tunnel: Tunnel) -> FarLeg:
     return far
 
 
-async def until_far(rig: Rig, tunnel: Tunnel, state: str) -> FarLeg:
+async def until_far(rig: Rig, tunnel: Tunnel, state: str, *, patience: float = PATIENCE) -> FarLeg:
     """Wait until the far leg is told to be so."""
-    await rig.recorder.until(lambda: far_of(tunnel).state == state, PATIENCE)
+    await rig.recorder.until(lambda: far_of(tunnel).state == state, patience)
     return far_of(tunnel)
 
 
@@ -114,11 +120,12 @@ async def test_a_far_leg_that_ends_is_down_and_comes_back(
     with scene.offering(user, *words) as process:
         tunnel = await opened(rig, "-L 0:localhost:5006 gw")
         process.kill()
-        far = await until_far(rig, tunnel, "down")
+        far = await until_far(rig, tunnel, "down", patience=IN_TIME)
         assert far.error is not None
         assert far.error.message == (
             f"Nothing is offered as 5006 on gw at the moment: {far.by} is away."
         )
+        assert "restart this tunnel" not in far.error.hint, "to whoever listens on that port"
         assert tunnel.state is State.OPEN, "the near leg is there"
     with scene.offering(user, *words):
         await until_far(rig, tunnel, "up")
@@ -131,7 +138,7 @@ async def test_an_application_that_ends_is_told_from_the_leg(
     with scene.offering(user, "-R", f"5006:localhost:{remote_app.port}"):
         tunnel = await opened(rig, "-L 0:localhost:5006 gw")
         remote_app.process.kill()
-        far = await until_far(rig, tunnel, "no_application")
+        far = await until_far(rig, tunnel, "no_application", patience=IN_TIME)
         assert far.error is not None
         assert "does not answer it: Connection refused." in far.error.message
 
@@ -143,13 +150,25 @@ async def test_a_workstation_that_is_cut_off_is_down_and_comes_back(
     with scene.offering(user, "-R", f"5006:localhost:{remote_app.port}"):
         tunnel = await opened(rig, "-L 0:localhost:5006 gw")
         scene.workstation.link_down()
-        far = await until_far(rig, tunnel, "down")
+        far = await until_far(rig, tunnel, "down", patience=IN_TIME)
         assert far.error is not None
         assert "has not answered" in far.error.message
         assert "ClientAliveInterval" in far.error.hint
         scene.workstation.link_up()
         await until_far(rig, tunnel, "up")
         assert "remote plot" in await page(tunnel)
+
+
+async def test_a_gateway_that_is_silent_leaves_the_far_leg_unknown(
+    scene: Scene, remote_app: BokehApp, user: User, rig: Rig
+) -> None:
+    with scene.offering(user, "-R", f"5006:localhost:{remote_app.port}"):
+        tunnel = await opened(rig, "-L 0:localhost:5006 gw")
+        with scene.sshd.paused():
+            lost = State.RECONNECTING
+            await rig.recorder.until(lambda: tunnel.state is lost, IN_TIME)
+            assert far_of(tunnel).state == "unknown"
+        await until_far(rig, tunnel, "up")
 
 
 async def test_a_gateway_that_starts_again_has_both_legs_back(
@@ -255,7 +274,10 @@ async def test_an_offer_that_was_ended_is_not_said_to_be_left(
             return error is not None and "has ended it" in error.message
 
         await rig.recorder.until(is_told, PATIENCE)
-        assert "remove what stands" not in far_of(near).error.hint  # type: ignore[union-attr]
+        hint = far_of(near).error.hint  # type: ignore[union-attr]
+        assert "remove what stands" not in hint
+        assert "Restart" not in hint, "to whoever listens on that port"
+        assert "any user of gw can listen" in hint
         with pytest.raises(ConnectionResetError):
             await ask(near.bound[0], b"hello")
         last = near.status().forwards[0].error
@@ -364,3 +386,57 @@ async def test_a_workstation_with_another_address_is_back(
         await until_far(rig, tunnel, "up")
         assert "remote plot" in await page(tunnel)
         assert stale <= {process.pid for process in scene.sshd.connections}
+
+
+async def test_a_leg_that_is_down_for_long_slows_no_other_one(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same tunnel: it alone is tried more seldom."""
+    monkeypatch.setattr(legs, "_PATIENT_TRIES", 1)
+    monkeypatch.setattr(legs, "_SELDOM", 1000)
+    tried: list[int] = []
+    enough = asyncio.Event()
+
+    async def try_leg(connection: Connection, port: int, *rest: Any) -> offered.Leg:
+        tried.append(port)
+        if tried.count(5006) > tried.count(5007) + 2:
+            enough.set()
+        return await offered.try_leg(connection, port, *rest)
+
+    monkeypatch.setattr(legs, "try_leg", try_leg)
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    with serve("echo") as echo:
+        one = await rig.open(f"-R offer/5006:localhost:{echo.port} gw")
+        other = await rig.open(f"-R offer/5007:localhost:{echo.port} gw")
+        near = await opened(rig, "-L 0:localhost:5006 -L 0:localhost:5007 gw")
+        await rig.manager.close(other.id)
+
+        def states() -> list[str]:
+            return [leg.far.state for leg in near.status().forwards if leg.far is not None]
+
+        await rig.recorder.until(lambda: states() == ["up", "down"], PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await enough.wait()
+        await rig.manager.close(one.id)
+        await rig.recorder.until(lambda: states() == ["down", "down"], PATIENCE)
+
+
+async def test_a_silent_leg_holds_up_no_other_one(ssh_bed: SshBed, short_dir: Path) -> None:
+    """It is given thirty seconds here to answer."""
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    rig = Rig(ssh_bed, short_dir, replace(QUICK, keepalive_count=30))
+    with serve("echo") as echo, serve("echo", unix=True) as silent:
+        one = await rig.open(f"-R offer/5006:localhost:{echo.port} gw")
+        folder = short_dir / FOLDER
+        left = Descriptor("a", "ann@ws", "localhost:1", port=5007, beacon_socket=True)
+        (folder / "5007.json").write_bytes(left.encode())
+        (folder / "5007.beacon").symlink_to(silent.path)
+        near = await rig.open("-L 0:localhost:5006 -L 0:localhost:5007 gw")
+
+        def states() -> list[str]:
+            return [leg.far.state for leg in near.status().forwards if leg.far is not None]
+
+        await rig.recorder.until(lambda: states() == ["up", "unknown"], 15)
+        await rig.manager.close(one.id)
+        await rig.recorder.until(lambda: states() == ["down", "unknown"], 15)
+        await rig.manager.close_all()

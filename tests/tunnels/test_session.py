@@ -30,10 +30,17 @@ async def logged(sshd: Sshd, commands: int) -> None:
 
 async def test_a_connection_runs_one(rig: Rig, sshd: Sshd) -> None:
     for port in (1, 2):
-        await rig.open(f"-L 0:localhost:{port} gpu01")
+        await rig.open(f"-L 0:127.0.0.1:{port} gpu01")
     await logged(sshd, 1)
     await run_one(rig)
     await logged(sshd, 2)
+
+
+async def test_a_later_tunnel_to_what_may_be_offered_runs_one_more(rig: Rig, sshd: Sshd) -> None:
+    for port in (1, 2):
+        tunnel = await rig.open(f"-L 0:localhost:{port} gpu01")
+        await tunnel.far_known(30)
+        await logged(sshd, port)
 
 
 async def test_none_where_it_is_not_wanted(ssh_bed: SshBed, sshd: Sshd, short_dir: Path) -> None:

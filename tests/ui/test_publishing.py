@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.nginx import Nginx, nginx
 from tests.support.ports import ReservedPort
+from tests.support.process import wait_until
 from tests.support.sshd import SshBed
 from tests.ui.conftest import PUBLISHED_NAME as NAME
 from tests.ui.conftest import faultless, profile
@@ -283,6 +284,38 @@ def test_the_site_names_the_certificate_that_is_there(
     assert "ssl_certificate_key /etc/ssl/own.key;" in text
 
 
+def test_a_public_port_takes_the_certificate_that_the_gateway_renews(
+    page: Page, ssh_bed: SshBed, pictures: Path
+) -> None:
+    ssh_bed.host("gw")
+    allowed = {"allow_public_publish": True, "ssh_config": str(ssh_bed.config_file)}
+    with jupyter("lab", password=PASSWORD, traits={"TunnelManager": allowed}) as server:
+        lab = Lab(page, server).open()
+        dialog, found = lab.dialog, check(lab, "certificate")
+        button = dialog.get_by_role("button", name="Check")
+        files = [
+            dialog.get_by_label(f"File of {which}, on Jupyter’s machine")
+            for which in ("the certificate", "its key")
+        ]
+        lab.sidebar.get_by_role("button", name="Publish this Jupyter…").click()
+        dialog.get_by_label("Name that browsers use").fill("jupyter.invalid")
+        way = dialog.get_by_label("Where browsers come in")
+        way.select_option("direct")
+        expect(button).to_be_disabled()
+        way.select_option("bind")
+        dialog.get_by_label("Gateway", exact=True).fill("gw")
+        expect(button).to_be_enabled()
+        files[0].fill("/c.pem")
+        expect(dialog.get_by_text("Give both files, or neither.")).to_be_visible()
+        expect(button).to_be_disabled()
+        assert complaints(page, ".jp-Dialog-content") == []
+        files[0].fill("")
+        picture(page, pictures, "publish-bind")
+        button.click()
+        expect(found).to_contain_text("gw has no certificate of", timeout=PATIENCE)
+        expect(dialog.get_by_role("status").first).to_contain_text("failed", timeout=PATIENCE)
+
+
 def test_without_a_mouse_in_light_and_dark(page: Page, scene: Scene, pictures: Path) -> None:
     scene.web.use(without="client_max_body_size")
     lab = Lab(page, scene.server).open()
@@ -334,3 +367,35 @@ def test_without_a_mouse_in_light_and_dark(page: Page, scene: Scene, pictures: P
     expect(badge).not_to_have_text(first)
     lab.run_command("Stop Publishing This Jupyter")
     expect(badge).to_have_count(0)
+
+
+def test_a_password_typed_in_a_cell_is_in_no_notebook_that_is_saved(page: Page) -> None:
+    source = ["%load_ext jupyter_remote_tunnel\n", "%tunnel publish --set-password"]
+    cell = {"cell_type": "code", "id": "one", "metadata": {}, "outputs": [], "source": source}
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    about = {"metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    with jupyter("lab", password=WEAK) as server:
+        notebook = server.root_dir / "typed.ipynb"
+        notebook.write_text(json.dumps({"cells": [{**cell, "execution_count": None}], **about}))
+        Lab(page, server).log_in("lab/tree/typed.ipynb")
+        expect(page.get_by_text("| Idle")).to_be_visible(timeout=PATIENCE)
+        page.locator(".jp-Notebook .cm-content").first.click()
+        page.keyboard.press("Shift+Enter")
+        for prompt in ("New password", "The same again"):
+            asked = page.locator(".jp-Stdin").filter(has_text=prompt).locator("input")
+            asked.fill(PASSWORD, timeout=PATIENCE)
+            asked.press("Enter")
+        output = page.locator(".jp-OutputArea-output")
+        expect(output.get_by_text("The password is set")).to_be_visible(timeout=PATIENCE)
+        page.locator(".jp-Notebook .cm-content").first.click()
+        page.keyboard.press("Control+s")
+        wait_until(lambda: "The password is set" in notebook.read_text(), "the saved notebook")
+        assert [path for path in files_below(server.folder) if holds(path, PASSWORD)] == []
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+
+
+def holds(path: Path, text: str) -> bool:
+    return text.encode() in path.read_bytes()
