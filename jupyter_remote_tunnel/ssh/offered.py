@@ -292,5 +292,5 @@ def _who(offer: Offer) -> str:
 def _files(port: int, offer: Offer) -> str:
     """What stands for it on the gateway, as a pattern of a shell."""
     if isinstance(offer.address, UnixAddress):
-        return f"{offer.address.path.removesuffix('sock')}*"
+        return f"{shlex.quote(offer.address.path.removesuffix('sock'))}*"
     return f"{FOLDER}/{port}.*"
