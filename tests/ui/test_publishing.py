@@ -398,4 +398,8 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def holds(path: Path, text: str) -> bool:
-    return text.encode() in path.read_bytes()
+    """Of what a server writes, a draft may just be gone."""
+    try:
+        return text.encode() in path.read_bytes()
+    except FileNotFoundError:
+        return False
