@@ -12,6 +12,7 @@ import re
 import ssl
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,22 @@ def published_here(
     module_bed: SshBed, gateway: WebGateway, authority: WebAuthority
 ) -> Iterator[Jupyter]:
     """The Jupyter that is to be published, as people have it."""
-    with jupyter(
+    with to_publish(module_bed, gateway, authority, base_url=SITE.prefix) as server:
+        yield server
+
+
+def to_publish(
+    bed: SshBed, gateway: WebGateway, authority: WebAuthority, kind: str = "server", **knobs: Any
+) -> AbstractContextManager[Jupyter]:
+    """A Jupyter that knows that gateway, and believes its certificate."""
+    return jupyter(
+        kind,
         password=PASSWORD,
-        base_url=SITE.prefix,
-        traits={"TunnelManager": manager(module_bed, allow_public_publish=True)},
+        traits={"TunnelManager": manager(bed, allow_public_publish=True)},
         env={"SSL_CERT_FILE": str(authority.root)},
         hosts={NAME: gateway.address},
-    ) as server:
-        yield server
+        **knobs,
+    )
 
 
 @pytest.fixture

@@ -10,12 +10,11 @@ from playwright.sync_api import expect
 
 from jupyter_remote_tunnel.publish.sites import Site
 from tests.publish.conftest import GIVEN, NAME
-from tests.publish.test_published import PASSWORD, PUBLISH, printed, to_type
-from tests.server.conftest import manager
+from tests.publish.test_published import PASSWORD, PUBLISH, printed, to_publish, to_type
 from tests.support.certbot import issue
 from tests.support.certificates import WebAuthority
 from tests.support.chromium import chromium
-from tests.support.jupyter import Jupyter, jupyter
+from tests.support.jupyter import Jupyter
 from tests.support.lab_page import runs_a_cell, uploads, uses_a_terminal
 from tests.support.netns import Namespace
 from tests.support.sshd import SshBed
@@ -32,13 +31,7 @@ Way = Callable[[WebGateway, WebAuthority, User], AbstractContextManager[str]]
 @pytest.fixture
 def lab(module_bed: SshBed, gateway: WebGateway, authority: WebAuthority) -> Iterator[Jupyter]:
     """The JupyterLab that is published."""
-    with jupyter(
-        "lab",
-        password=PASSWORD,
-        traits={"TunnelManager": manager(module_bed, allow_public_publish=True)},
-        env={"SSL_CERT_FILE": str(authority.root)},
-        hosts={NAME: gateway.address},
-    ) as server:
+    with to_publish(module_bed, gateway, authority, "lab") as server:
         yield server
 
 
