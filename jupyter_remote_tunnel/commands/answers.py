@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..apps.applications import Application
+from ..model.offer import said_of_port
 from ..model.state import State
 from ..model.status import ErrorStatus, FarLeg, ForwardStatus, TunnelStatus
 from ..model.text import plain
@@ -205,7 +206,7 @@ def tunnel_lines(tunnel: TunnelStatus) -> tuple[str, ...]:
         if forward.far is not None:
             lines.append(f"  {far_leg(forward.far)}")
             if not forward.far.at.startswith("/"):
-                lines.append(f"  {_shared(plain(tunnel.host))}")
+                lines.append(f"  {said_of_port(plain(tunnel.host), 'that machine')}.")
     return (*lines, *(line for error in problems(tunnel) for line in error_lines(error)))
 
 
@@ -224,14 +225,6 @@ def far_leg(far: FarLeg) -> str:
         return f"It is offered there at {plain(far.at)}. That leg {plain(state)}."
     where = f"{plain(far.by)}, where it is {plain(far.destination)}"
     return f"It is offered there by {where}. That leg {plain(state)}."
-
-
-def _shared(host: str) -> str:
-    """What a person should know of an offer that is a port."""
-    return (
-        f"It is a port of {host}’s loopback, to which other users of {host} can connect, too, and"
-        " on which they can listen when that machine does not."
-    )
 
 
 def _taken_port(forward: ForwardStatus) -> str | None:

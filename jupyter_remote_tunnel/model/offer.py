@@ -119,6 +119,17 @@ class Offer:
     stands: bool = True
 
 
+def said_of_port(host: str, holder: str) -> str:
+    """What a person should know of an offer that is a port, without a full stop.
+
+    :param holder: who listens there, as the reader calls it: "this", "that machine".
+    """
+    return (
+        f"It is a port of {host}’s loopback, to which other users of {host} can connect, too, and"
+        f" on which they can listen when {holder} does not"
+    )
+
+
 def folders_in(listing: str) -> list[str]:
     """Where something may come to be offered, as a listing printed it: lines of MARK, "folder" and
     a path.

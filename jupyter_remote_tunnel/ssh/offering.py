@@ -36,6 +36,7 @@ from ..model.offer import (
     offered_beacon,
     offered_socket,
     offers_in,
+    said_of_port,
 )
 from ..model.settings import EngineSettings
 from ..model.spec import OnConflict
@@ -215,10 +216,7 @@ class OfferingForward(RemoteForward):
             await self._announce(connection, self._port)
 
     def _said_of_port(self, alias: str, why: str) -> str:
-        shared = (
-            f"It is a port of {alias}’s loopback, to which other users of {alias} can connect, too,"
-            " and on which they can listen when this does not"
-        )
+        shared = said_of_port(alias, "this")
         if not self._tcp:
             return f"{shared}: {why}."
         blind = why and f"Who opens it does not see how this side is: {why}."
