@@ -9,23 +9,36 @@ gives an error at once::
 """
 
 import contextlib
+import ctypes
+import os
 import random
 import secrets
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from tests.support.process import PeerError, program
 
-_MOVED_TO = "10.254.254.254"
+_T = TypeVar("_T")
 
+_MOVED_TO = "10.254.254.254"
+_MOVED_TO_IPV6 = "fd6a:7274::fe"
+
+_CLONE_NEWNET = 0x40000000
+
+_KEEP = "keep_addr_on_down"
+_AT_ONCE = "nodad"  # without a second in which the address is asked for and not used
+
+# IPv6 asks with ICMP what IPv4 asks with ARP, which no firewall of this table sees.
 _FIREWALL = """
 add table inet firewall
 add chain inet firewall input { type filter hook input priority 0; policy drop; }
 add rule inet firewall input ct state established,related accept
 add rule inet firewall input iif lo accept
+add rule inet firewall input icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
 """
 
 
@@ -43,9 +56,12 @@ class Namespace:
 
     `address` is the far end's IPv4 address, `near_address` that of the cable's other end (ours, or
     in `behind`). `reachable` says whether this process can connect to `address`.
+
+    :param ipv6: whether the cable has unique-local addresses of IPv6, too (of `address6` and
+        `near_address6`).
     """
 
-    def __init__(self, *, behind: "Namespace | None" = None) -> None:
+    def __init__(self, *, behind: "Namespace | None" = None, ipv6: bool = False) -> None:
         self._lock, subnet = _claim_subnet()
         tag = secrets.token_hex(4)
         self.name = f"jrt-{tag}"
@@ -55,6 +71,9 @@ class Namespace:
         self._subnet = f"10.{subnet >> 8}.{subnet & 255}.0/30"
         self.near_address = f"10.{subnet >> 8}.{subnet & 255}.1"
         self.address = f"10.{subnet >> 8}.{subnet & 255}.2"
+        self.near_address6 = f"fd6a:7274:{subnet:x}::1"
+        self.address6 = f"fd6a:7274:{subnet:x}::2"
+        self._has_ipv6 = ipv6
         with contextlib.ExitStack() as undo:
             undo.callback(self._lock.close)
             _ip("netns", "add", self.name)
@@ -75,6 +94,50 @@ class Namespace:
         _ip("address", "add", f"{self.address}/30", "dev", self._far, namespace=far)
         _ip("link", "set", "lo", "up", namespace=far)
         _ip("link", "set", self._far, "up", namespace=far)
+        if self._has_ipv6:
+            # Else the far one would go with the link.
+            self._run(["sh", "-c", f"echo 1 >/proc/sys/net/ipv6/conf/{self._far}/{_KEEP}"])
+            for at, device, namespace in (
+                (self.near_address6, self._near, near),
+                (self.address6, self._far, far),
+            ):
+                _ip("address", "add", f"{at}/64", "dev", device, _AT_ONCE, namespace=namespace)
+
+    def run(self, function: Callable[[], _T]) -> _T:
+        """What `function()` gives on a thread of this process that is in this namespace, with all
+        that it connects to and listens on.
+        """
+
+        def there() -> _T:
+            handle = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
+            try:
+                libc = ctypes.CDLL(None, use_errno=True)
+                if libc.setns(handle, _CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), f"no thread can be in {self.name}")
+            finally:
+                os.close(handle)
+            return function()
+
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(there).result()
+
+    def listen(self) -> socket.socket:
+        """A listener on all addresses, at a port that is free there."""
+        return self.run(
+            lambda: socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+        )
+
+    def knock(self, address: str, port: int) -> str:
+        """Why nothing is reached there from this namespace; "" if something is."""
+
+        def connect() -> str:
+            try:
+                socket.create_connection((address, port), timeout=1).close()
+            except OSError as error:
+                return str(error)
+            return ""
+
+        return self.run(connect)
 
     def wrap(self, argv: Sequence[str]) -> list[str]:
         """The command line that runs `argv` in this namespace."""
@@ -87,13 +150,19 @@ class Namespace:
         places = [line.split()[1] for line in table.splitlines() if " 0A " in line]
         return {int(place.rpartition(":")[2], 16) for place in places}
 
+    @property
+    def _near_addresses(self) -> list[str]:
+        return [self.near_address, *([self.near_address6] if self._has_ipv6 else [])]
+
     def route_by_near(self) -> None:
         """Whatever it has no other way to is sought by way of the near end."""
-        _ip("route", "add", "default", "via", self.near_address, namespace=self.name)
+        for near in self._near_addresses:
+            _ip("route", "add", "default", "via", near, namespace=self.name)
 
     def forward(self) -> None:
         """It passes on what is for others."""
-        self._run(["sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"])
+        switches = "/proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding"
+        self._run(["sh", "-c", f"echo 1 | tee {switches}"])
 
     def drop_inbound(self) -> None:
         """Its firewall drops whatever is no answer to what was sent from here."""
@@ -125,9 +194,10 @@ class Namespace:
         word, and connections from there with it. `near_address` is reached as before.
         """
         _ip("address", "flush", "dev", self._far, namespace=self.name)
-        _ip("address", "add", _MOVED_TO, "dev", self._far, namespace=self.name)
-        _ip("route", "add", self.near_address, "dev", self._far, namespace=self.name)
-        _ip("route", "add", _MOVED_TO, "dev", self._near, namespace=self._near_namespace)
+        for near, to in zip(self._near_addresses, (_MOVED_TO, _MOVED_TO_IPV6), strict=False):
+            _ip("address", "add", to, "dev", self._far, _AT_ONCE, namespace=self.name)
+            _ip("route", "add", near, "dev", self._far, namespace=self.name)
+            _ip("route", "add", to, "dev", self._near, namespace=self._near_namespace)
 
     def close(self) -> None:
         """Remove the cable and the namespace; processes in it keep it alive until they end."""

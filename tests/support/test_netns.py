@@ -53,3 +53,52 @@ def test_a_host_behind_a_jump_host(ssh_bed: SshBed) -> None:
         assert ssh_bed.ssh("inner", "echo", "$SSH_CONNECTION").stdout.split()[2] == inner.address
         gateway.kill()
         target.kill()
+
+
+def test_a_firewall_that_drops_what_comes_and_no_answers() -> None:
+    """By IPv4 and by IPv6, from the network in front of it and from one beyond that."""
+    with (
+        Namespace() as center,
+        Namespace(behind=center, ipv6=True) as inner,
+        Namespace(behind=center, ipv6=True) as beyond,
+        inner.listen() as private,
+        beyond.listen() as public,
+    ):
+        center.forward()
+        inner.route_by_near()
+        beyond.route_by_near()
+
+        def reached() -> set[str]:
+            port = private.getsockname()[1]
+            addresses = (inner.address, inner.address6)
+            return {one.knock(at, port) for one in (center, beyond) for at in addresses}
+
+        assert reached() == {""}
+        inner.drop_inbound()
+        assert reached() == {"timed out"}
+        port = public.getsockname()[1]
+        assert {inner.knock(at, port) for at in (beyond.address, beyond.address6)} == {""}
+
+
+def test_ipv6_is_there_again_when_the_link_is_and_after_a_move() -> None:
+    with (
+        Namespace() as outer,
+        Namespace(behind=outer, ipv6=True) as inner,
+        outer.listen() as listener,
+    ):
+        near, port = (inner.near_address, inner.near_address6), listener.getsockname()[1]
+        inner.link_down()
+        assert "" not in {inner.knock(at, port) for at in near}
+        inner.link_up()
+        assert {inner.knock(at, port) for at in near} == {""}
+        inner.move()
+        assert {inner.knock(at, port) for at in near} == {""}
+
+
+def test_what_is_run_there_listens_there() -> None:
+    with Namespace() as namespace, namespace.listen() as opened:
+        port = opened.getsockname()[1]
+        assert port in namespace.listening()
+        assert namespace.knock("127.0.0.1", port) == ""
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
