@@ -8,18 +8,27 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from jupyter_remote_tunnel.model.address import bracketed
 from tests.support.netns import Namespace
 from tests.support.process import environment, program
 
 # Prints which ports of an address take connections, as JSON.
 SCAN = """
-import json, socket, sys
+import errno, json, socket, struct, sys
 found = []
+def new():
+    probe = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
+    # One that does not wait hears of a refusal only when it is used again, for another port.
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 5, 0))
+    return probe
+probe = new()
 for port in range(1, 65536):
-    with socket.socket() as probe:
-        probe.settimeout(5)
-        if probe.connect_ex((sys.argv[1], port)) == 0:
-            found.append(port)
+    said = probe.connect_ex((sys.argv[1], port))
+    if said == 0:
+        found.append(port)
+    if said != errno.ECONNREFUSED:  # after which it is as new
+        probe.close()
+        probe = new()
 print(json.dumps(found))
 """
 
@@ -38,10 +47,12 @@ class Outsider:
     :param network: theirs, behind the gateway's.
     :param trusted: the authority whose certificates they trust.
     :param name: by which they ask.
+    :param ipv6: whether they go there by IPv6. They ask at the address `asks`.
     """
 
-    def __init__(self, network: Namespace, trusted: Path, name: str) -> None:
-        self.address = network.address
+    def __init__(self, network: Namespace, trusted: Path, name: str, *, ipv6: bool = False) -> None:
+        self.address = network.address6 if ipv6 else network.address
+        self.asks = network.near_address6 if ipv6 else network.near_address
         self._network = network
         self._trusted = trusted
         self._name = name
@@ -55,7 +66,7 @@ class Outsider:
 
     def said(self, port: int, asked: str) -> str:
         """What is answered to this, on a connection of its own."""
-        return self._run(sys.executable, "-c", SAY, self._network.near_address, str(port), asked)
+        return self._run(sys.executable, "-c", SAY, self.asks, str(port), asked)
 
     def status(self, path: str, *more: str, port: int = 443) -> int:
         """The status of the answer to a request by the name; 0 where there is none, or none that
@@ -64,14 +75,14 @@ class Outsider:
         :param more: options of curl.
         """
         url = f"{'http' if port == 80 else 'https'}://{self._name}:{port}{path}"
-        place = f"{self._name}:{port}:{self._network.near_address}"
+        place = f"{self._name}:{port}:{bracketed(self.asks)}"
         argv = [program("curl"), "-s", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", place]
         return int(self._run(*argv, "--cacert", str(self._trusted), *more, url))
 
     @contextlib.contextmanager
     def connected(self, path: str, port: int) -> Iterator[None]:
         """While they ask for something, and are not done with it."""
-        place = f"{self._network.near_address}:{port}"
+        place = f"{bracketed(self.asks)}:{port}"
         argv = [
             program("openssl"),
             "s_client",
@@ -99,13 +110,13 @@ class Outsider:
 
     def certificate(self, port: int) -> str:
         """What is shown there; "" where nothing is."""
-        place = f"{self._network.near_address}:{port}"
+        place = f"{bracketed(self.asks)}:{port}"
         argv = [program("openssl"), "s_client", "-connect", place, "-servername", self._name]
         shown = re.search("-BEGIN CERTIFICATE-(.*)-END CERTIFICATE-", self._run(*argv), re.DOTALL)
         return shown[1] if shown else ""
 
     def open_ports(self) -> list[int]:
         """All ports of the gateway that take connections."""
-        said = self._run(sys.executable, "-c", SCAN, self._network.near_address)
+        said = self._run(sys.executable, "-c", SCAN, self.asks)
         found: list[int] = json.loads(said)
         return found
