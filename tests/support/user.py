@@ -9,6 +9,7 @@
         with user.engine(EngineSettings(ssh_config=…)) as holder: ...   # held by the test itself
 
 While the block lasts this process is that person too: `os.environ` names the same folders.
+With a `namespace` the person sits at a machine of its own, where their commands run.
 """
 
 import contextlib
@@ -30,6 +31,7 @@ from jupyter_remote_tunnel.engine.holder import Holder
 from jupyter_remote_tunnel.engine.sync import LoopThread, SyncEngine
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.status import TunnelStatus
+from tests.support.netns import Namespace
 from tests.support.process import Child, PeerError, child, environment
 
 _PATIENCE = 60.0
@@ -38,7 +40,8 @@ _PATIENCE = 60.0
 class User:
     """One person; everything of theirs lies in `folder`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, namespace: Namespace | None = None) -> None:
+        self._namespace = namespace
         self.folder = Path(tempfile.mkdtemp(prefix="jrt-user-"))
         names = {
             "HOME": "home",
@@ -65,7 +68,7 @@ class User:
         """Run `jupyter tunnel` with `words`; another exit status than `status` is an error."""
         # As `jupyter` does, which is one more start of Python: `tests.test_cli` goes by way of it.
         done = subprocess.run(
-            [str(word) for word in ("jupyter-tunnel", *words)],
+            self._here("jupyter-tunnel", *words),
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -81,10 +84,14 @@ class User:
         """Start `jupyter tunnel` with `words`, for a command that lasts."""
         # Not by way of `jupyter`, which would be one process more between us and its signals.
         return child(
-            [sys.executable, "-m", "jupyter_remote_tunnel.cli", *words],
+            self._here(sys.executable, "-m", "jupyter_remote_tunnel.cli", *words),
             env=self.environment,
             cwd=self.folder,
         )
+
+    def _here(self, *words: str | Path) -> list[str]:
+        argv = [str(word) for word in words]
+        return self._namespace.wrap(argv) if self._namespace else argv
 
     def tunnels(self) -> list[TunnelStatus]:
         """What `list` would show, for who waits for a change: a shell for each look costs more."""
