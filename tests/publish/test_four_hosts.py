@@ -1,243 +1,326 @@
-"""Four machines: a laptop (that is us), a gateway, a workstation behind a firewall that nobody
-reaches, and an outsider beyond the gateway. All recipes stand at the same time: a Bokeh application
-and a notebook server of the workstation are used on the laptop, by two legs through the gateway,
-and the notebook server is published there.
+"""All recipes at the same time, with four machines (`four_hosts`).
+
+A Bokeh application and a notebook server of the workstation are used on the laptop in two ways: by
+two legs, the far one held by the workstation, and by a login at the workstation itself, which has
+the gateway for its jump host. The notebook server is published there as well.
 """
 
 import contextlib
 import json
-import shutil
 import subprocess
-import sys
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from bokeh.client import pull_session
+from playwright.sync_api import Browser
 
 from jupyter_remote_tunnel.publish.sites import Site
 from tests.publish.conftest import NAME
-from tests.publish.test_published import PASSWORD, printed, state
+from tests.publish.four_hosts import KEEPALIVE, FourHosts, Legs
+from tests.publish.test_published import PASSWORD, printed
 from tests.server.conftest import manager
 from tests.support.bokeh_app import BokehApp, bokeh_app
 from tests.support.certbot import issue
 from tests.support.certificates import WebAuthority
 from tests.support.chromium import chromium
-from tests.support.gateway import INSIDE
 from tests.support.jupyter import Jupyter, jupyter
-from tests.support.netns import Namespace
+from tests.support.lab_page import runs_a_cell
 from tests.support.other_uid import other_users_python
 from tests.support.outsider import Outsider
-from tests.support.process import Child, child, environment, wait_until
+from tests.support.process import environment, wait_until
 from tests.support.sshd import SshBed
-from tests.support.user import User
-from tests.support.web_gateway import WebGateway
+from tests.ui.lab import works
 
 SITE = Site(NAME, "ann")
-BOKEH, NOTEBOOK = 5006, 8888  # as they are called on the gateway
+BOKEH, NOTEBOOK, LOGIN = 5006, 8888, 2222  # as they are called on the gateway
+JUMP = ("-J", "gw", "-p", str(LOGIN), "-o", "HostKeyAlias=workstation", "localhost")
 PUBLISH = ("publish", "--name", NAME)
+
+IN_TIME = KEEPALIVE + 3.0
+"""Within so many seconds the state of each leg is right; the second number is for what a busy
+machine takes itself."""
 
 CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
 
-# Listens on all addresses: what keeps others out is the firewall.
-LISTENER = """
-import signal, socket
-opened = socket.create_server(("", 0))
-print("at", opened.getsockname()[1], flush=True)
-signal.pause()
-"""
-# Starts a kernel and listens to it, as a page does.
-KERNEL = """
-async () => {
-  const xsrf = document.cookie.match(/_xsrf=([^;]*)/)[1];
-  const headers = {'X-XSRFToken': xsrf};
-  const made = await fetch('/api/kernels', {method: 'POST', headers});
-  const {id} = await made.json();
-  const socket = new WebSocket(`wss://${location.host}/api/kernels/${id}/channels`);
-  return await new Promise(tell => {
-    socket.onmessage = () => tell('heard');
-    socket.onclose = () => tell('closed');
-  });
-}
-"""
-
-KNOCK = """
-import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=1)
-except OSError as error:
-    print(error)
-"""
+# As somebody does who has no key for it.
+LOG_IN = (
+    *("ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"),
+    *("-o", "UserKnownHostsFile=/dev/null", "-o", "IdentityFile=none", "-p"),
+)
 
 
-class Hosts:
-    """The four machines, with what runs on each. `laptop` and `there` sit at theirs."""
+def legs(two_legged: tuple[str, str], through: str) -> Legs:
+    """The tunnels on the laptop, where those by two legs are like this, and like that those that go
+    to the workstation itself.
+    """
+    found = {"plot": two_legged, "notebook": two_legged}
+    return found | {"jump-plot": (through, ""), "jump-notebook": (through, "")}
 
-    def __init__(self, gateway: WebGateway, bed: SshBed, stack: contextlib.ExitStack) -> None:
-        self.gateway, self._bed = gateway, bed
-        assert gateway.namespace is not None
-        self.workstation = stack.enter_context(Namespace(behind=gateway.namespace))
-        self.beyond = stack.enter_context(Namespace(behind=gateway.namespace))
-        for network in (self.workstation, self.beyond):
-            network.route_by_near()
-        gateway.namespace.forward()
-        self.workstation.drop_inbound()
-        inside = self.workstation.near_address
-        gateway.kill()
-        gateway.configure(["AuthorizedKeysFile /etc/authorized_keys", f"ListenAddress {inside}"])
-        gateway.start()
-        alive = "    ServerAliveInterval 1\n    ServerAliveCountMax 2\n"
-        login = {"port": gateway.port, "user": gateway.user}
-        bed.write_config(INSIDE.format(address=inside, **login) + f"Host gw\n{alive}")
-        with bed.known_hosts.open("a") as known:
-            known.write(gateway.known_hosts_line.replace(gateway.address, inside))
-        self.laptop = stack.enter_context(User())
-        self.there = User()
-        stack.callback(shutil.rmtree, self.there.folder)
 
-    @contextlib.contextmanager
-    def offering(self, destinations: dict[int, int | None]) -> Iterator[Child]:
-        """The workstation offers these ports of its loopback under those numbers."""
-        argv = [sys.executable, "-m", "jupyter_remote_tunnel.cli", "offer", "--foreground"]
-        argv += ["-F", str(self._bed.config_file)]
-        for number, port in destinations.items():
-            argv += ["-R", f"{number}:localhost:{port}"]
-        argv = self.workstation.wrap([*argv, "inside"])
-        with child(argv, env=self.there.environment) as process:
-            process.wait_for_line("is offered")
-            yield process
-
-    def open(self, number: int) -> int:
-        """Open what is offered under that number on the laptop; the port there."""
-        words = ["-F", str(self._bed.config_file), "-L", f"0:localhost:{number}", "gw"]
-        opened = json.loads(self.laptop.tunnel("open", "--json", *words).stdout)
-        return int(opened["forwards"][0]["bound"].rpartition(":")[2])
-
-    def legs(self) -> set[tuple[str, str]]:
-        """In which states the near and the far leg of the tunnels on the laptop are."""
-        return {
-            (tunnel.state, forward.far.state if forward.far else "")
-            for tunnel in self.laptop.tunnels()
-            for forward in tunnel.forwards
-        }
+WELL = legs(("open", "up"), "open")
+WORKSTATION_LOST = legs(("open", "down"), "reconnecting")
+GATEWAY_LOST = legs(("reconnecting", "unknown"), "reconnecting")
 
 
 @pytest.fixture
-def hosts(gateway: WebGateway, module_bed: SshBed) -> Iterator[Hosts]:
+def hosts(ssh_bed: SshBed) -> Iterator[FourHosts]:
     with contextlib.ExitStack() as stack:
-        yield Hosts(gateway, module_bed, stack)
+        yield FourHosts(ssh_bed, stack)
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> WebAuthority:
-    return WebAuthority(tmp_path / "authority")
-
-
-@pytest.fixture
-def notebook(hosts: Hosts, module_bed: SshBed, authority: WebAuthority) -> Iterator[Jupyter]:
+def notebook(hosts: FourHosts, ssh_bed: SshBed, authority: WebAuthority) -> Iterator[Jupyter]:
     """The notebook server of the workstation."""
+    with on_workstation(hosts, ssh_bed, authority, "server") as server:
+        yield server
+
+
+@pytest.fixture
+def lab(hosts: FourHosts, ssh_bed: SshBed, authority: WebAuthority) -> Iterator[Jupyter]:
+    """The same, with a front end."""
+    with on_workstation(hosts, ssh_bed, authority, "lab") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def on_workstation(
+    hosts: FourHosts, bed: SshBed, authority: WebAuthority, kind: str
+) -> Iterator[Jupyter]:
     with jupyter(
+        kind,
         password=PASSWORD,
-        traits={"TunnelManager": manager(module_bed)},
+        traits={"TunnelManager": manager(bed)},
         env={"SSL_CERT_FILE": str(authority.root)},
         hosts={NAME: hosts.workstation.near_address},
         namespace=hosts.workstation,
     ) as server:
         hosts.there.environment.update(server.environment)
+        hosts.let_log_in(server)
         yield server
 
 
 @pytest.fixture
-def plot(hosts: Hosts) -> Iterator[BokehApp]:
+def plot(hosts: FourHosts) -> Iterator[BokehApp]:
     """The Bokeh application of the workstation."""
     with bokeh_app(namespace=hosts.workstation) as app:
         yield app
 
 
-def test_every_recipe_at_once_and_back_after_each_loss(
-    hosts: Hosts, plot: BokehApp, notebook: Jupyter, authority: WebAuthority
-) -> None:
-    gateway, outsider = hosts.gateway, Outsider(hosts.beyond, authority.root, NAME)
-    issue(gateway, authority.issue(NAME), NAME)
-    with gateway.nginx(), hosts.offering({BOKEH: plot.port, NOTEBOOK: notebook.port}):
-        gateway.type(printed(hosts.there.tunnel(*PUBLISH, "--site", "nginx", "inside").stdout))
-        said = hosts.there.tunnel(*PUBLISH, "inside").stdout
+@pytest.fixture
+def outsiders(hosts: FourHosts, authority: WebAuthority) -> list[Outsider]:
+    """Who is beyond the gateway, by IPv4 and by IPv6."""
+    return [Outsider(hosts.beyond, authority.root, NAME, ipv6=ipv6) for ipv6 in (False, True)]
+
+
+class Recipes:
+    """What follows the recipes, on all machines. `urls` has where each tunnel leads from, on the
+    laptop, by its name.
+    """
+
+    def __init__(self, hosts: FourHosts, notebook: Jupyter, outsiders: Sequence[Outsider]) -> None:
+        self.hosts, self.notebook, self.outsiders = hosts, notebook, outsiders
+        self.urls: dict[str, str] = {}
+
+    def publish(self) -> None:
+        """Publish the notebook server, and type on the gateway what that takes."""
+        there = self.hosts.there
+        self.hosts.gateway.type(printed(there.tunnel(*PUBLISH, "--site", "nginx", "inside").stdout))
+        said = there.tunnel(*PUBLISH, "inside").stdout
         assert f"Published: {SITE.url}" in said, said
-        near = {number: hosts.open(number) for number in (BOKEH, NOTEBOOK)}
-        all_is_well(hosts, near, outsider)
-        others_get_nothing(hosts, outsider, {plot.port, notebook.port})
-        a_browser_beyond_logs_in(hosts, authority)
+
+    def open(self, name: str, port: int | None, *host: str) -> None:
+        """Open a tunnel to that port of a host."""
+        words = ("open", "--json", "--name", name, *self.hosts.config)
+        said = self.hosts.me.tunnel(*words, "-L", f"0:localhost:{port}", *host).stdout
+        self.urls[name] = f"http://{json.loads(said)['forwards'][0]['bound']}/"
+
+    def open_jupyter(self, name: str, *host: str) -> None:
+        """Open the Jupyter that is found on a host."""
+        words = ("jupyter", "--json", "--no-browser", "--name", name, *self.hosts.config)
+        self.urls[name] = json.loads(self.hosts.me.tunnel(*words, *host).stdout)["url"]
+
+    def are(self, wanted: Legs, published: str) -> None:
+        """In time all legs are like that, and so is what is published."""
+
+        def is_so() -> bool:
+            return self.hosts.legs() == wanted and self.hosts.published(self.notebook) == published
+
+        wait_until(is_so, f"{wanted}, {published}", IN_TIME)
+
+    def were(self, wanted: Legs, published: str) -> None:
+        """In time each leg has been like that, and what is published. It may be back already."""
+        legs: set[tuple[str, tuple[str, str]]] = set()
+        states: set[str] = set()
+
+        def have_been() -> bool:
+            legs.update(self.hosts.legs().items())
+            states.add(self.hosts.published(self.notebook))
+            return legs >= wanted.items() and published in states
+
+        wait_until(have_been, f"{wanted}, {published}", IN_TIME)
+
+    def are_well(self) -> None:
+        """All legs of all tunnels come up and are used, and so is the public way."""
+        wait_until(lambda: self.hosts.legs() == WELL, "all legs")
+        self.hosts.laptop.run(self._use_on_laptop)
+        wait_until(lambda: self.hosts.published(self.notebook) == "shown", "it to be shown")
+        for outsider in self.outsiders:
+            assert outsider.status(SITE.prefix + "login") == 200
+            assert outsider.status(SITE.prefix + "api/contents") == 403
+
+    def _use_on_laptop(self) -> None:
+        for name in ("plot", "jump-plot"):
+            session = pull_session(url=f"{self.urls[name]}app")
+            assert session.document.title == "remote plot"
+            session.close()
+        for name in ("notebook", "jump-notebook"):
+            with urllib.request.urlopen(f"{self.urls[name]}login") as answer:
+                assert b"Password" in answer.read()
+
+
+@contextlib.contextmanager
+def all_recipes(
+    hosts: FourHosts,
+    plot: BokehApp,
+    notebook: Jupyter,
+    authority: WebAuthority,
+    outsiders: Sequence[Outsider],
+) -> Iterator[Recipes]:
+    """Follow them, as long as the block lasts."""
+    issue(hosts.gateway, authority.issue(NAME), NAME)
+    two = ("-R", f"{BOKEH}:localhost:{plot.port}", "-R", f"{NOTEBOOK}:localhost:{notebook.port}")
+    login = ("--tcp", "-R", f"{LOGIN}:localhost:{hosts.login.port}")
+    recipes = Recipes(hosts, notebook, outsiders)
+    with hosts.gateway.nginx(), hosts.offering(*two), hosts.offering(*login):
+        recipes.publish()
+        recipes.open("plot", BOKEH, "gw")
+        recipes.open("notebook", NOTEBOOK, "gw")
+        recipes.open("jump-plot", plot.port, *JUMP)
+        recipes.open_jupyter("jump-notebook", *JUMP)
+        recipes.are_well()
+        yield recipes
+
+
+def test_all_is_back_after_each_loss(
+    hosts: FourHosts,
+    plot: BokehApp,
+    notebook: Jupyter,
+    authority: WebAuthority,
+    outsiders: list[Outsider],
+) -> None:
+    with all_recipes(hosts, plot, notebook, authority, outsiders) as recipes:
+        others_get_nothing(hosts, outsiders, {plot.port, notebook.port, hosts.login.port})
 
         hosts.workstation.link_down()
-        wait_until(lambda: hosts.legs() == {("open", "down")}, "the far legs to be missed")
-        wait_until(lambda: state(hosts.there) == "reconnecting", "its loss")
+        recipes.are(WORKSTATION_LOST, "reconnecting")
         hosts.workstation.link_up()
-        all_is_well(hosts, near, outsider)
+        recipes.are_well()
 
-        gateway.kill()  # with all that runs there
-        wait_until(lambda: hosts.legs() == {("reconnecting", "unknown")}, "the near legs' end")
-        wait_until(lambda: state(hosts.there) == "reconnecting", "its loss")
-        gateway.start()
-        gateway.type(["nginx"])
-        all_is_well(hosts, near, outsider)
+        hosts.laptop.link_down()
+        recipes.are(GATEWAY_LOST, "shown")
+        hosts.laptop.link_up()
+        recipes.are_well()
+
+        hosts.gateway.kill()  # with all that runs there
+        recipes.are(GATEWAY_LOST, "reconnecting")
+        hosts.gateway.start()
+        hosts.gateway.type(["nginx"])
+        recipes.are_well()
 
         hosts.workstation.move()
-        wait_until(lambda: hosts.legs() == {("open", "down")}, "the far legs to be missed")
-        all_is_well(hosts, near, outsider)
+        recipes.were(WORKSTATION_LOST, "reconnecting")
+        recipes.are_well()
 
         hosts.there.tunnel("publish", "--stop")
-        assert outsider.status(SITE.prefix + "login") == 502
-    wait_until(lambda: hosts.legs() == {("open", "down")}, "the end of what was offered")
-    assert gateway.run("find", "/home/ann/.jupyter-remote-tunnel", "-type", "s").stdout == ""
+        assert [one.status(SITE.prefix + "login") for one in outsiders] == [502, 502]
+    wait_until(lambda: hosts.legs() == WORKSTATION_LOST, "the end of what was offered", IN_TIME)
+    left = hosts.gateway.run("find", "/home/ann/.jupyter-remote-tunnel", "-type", "s")
+    assert left.stdout == ""
 
 
-def all_is_well(hosts: Hosts, near: dict[int, int], outsider: Outsider) -> None:
-    """Both legs of both tunnels are up and are used, and so is the public way."""
-    wait_until(lambda: hosts.legs() == {("open", "up")}, "both legs")
-    session = pull_session(url=f"http://127.0.0.1:{near[BOKEH]}/app")
-    assert session.document.title == "remote plot"
-    session.close()
-    with urllib.request.urlopen(f"http://127.0.0.1:{near[NOTEBOOK]}/login") as answer:
-        assert b"Password" in answer.read()
-    wait_until(lambda: state(hosts.there) == "shown", "it to be shown")
-    assert outsider.status(SITE.prefix + "login") == 200
-    assert outsider.status(SITE.prefix + "api/contents") == 403
+def others_get_nothing(
+    hosts: FourHosts, outsiders: Sequence[Outsider], ports: set[int | None]
+) -> None:
+    """Of the gateway the outsider finds the site and a login without a key, of the workstation
+    nothing; neither do another user of the gateway, and the laptop but by the tunnels."""
+    gateway, workstation, center = hosts.gateway, hosts.workstation, hosts.gateway.namespace
+    assert center is not None
+    for outsider in outsiders:
+        assert outsider.open_ports() == sorted([80, 443, gateway.port])
+        refused(hosts.beyond.wrap([*LOG_IN, str(gateway.port), f"ann@{outsider.asks}", "true"]))
+    refused(gateway.inside([*LOG_IN, str(LOGIN), f"{hosts.login.user}@127.0.0.1", "true"], "bob"))
+    assert center.listening() == {80, 443, gateway.port, LOGIN}
 
-
-def others_get_nothing(hosts: Hosts, outsider: Outsider, ports: set[int | None]) -> None:
-    """Of the gateway the outsider finds the site alone, of the workstation nothing; neither does
-    another user of the gateway."""
-    gateway, workstation = hosts.gateway, hosts.workstation
-    assert outsider.open_ports() == [80, 443]
     assert ports <= workstation.listening()
-    with child(workstation.wrap([sys.executable, "-c", LISTENER])) as listener:
-        port = int(listener.wait_for_line(r"at (\d+)")[1])
-        for network in (hosts.beyond, gateway.namespace):
-            assert network is not None
-            knock = [sys.executable, "-c", KNOCK, workstation.address, str(port)]
-            done = subprocess.run(
-                network.wrap(knock), env=environment(), capture_output=True, text=True, check=True
-            )
-            assert done.stdout == "timed out\n"
+    # It listens on all addresses: what keeps others out is the firewall.
+    with workstation.listen() as listener:
+        port = listener.getsockname()[1]
+        networks = (hosts.beyond, hosts.laptop, center)
+        addresses = (workstation.address, workstation.address6)
+        with ThreadPoolExecutor() as pool:
+            knocks = [pool.submit(one.knock, at, port) for one in networks for at in addresses]
+        assert {knock.result() for knock in knocks} == {"timed out"}
+
     sockets = gateway.run("find", "/home/ann", "/var/lib/jupyter-remote-tunnel", "-type", "s")
     found = sockets.stdout.split()
-    assert len(found) == 5, "two that are offered, with their beacons, and one that is published"
+    assert len(found) == 6, "two that are offered, three beacons, and one that is published"
     for path in found:
         argv = other_users_python(CONNECT, path)
         assert "PermissionError" in gateway.run(*argv, user="bob").stderr
-    assert gateway.namespace is not None
-    assert gateway.namespace.listening() == {80, 443, gateway.port}
 
 
-def a_browser_beyond_logs_in(hosts: Hosts, authority: WebAuthority) -> None:
-    """And a kernel answers there."""
+def refused(argv: Sequence[str]) -> None:
+    """sshd lets nobody in by that command."""
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment())
+    assert "Permission denied (publickey)" in done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_people_work_by_them(
+    hosts: FourHosts,
+    plot: BokehApp,
+    lab: Jupyter,
+    authority: WebAuthority,
+    outsiders: list[Outsider],
+) -> None:
+    """In browsers on the laptop and beyond the gateway, and again when the gateway was away."""
+    with all_recipes(hosts, plot, lab, authority, outsiders) as recipes:
+        with chromium(namespace=hosts.laptop) as browser:
+            works_on_laptop(browser, recipes)
+            hosts.gateway.kill()
+            recipes.are(GATEWAY_LOST, "reconnecting")
+            hosts.gateway.start()
+            hosts.gateway.type(["nginx"])
+            recipes.are_well()
+            works_on_laptop(browser, recipes)
+        works_beyond(hosts)
+
+
+def works_on_laptop(browser: Browser, recipes: Recipes) -> None:
+    for name in ("plot", "jump-plot"):
+        page = browser.new_page()
+        page.goto(f"{recipes.urls[name]}app")
+        works(page)
+        page.close()
+    for name in ("notebook", "jump-notebook"):
+        works_in_lab(browser, recipes.urls[name])
+
+
+def works_beyond(hosts: FourHosts) -> None:
     resolved = f"--host-resolver-rules=MAP {NAME} {hosts.beyond.near_address}"
     with chromium(resolved, namespace=hosts.beyond) as browser:
-        # Who issued the certificate is looked at by curl, which has no list of its own.
-        page = browser.new_page(ignore_https_errors=True)
-        page.goto(SITE.url + "login?next=/")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
-        page.wait_for_url(SITE.url)
-        assert page.evaluate(KERNEL) == "heard"
+        works_in_lab(browser, SITE.url)
+
+
+def works_in_lab(browser: Browser, url: str) -> None:
+    """Who logs in there by the password has a JupyterLab with a kernel that answers."""
+    # Who issued a certificate is looked at by curl, which has no list of its own.
+    page = browser.new_page(ignore_https_errors=True)
+    page.goto(f"{url}login?next=%2Flab%3Freset")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    runs_a_cell(page, page)
+    page.close()
