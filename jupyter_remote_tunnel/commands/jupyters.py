@@ -22,6 +22,7 @@ from ..model.command_line import parse_command
 from ..model.errors import BadInput, Fatal, NeedsUser
 from ..model.forward import Bind, ForwardKind, TcpBind
 from ..model.spec import TunnelRequest, TunnelSpec, check_name
+from ..model.ssh_option import split_option
 from ..model.status import ErrorStatus, TunnelStatus
 from ..model.text import plain
 from . import browser
@@ -36,6 +37,8 @@ _ASKS = {
     "password": "It asks for its password.",
     "unknown": "It asks for a password, or for nothing.",
 }
+# Options of ssh by which it is another host that is called the same.
+_OTHER_HOST = ("hostkeyalias", "hostname", "port", "proxycommand", "proxyjump", "user")
 _SHORTLY = {"token": "its token", "password": "a password", "unknown": "a password, or nothing"}
 
 
@@ -254,10 +257,15 @@ def own_address(host: TunnelRequest) -> str | None:
     Cookies are kept apart by addresses and not by ports: a Jupyter at 127.0.0.1:9000 is sent the
     login cookie of one at 127.0.0.1:8888, and takes its `_xsrf` for its own. Linux has the whole of
     127.0.0.0/8; the browser of a Windows machine finds only 127.0.0.1 of its WSL.
+
+    Behind jump hosts, all hosts may be called `localhost`.
     """
     if sys.platform != "linux" or "microsoft" in platform.release().lower():
         return None
-    digest = hashlib.sha256(str((host.host, host.ssh.user, host.ssh.port)).encode()).digest()
+    ssh = host.ssh
+    others = [option for option in ssh.options if split_option(option)[0] in _OTHER_HOST]
+    others += [] if ssh.jump is None else [ssh.jump]
+    digest = hashlib.sha256(str((host.host, ssh.user, ssh.port, *others)).encode()).digest()
     return ".".join(map(str, (127, *(1 + byte % 254 for byte in digest[:3]))))
 
 

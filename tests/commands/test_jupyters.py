@@ -254,3 +254,19 @@ def test_each_host_has_an_address_of_its_own() -> None:
     assert first is not None
     assert re.fullmatch(r"127(\.\d{1,3}){3}", first)
     assert first != "127.0.0.1"
+
+
+def test_so_have_those_that_are_all_called_localhost_behind_their_jump_hosts() -> None:
+    lines = [
+        "localhost",
+        "-J gw1 localhost",
+        "-J gw2 localhost",
+        "-J gw1 -p 2222 localhost",
+        "-J gw1 -o HostKeyAlias=ws1 localhost",
+        "-J gw1 -o HostKeyAlias=ws2 localhost",
+        "-J gw1 -C localhost",
+    ]
+    requests = [wanted(parse(["jupyter", *line.split()], ""))[0] for line in lines]
+    *addresses, beside = map(own_address, requests)
+    assert len(set(addresses)) == len(addresses)
+    assert beside == addresses[1]
