@@ -287,11 +287,23 @@ async def stop_jupyter(
         if tunnel.kind == "jupyter"
         and tunnel.host in (host.host, f"{host.ssh.user}@{host.host}")
         and tunnel.forwards[0].destination == str(server.address)
+        and await _leads_nowhere(client, tunnel)
     ]
     for tunnel in closed:
         with contextlib.suppress(RemoteTunnelError):  # somebody was faster
             await client.close_tunnel(tunnel.id)
     return server, closed
+
+
+async def _leads_nowhere(client: "EngineClient", tunnel: TunnelStatus) -> bool:
+    """Whether the host of this tunnel has no Jupyter where it leads: all hosts that are called
+    `localhost` behind their jump hosts may have one at the same port.
+    """
+    try:
+        found = await find(client, tunnel)
+    except RemoteTunnelError:
+        return False  # it is not the host that has just answered
+    return all(one.destination != tunnel.forwards[0].destination for one in found.servers)
 
 
 async def _end(

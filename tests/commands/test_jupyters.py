@@ -1,5 +1,6 @@
 """`jupyter tunnel jupyter`: remote Jupyter servers from a shell, with and without one here."""
 
+import contextlib
 import json
 import re
 import signal
@@ -24,6 +25,7 @@ from jupyter_remote_tunnel.model.spec import TunnelRequest
 from tests.support.http import by_token
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.jupyter_there import There, jupyter_there
+from tests.support.netns import namespaces
 from tests.support.ports import ReservedPort
 from tests.support.process import PATIENCE, wait_until
 from tests.support.sshd import SshBed
@@ -234,6 +236,35 @@ def test_one_is_started_and_ends_with_its_tunnel_or_stays(
     assert "has ended." in said
     assert "again is closed." in said
     wait_until(lambda: not nothing_runs.is_left, "its end")
+
+
+def test_the_tunnel_to_another_host_that_is_called_the_same_stays(
+    user: User, ssh_bed: SshBed, tmp_path: Path
+) -> None:
+    """Two hosts are `localhost` behind their jump hosts, and have a Jupyter at the same port."""
+    with contextlib.ExitStack() as stack:
+        number = stack.enter_context(ReservedPort()).number
+        lines: list[list[str]] = []
+        for name, network in zip(("one", "two"), stack.enter_context(namespaces(2)), strict=True):
+            runtime = tmp_path / name
+            runtime.mkdir()
+            sshd = ssh_bed.host(
+                name,
+                namespace=network,
+                server=["ListenAddress 127.0.0.1"],
+                env={"JUPYTER_RUNTIME_DIR": runtime},
+                client=["ProxyJump one"] if lines else [],
+            )
+            stack.callback(sshd.kill)
+            with ssh_bed.known_hosts.open("a") as known:
+                known.write(sshd.known_hosts_line.replace(sshd.address, "localhost"))
+            stack.enter_context(there(runtime, namespace=network, port=number))
+            host = ["-J", name, "-p", str(sshd.port), "localhost"]
+            lines.append(["jupyter", "-F", str(ssh_bed.config_file), *host])
+            user.tunnel(*lines[-1], "--no-browser", "--name", name)
+        first, _ = lines
+        assert user.tunnel(*first, "--stop").stdout.splitlines()[1:] == ["one is closed."]
+        assert [tunnel.name for tunnel in user.tunnels()] == ["two"]
 
 
 @pytest.mark.parametrize(
