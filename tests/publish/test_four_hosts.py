@@ -42,6 +42,9 @@ IN_TIME = KEEPALIVE + 3.0
 """Within so many seconds the state of each leg is right; the second number is for what a busy
 machine takes itself."""
 
+PAUSE = 0.1
+"""Seconds between two looks: what is waited for takes some, and all machines are one."""
+
 CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
 
 # As somebody does who has no key for it.
@@ -147,7 +150,7 @@ class Recipes:
         def is_so() -> bool:
             return self.hosts.legs() == wanted and self.hosts.published(self.notebook) == published
 
-        wait_until(is_so, f"{wanted}, {published}", IN_TIME)
+        wait_until(is_so, f"{wanted}, {published}", IN_TIME, PAUSE)
 
     def were(self, wanted: Legs, published: str) -> None:
         """In time each leg has been like that, and what is published. It may be back already."""
@@ -159,13 +162,17 @@ class Recipes:
             states.add(self.hosts.published(self.notebook))
             return legs >= wanted.items() and published in states
 
-        wait_until(have_been, f"{wanted}, {published}", IN_TIME)
+        wait_until(have_been, f"{wanted}, {published}", IN_TIME, PAUSE)
 
     def are_well(self) -> None:
         """All legs of all tunnels come up and are used, and so is the public way."""
-        wait_until(lambda: self.hosts.legs() == WELL, "all legs")
+        wait_until(lambda: self.hosts.legs() == WELL, "all legs", pause=PAUSE)
         self.hosts.laptop.run(self._use_on_laptop)
-        wait_until(lambda: self.hosts.published(self.notebook) == "shown", "it to be shown")
+
+        def is_shown() -> bool:
+            return self.hosts.published(self.notebook) == "shown"
+
+        wait_until(is_shown, "it to be shown", pause=PAUSE)
         for outsider in self.outsiders:
             assert outsider.status(SITE.prefix + "login") == 200
             assert outsider.status(SITE.prefix + "api/contents") == 403
@@ -203,6 +210,7 @@ def all_recipes(
         yield recipes
 
 
+@pytest.mark.timeout(300)
 def test_all_is_back_after_each_loss(
     hosts: FourHosts,
     plot: BokehApp,
@@ -249,6 +257,7 @@ def others_get_nothing(
     assert center is not None
     for outsider in outsiders:
         assert outsider.open_ports() == sorted([80, 443, gateway.port])
+        assert outsider.status(SITE.prefix, port=80) == 301
         refused(hosts.beyond.wrap([*LOG_IN, str(gateway.port), f"ann@{outsider.asks}", "true"]))
     refused(gateway.inside([*LOG_IN, str(LOGIN), f"{hosts.login.user}@127.0.0.1", "true"], "bob"))
     assert center.listening() == {80, 443, gateway.port, LOGIN}

@@ -65,13 +65,18 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, MARK: MARK_VALUE, **(extra or {})}
 
 
-def wait_until(ask: Callable[[], _T], what: str, patience: float = PATIENCE) -> _T:
-    """Ask again until the answer is true and return it: for a state that sends no event."""
+def wait_until(
+    ask: Callable[[], _T], what: str, patience: float = PATIENCE, pause: float = 0.01
+) -> _T:
+    """Ask again until the answer is true and return it: for a state that sends no event.
+
+    :param pause: seconds between two questions; more where one is work, and the wait is long.
+    """
     end = time.monotonic() + patience
     while not (answer := ask()):
         if time.monotonic() > end:
             raise PeerError(f"waited {patience:.0f} s in vain for {what}")
-        time.sleep(0.01)  # nothing tells
+        time.sleep(pause)  # nothing tells
     return answer
 
 
