@@ -4,9 +4,6 @@ Where a Jupyter server runs here, it shows the other one, and only that server i
 Without, a port here leads there, and the browser is sent to it by a private file.
 """
 
-import hashlib
-import platform
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import NamedTuple
@@ -15,12 +12,12 @@ from ..apps.applications import applications
 from ..apps.jupyter_files import FoundJupyter
 from ..apps.jupyter_password import set_password
 from ..apps.jupyter_start import Start, start_jupyter, stop_jupyter
-from ..apps.jupyters import Found, find, open_jupyter
+from ..apps.jupyters import Found, find, open_jupyter, port_here, url_here
 from ..engine.client import EngineClient
 from ..engine.messages import Who
 from ..model.command_line import parse_command
 from ..model.errors import BadInput, Fatal, NeedsUser
-from ..model.forward import Bind, ForwardKind, TcpBind
+from ..model.forward import Bind, ForwardKind
 from ..model.spec import TunnelRequest, TunnelSpec, check_name
 from ..model.status import ErrorStatus, TunnelStatus
 from ..model.text import plain
@@ -174,12 +171,11 @@ async def open_here(
     request = replace(host, on_conflict="pick" if asked is None else "fail")
 
     def bind(found: FoundJupyter) -> Bind:
-        return TcpBind(own_address(host), _port(found) if asked is None else asked)
+        return port_here(host, found, asked)
 
     opened = await _open(client, parsed, request, destination, person, bind)
     tunnel, _, found, _ = opened
-    bound = tunnel.forwards[0].bound or ""
-    url = f"{'https' if found.secure else 'http'}://{bound}{found.base_url}"
+    url = url_here(tunnel, found)
     before = tunnel.forwards[0].streams.total
 
     async def used() -> bool:
@@ -241,24 +237,6 @@ async def _set_password(engines: Engines, host: TunnelRequest) -> Answer:
         lines.append("It counts for the Jupyter servers that are started from now on.")
     data = {"host": host.host, "tools": done.tools, "others": done.others}
     return Answer(data, tuple(lines), ok=not done.others)
-
-
-def _port(found: FoundJupyter) -> int:
-    """Its port there, or any free one."""
-    return getattr(found.address, "port", 0)
-
-
-def own_address(host: TunnelRequest) -> str | None:
-    """A loopback address for the Jupyter servers of one host; None where there is only the usual.
-
-    Cookies are kept apart by addresses and not by ports: a Jupyter at 127.0.0.1:9000 is sent the
-    login cookie of one at 127.0.0.1:8888, and takes its `_xsrf` for its own. Linux has the whole of
-    127.0.0.0/8; the browser of a Windows machine finds only 127.0.0.1 of its WSL.
-    """
-    if sys.platform != "linux" or "microsoft" in platform.release().lower():
-        return None
-    digest = hashlib.sha256(str((host.host, host.ssh.user, host.ssh.port)).encode()).digest()
-    return ".".join(map(str, (127, *(1 + byte % 254 for byte in digest[:3]))))
 
 
 def _opened_lines(opened: _Opened) -> Sequence[str]:
