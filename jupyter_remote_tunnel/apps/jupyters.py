@@ -82,6 +82,9 @@ class JupyterRequest:
     ssh: SshOptions = field(default_factory=SshOptions)
     local_port: int | None = None
 
+    def __post_init__(self) -> None:
+        check_local_port(self.local_port)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -221,6 +224,14 @@ async def open_jupyter(
         host, forwards=(str(forward),), name=name, kind="jupyter", keeper=found.keeper
     )
     return await client.open_tunnel(request, person=person)
+
+
+def check_local_port(port: int | None) -> None:
+    """:raises BadInput: it is none, which nobody should have to start a server for to be told."""
+    if port is not None and not 0 <= port <= 65535:
+        raise BadInput(
+            f"{port} is no port.", hint="It lies between 0 and 65535; 0 is any free one."
+        )
 
 
 def port_here(host: TunnelRequest, found: FoundJupyter, asked: int | None) -> TcpBind:

@@ -12,7 +12,14 @@ from ..apps.applications import applications
 from ..apps.jupyter_files import FoundJupyter
 from ..apps.jupyter_password import set_password
 from ..apps.jupyter_start import Start, start_jupyter, stop_jupyter
-from ..apps.jupyters import Found, find, open_jupyter, port_here, url_here
+from ..apps.jupyters import (
+    Found,
+    check_local_port,
+    find,
+    open_jupyter,
+    port_here,
+    url_here,
+)
 from ..engine.client import EngineClient
 from ..engine.messages import Who
 from ..model.command_line import parse_command
@@ -129,6 +136,7 @@ def wanted(parsed: Parsed) -> tuple[TunnelRequest, str | None]:
     name = parsed.options["name"]
     if name is not None:
         check_name(name)
+    check_local_port(parsed.options["local_port"])
     return TunnelRequest(host=spec.host, ssh=from_here(spec.ssh)), (typed or [None])[0]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ..apps.applications import Application, ApplicationRequest
 from ..apps.jupyter_files import JupyterServer, Protection
-from ..apps.jupyters import JupyterRequest
+from ..apps.jupyters import JupyterRequest, check_local_port
 from ..engine.messages import (
     Empty,
     HostList,
@@ -141,6 +141,9 @@ class JupyterStart:
     tcp: bool = False
     prelude: str | None = None
     local_port: int | None = None
+
+    def __post_init__(self) -> None:
+        check_local_port(self.local_port)
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,12 @@ def test_at_a_port_here(api: httpx.Client, server: Jupyter, runtime: Path) -> No
         assert private["address"] is None
         assert private["tunnel"] != app["tunnel"]
         for wrong in (-1, 65536):
-            refused = api.post(PREFIX + "jupyters", json={"host": "gpu01", "local_port": wrong})
-            assert (refused.status_code, refused.json()["code"]) == (400, "bad_input")
+            for route in ("jupyters", "jupyters/start"):
+                refused = api.post(PREFIX + route, json={"host": "gpu01", "local_port": wrong})
+                assert (refused.status_code, refused.json()["message"]) == (
+                    400,
+                    f"{wrong} is no port.",
+                )
 
 
 def test_on_a_unix_socket(
