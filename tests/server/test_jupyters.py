@@ -310,3 +310,4 @@ def test_the_sandboxed_page_is_not_for_it(api: httpx.Client, runtime: Path) -> N
         page = api.get(opened(api)["url"], params={"view": "path"})
         assert page.status_code == 409
         assert "jupyter tunnel jupyter gpu01" in page.text
+        assert "at a Port…" in page.text
