@@ -288,7 +288,7 @@ def checks_of(person: User) -> list[dict[str, Any]]:
     return checks
 
 
-@pytest.mark.parametrize("label", [ONE, NONE])
+@pytest.mark.parametrize("label", [ONE, pytest.param(NONE, marks=pytest.mark.long)])
 def test_a_public_port_leaves_the_site_of_that_name_as_it_is(
     gateway: WebGateway, authority: WebAuthority, person: User, outsider: Outsider, label: str
 ) -> None:
