@@ -14,6 +14,16 @@ export default defineConfig({
       }
     }
   ],
+  // Their CommonJS would load one another a second time, past what is inlined below: an element that
+  // one copy makes is none for the other.
+  resolve: {
+    alias: [
+      {
+        find: /^@lumino\/([a-z]+)$/,
+        replacement: '@lumino/$1/dist/index.es6.js'
+      }
+    ]
+  },
   test: {
     environment: 'jsdom',
     include: ['test/**/*.test.{ts,tsx}'],

@@ -27,7 +27,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A busy machine is no failure of the code under test.
 hypothesis.settings.register_profile("tests", deadline=None)
 # For a round of `make test-long`, and for whoever looks for what nobody thought of.
-hypothesis.settings.register_profile("long", deadline=None, max_examples=1_000)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=1_000, print_blob=True)
 hypothesis.settings.load_profile("tests")
 
 

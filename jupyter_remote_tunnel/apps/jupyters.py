@@ -5,16 +5,20 @@ needed, by whoever needs it, and kept in no request, status or file: a tunnel of
 knows only where its server listens, and `enter` finds the rest by that.
 """
 
+import hashlib
+import platform
 import re
+import sys
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..model.address import TcpAddress
 from ..model.errors import BadInput, Fatal
-from ..model.forward import Bind, ForwardKind, ForwardSpec, PrivateSocket
+from ..model.forward import Bind, ForwardKind, ForwardSpec, PrivateSocket, TcpBind
 from ..model.remote_shell import FENCE, LIVES, MARKER, RUNTIME_DIR, between_fences, is_folder
 from ..model.spec import SshOptions, TunnelRequest
+from ..model.ssh_option import split_option
 from ..model.status import TunnelStatus
 from ..model.text import plain
 from .jupyter_files import SIZE_LIMIT, FoundJupyter, JupyterServer, parse
@@ -23,6 +27,9 @@ from .listeners import Listeners
 if TYPE_CHECKING:
     from ..engine.client import EngineClient
     from ..engine.messages import Who
+
+# Options of ssh by which it is another host that is called the same.
+_OTHER_HOST = ("hostkeyalias", "hostname", "port", "proxycommand", "proxyjump", "user")
 
 _MOST = 50
 _NAMED = 5  # of them in a hint
@@ -68,12 +75,19 @@ _AGE = re.compile(r"(?:(?:(\d{1,5})-)?(\d{1,2}):)?(\d{1,2}):(\d{2})\Z")
 class JupyterRequest:
     """Open the Jupyter server that runs on the remote `host`, or the one at `destination` there: a
     port, "host:port", or the path of a socket.
+
+    `local_port` opens a port of this machine in place of a private socket, at a loopback address
+    that is that host's own where there is one; 0 is any free one.
     """
 
     host: str
     destination: str | None = None
     name: str | None = None
     ssh: SshOptions = field(default_factory=SshOptions)
+    local_port: int | None = None
+
+    def __post_init__(self) -> None:
+        check_local_port(self.local_port)
 
 
 @dataclass(frozen=True)
@@ -214,6 +228,47 @@ async def open_jupyter(
         host, forwards=(str(forward),), name=name, kind="jupyter", keeper=found.keeper
     )
     return await client.open_tunnel(request, person=person)
+
+
+def check_local_port(port: int | None) -> None:
+    """:raises BadInput: it is none, which nobody should have to start a server for to be told."""
+    if port is not None and not 0 <= port <= 65535:
+        raise BadInput(
+            f"{port} is no port.", hint="It lies between 0 and 65535; 0 is any free one."
+        )
+
+
+def port_here(host: TunnelRequest, found: FoundJupyter, asked: int | None) -> TcpBind:
+    """A port of this machine for a server of that host.
+
+    :param asked: None is the same one as there; 0 is any free one.
+    """
+    port = getattr(found.address, "port", 0) if asked is None else asked
+    return TcpBind(own_address(host), port)
+
+
+def own_address(host: TunnelRequest) -> str | None:
+    """A loopback address for the Jupyter servers of one host; None where there is only the usual.
+
+    Cookies are kept apart by addresses and not by ports: a Jupyter at 127.0.0.1:9000 is sent the
+    login cookie of one at 127.0.0.1:8888, and takes its `_xsrf` for its own. Linux has the whole of
+    127.0.0.0/8; the browser of a Windows machine finds only 127.0.0.1 of its WSL.
+
+    Behind jump hosts, all hosts may be called `localhost`.
+    """
+    if sys.platform != "linux" or "microsoft" in platform.release().lower():
+        return None
+    ssh = host.ssh
+    others = [option for option in ssh.options if split_option(option)[0] in _OTHER_HOST]
+    others += [] if ssh.jump is None else [ssh.jump]
+    digest = hashlib.sha256(str((host.host, ssh.user, ssh.port, *others)).encode()).digest()
+    return ".".join(map(str, (127, *(1 + byte % 254 for byte in digest[:3]))))
+
+
+def url_here(tunnel: TunnelStatus, found: FoundJupyter) -> str:
+    """Where a browser of this machine finds a server behind a tunnel that listens on a port."""
+    bound = tunnel.forwards[0].bound or ""
+    return f"{'https' if found.secure else 'http'}://{bound}{found.base_url}"
 
 
 async def enter(

@@ -4,9 +4,6 @@ Where a Jupyter server runs here, it shows the other one, and only that server i
 Without, a port here leads there, and the browser is sent to it by a private file.
 """
 
-import hashlib
-import platform
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import NamedTuple
@@ -15,14 +12,20 @@ from ..apps.applications import applications
 from ..apps.jupyter_files import FoundJupyter
 from ..apps.jupyter_password import set_password
 from ..apps.jupyter_start import Start, start_jupyter, stop_jupyter
-from ..apps.jupyters import Found, find, open_jupyter
+from ..apps.jupyters import (
+    Found,
+    check_local_port,
+    find,
+    open_jupyter,
+    port_here,
+    url_here,
+)
 from ..engine.client import EngineClient
 from ..engine.messages import Who
 from ..model.command_line import parse_command
 from ..model.errors import BadInput, Fatal, NeedsUser
-from ..model.forward import Bind, ForwardKind, TcpBind
+from ..model.forward import Bind, ForwardKind
 from ..model.spec import TunnelRequest, TunnelSpec, check_name
-from ..model.ssh_option import split_option
 from ..model.status import ErrorStatus, TunnelStatus
 from ..model.text import plain
 from . import browser
@@ -37,8 +40,6 @@ _ASKS = {
     "password": "It asks for its password.",
     "unknown": "It asks for a password, or for nothing.",
 }
-# Options of ssh by which it is another host that is called the same.
-_OTHER_HOST = ("hostkeyalias", "hostname", "port", "proxycommand", "proxyjump", "user")
 _SHORTLY = {"token": "its token", "password": "a password", "unknown": "a password, or nothing"}
 
 
@@ -135,6 +136,7 @@ def wanted(parsed: Parsed) -> tuple[TunnelRequest, str | None]:
     name = parsed.options["name"]
     if name is not None:
         check_name(name)
+    check_local_port(parsed.options["local_port"])
     return TunnelRequest(host=spec.host, ssh=from_here(spec.ssh)), (typed or [None])[0]
 
 
@@ -177,12 +179,11 @@ async def open_here(
     request = replace(host, on_conflict="pick" if asked is None else "fail")
 
     def bind(found: FoundJupyter) -> Bind:
-        return TcpBind(own_address(host), _port(found) if asked is None else asked)
+        return port_here(host, found, asked)
 
     opened = await _open(client, parsed, request, destination, person, bind)
     tunnel, _, found, _ = opened
-    bound = tunnel.forwards[0].bound or ""
-    url = f"{'https' if found.secure else 'http'}://{bound}{found.base_url}"
+    url = url_here(tunnel, found)
     before = tunnel.forwards[0].streams.total
 
     async def used() -> bool:
@@ -244,29 +245,6 @@ async def _set_password(engines: Engines, host: TunnelRequest) -> Answer:
         lines.append("It counts for the Jupyter servers that are started from now on.")
     data = {"host": host.host, "tools": done.tools, "others": done.others}
     return Answer(data, tuple(lines), ok=not done.others)
-
-
-def _port(found: FoundJupyter) -> int:
-    """Its port there, or any free one."""
-    return getattr(found.address, "port", 0)
-
-
-def own_address(host: TunnelRequest) -> str | None:
-    """A loopback address for the Jupyter servers of one host; None where there is only the usual.
-
-    Cookies are kept apart by addresses and not by ports: a Jupyter at 127.0.0.1:9000 is sent the
-    login cookie of one at 127.0.0.1:8888, and takes its `_xsrf` for its own. Linux has the whole of
-    127.0.0.0/8; the browser of a Windows machine finds only 127.0.0.1 of its WSL.
-
-    Behind jump hosts, all hosts may be called `localhost`.
-    """
-    if sys.platform != "linux" or "microsoft" in platform.release().lower():
-        return None
-    ssh = host.ssh
-    others = [option for option in ssh.options if split_option(option)[0] in _OTHER_HOST]
-    others += [] if ssh.jump is None else [ssh.jump]
-    digest = hashlib.sha256(str((host.host, ssh.user, ssh.port, *others)).encode()).digest()
-    return ".".join(map(str, (127, *(1 + byte % 254 for byte in digest[:3]))))
 
 
 def _opened_lines(opened: _Opened) -> Sequence[str]:

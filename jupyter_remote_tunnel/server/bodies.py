@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from ..apps.applications import Application, ApplicationRequest
-from ..apps.jupyter_files import JupyterServer
-from ..apps.jupyters import JupyterRequest
+from ..apps.jupyter_files import JupyterServer, Protection
+from ..apps.jupyters import JupyterRequest, check_local_port
 from ..engine.messages import (
     Empty,
     HostList,
@@ -35,6 +35,8 @@ __all__ = [
     "HostList",
     "JupyterHost",
     "JupyterList",
+    "JupyterPassword",
+    "JupyterPasswordSet",
     "JupyterRequest",
     "JupyterStart",
     "JupyterStop",
@@ -45,6 +47,7 @@ __all__ = [
     "OneChange",
     "OnePublication",
     "OneTunnel",
+    "OpenedJupyter",
     "OpenedTunnel",
     "PasswordFile",
     "PasswordRequest",
@@ -108,6 +111,18 @@ class JupyterList:
 
 
 @dataclass(frozen=True)
+class OpenedJupyter(Application):
+    """The application that a Jupyter server is.
+
+    :param protection: what it asks of who comes to it past the view, which tells its token.
+    :param address: where a browser of this machine finds it, if a port here leads there; else null.
+    """
+
+    protection: Protection
+    address: str | None
+
+
+@dataclass(frozen=True)
 class JupyterStart:
     """Start a Jupyter server on `host`, where none runs, and open it; it ends with its last tunnel,
     or stays (`keep`).
@@ -115,6 +130,7 @@ class JupyterStart:
     It listens on a socket, or on a port of that host's loopback (`tcp`). `folder` is where it
     looks, the home directory where that is null. `prelude` is what the login shell there is told
     before, in place of what is configured: with the setting `allow_exec_options` only.
+    `local_port` opens a port of this machine in place of a private socket; 0 is any free one.
     """
 
     host: str
@@ -124,6 +140,10 @@ class JupyterStart:
     folder: str | None = None
     tcp: bool = False
     prelude: str | None = None
+    local_port: int | None = None
+
+    def __post_init__(self) -> None:
+        check_local_port(self.local_port)
 
 
 @dataclass(frozen=True)
@@ -143,6 +163,27 @@ class JupyterStopped:
 
     server: JupyterServer
     closed: tuple[TunnelStatus, ...]
+
+
+@dataclass(frozen=True)
+class JupyterPassword:
+    """Set the password of the Jupyter servers that the user starts on `host` from now on."""
+
+    host: str
+    password: str = field(repr=False)
+    ssh: SshOptions = field(default_factory=SshOptions)
+
+
+@dataclass(frozen=True)
+class JupyterPasswordSet:
+    """How a password was set on a host.
+
+    :param tools: what did it there: ["jupyter server password"].
+    :param others: the files there that have another one, which may count in its place.
+    """
+
+    tools: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ _ALWAYS = {400, 403, 503}
 _TUNNEL = {404, 409, 501, 502, 504}
 _PROMPT = {404}
 # Ask a host, and open no tunnel.
-_HOSTS = {"doctor", "jupyters/list", "jupyters/stop"}
+_HOSTS = {"doctor", "jupyters/list", "jupyters/password", "jupyters/stop"}
 _BODY = {413}
 _PUBLISH = {409, 501, 502, 504}
 
@@ -53,6 +53,7 @@ _EXAMPLES = {
     "ApplicationRequest": [{"host": "gpu01", "destination": "localhost:5006"}],
     "JupyterRequest": [{"host": "ann@gpu01"}, {"host": "gpu01", "destination": "8888"}],
     "JupyterHost": [{"host": "ann@gpu01"}],
+    "JupyterPassword": [{"host": "ann@gpu01", "password": "correct horse battery staple"}],
     "JupyterStart": [{"host": "ann@gpu01"}, {"host": "gpu01", "keep": True, "folder": "~/work"}],
     "JupyterStop": [{"host": "ann@gpu01"}, {"host": "gpu01", "destination": "8888"}],
     "KernelRequest": [{"host": "gpu01", "file": "kernel-4711.json"}],

@@ -20,11 +20,14 @@ from .publish_routes import PUBLISH_ROUTES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..apps.jupyter_files import FoundJupyter
     from ..model.diagnosis import Diagnosis, Step
+    from ..model.status import TunnelStatus
     from .bodies import (
         ApplicationRequest,
         DoctorRequest,
         JupyterHost,
+        JupyterPassword,
         JupyterRequest,
         JupyterStart,
         JupyterStop,
@@ -139,21 +142,24 @@ class Apps(Handler):
 class Jupyters(Handler):
     """`jupyters`"""
 
-    @operation("execute", body="JupyterRequest", result="Application", creates=True)
+    @operation("execute", body="JupyterRequest", result="OpenedJupyter", creates=True)
     async def post(self, wanted: "JupyterRequest") -> dict[str, Any]:
-        """Open a Jupyter server that runs on a host, over a private socket, or find the one that is
-        open. Its token stays on the servers: the view tells it."""
-        from ..apps.applications import applications
-        from ..apps.jupyters import find, open_jupyter
+        """Open a Jupyter server that runs on a host, over a private socket or at a port here, or
+        find the one that is open. Its token stays on the servers: the view tells it."""
+        from ..apps.jupyters import find, open_jupyter, port_here
         from .bodies import TunnelRequest, Who
 
         host, person = TunnelRequest(host=wanted.host, ssh=wanted.ssh), Who(**self.who())
         client = await self.engine.client()
         found = (await find(client, host, person=person)).choose(wanted.destination)
-        tunnel, created = await open_jupyter(client, host, found, name=wanted.name, person=person)
+        port = wanted.local_port
+        bind = None if port is None else port_here(host, found, port)
+        tunnel, created = await open_jupyter(
+            client, host, found, name=wanted.name, bind=bind, person=person
+        )
         self.engine.let_in(tunnel.id, found)
         self.set_created(created)
-        return asdict(applications(tunnel, self.base_url)[0])
+        return _opened(tunnel, found, self.base_url)
 
 
 class JupytersOf(Handler):
@@ -175,22 +181,36 @@ class JupytersOf(Handler):
 class JupyterStarts(Handler):
     """`jupyters/start`"""
 
-    @operation("execute", body="JupyterStart", result="Application", creates=True)
+    @operation("execute", body="JupyterStart", result="OpenedJupyter", creates=True)
     async def post(self, wanted: "JupyterStart") -> dict[str, Any]:
         """Start a Jupyter server on a host and open it, or open the one that runs there."""
-        from ..apps.applications import applications
         from ..apps.jupyter_start import Start, start_jupyter
+        from ..apps.jupyters import port_here
         from .bodies import TunnelRequest, Who
 
         host, person = TunnelRequest(host=wanted.host, ssh=wanted.ssh), Who(**self.who())
         start = Start(wanted.keep, wanted.folder, wanted.tcp, wanted.prelude)
+        port = wanted.local_port
+        bind = None if port is None else lambda found: port_here(host, found, port)
         client = await self.engine.client()
         tunnel, _, found, started = await start_jupyter(
-            client, host, start, name=wanted.name, person=person
+            client, host, start, name=wanted.name, bind=bind, person=person
         )
         self.engine.let_in(tunnel.id, found)
         self.set_created(started)
-        return asdict(applications(tunnel, self.base_url)[0])
+        return _opened(tunnel, found, self.base_url)
+
+
+def _opened(tunnel: "TunnelStatus", found: "FoundJupyter", base_url: str) -> dict[str, Any]:
+    """An `OpenedJupyter`, as plain JSON."""
+    from ..apps.applications import applications
+    from ..apps.jupyters import url_here
+    from .bodies import OpenedJupyter
+
+    is_private = tunnel.forwards[0].asked == "private"
+    address = None if is_private else url_here(tunnel, found)
+    app = asdict(applications(tunnel, base_url)[0])
+    return asdict(OpenedJupyter(**app, protection=found.server.protection, address=address))
 
 
 class JupyterStops(Handler):
@@ -206,6 +226,22 @@ class JupyterStops(Handler):
         client = await self.engine.client()
         found, closed = await stop_jupyter(client, host, wanted.destination, person=person)
         return asdict(JupyterStopped(found.server, tuple(closed)))
+
+
+class JupyterPasswords(Handler):
+    """`jupyters/password`"""
+
+    @operation("execute", body="JupyterPassword", result="JupyterPasswordSet")
+    async def post(self, wanted: "JupyterPassword") -> dict[str, Any]:
+        """Set the password of the Jupyter servers that are started on a host from now on, by
+        Jupyter's own tool there."""
+        from ..apps.jupyter_password import set_password
+        from .bodies import JupyterPasswordSet, TunnelRequest, Who
+
+        host, person = TunnelRequest(host=wanted.host, ssh=wanted.ssh), Who(**self.who())
+        client = await self.engine.client()
+        done = await set_password(client, host, wanted.password, person=person)
+        return asdict(JupyterPasswordSet(tuple(done.tools), tuple(done.others)))
 
 
 class Kernels(Handler):
@@ -327,6 +363,7 @@ ROUTES: dict[str, type[Handler]] = {
     "apps": Apps,
     "jupyters": Jupyters,
     "jupyters/list": JupytersOf,
+    "jupyters/password": JupyterPasswords,
     "jupyters/start": JupyterStarts,
     "jupyters/stop": JupyterStops,
     "kernels": Kernels,

@@ -23,6 +23,7 @@ from .errors import (
     again,
     channel_error,
     closed_error,
+    reason_of,
 )
 from .exec import ExecResult, Output
 from .flow import Flow
@@ -146,7 +147,7 @@ class Connection:
         if isinstance(error, asyncssh.ChannelOpenError):
             return channel_error(error, destination, self.hop)
         return Fatal(
-            f"The channel to {destination} on {self.hop.place} failed: {plain(str(error))}",
+            f"The channel to {destination} on {self.hop.place} failed: {reason_of(error)}.",
             hop=self.hop.place,
         )
 
@@ -308,7 +309,7 @@ class Connection:
             raise self._silent("run a command") from None
         except asyncssh.ChannelOpenError as error:
             raise Fatal(
-                f"{self.hop.place} runs no command for us: {plain(error.reason)}",
+                f"{self.hop.place} runs no command for us: {reason_of(error)}.",
                 code="forward_refused",
                 hint="It may allow forwards only, or no more sessions (MaxSessions).",
                 hop=self.hop.place,

@@ -30,6 +30,12 @@ _OLD_KEY = (
 )
 
 
+def reason_of(error: BaseException | None) -> str:
+    """What the other side or asyncssh says of an error, without a full stop; of none, nothing."""
+    said = error.reason if isinstance(error, asyncssh.Error) else str(error or "")
+    return plain(said).rstrip(".")
+
+
 def connect_error(error: Exception, hop: Hop, via: Hop | None) -> RemoteTunnelError:
     """Why no connection to `hop` came to be; `via` is the hop before it."""
     if isinstance(error, RemoteTunnelError):
@@ -38,7 +44,7 @@ def connect_error(error: Exception, hop: Hop, via: Hop | None) -> RemoteTunnelEr
         return _gate_error(error, hop, via)
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return Fatal(
-            f"{hop.place} and this side have no algorithm in common: {plain(error.reason)}",
+            f"{hop.place} and this side have no algorithm in common: {reason_of(error)}.",
             code="unsupported",
             hint=_OLD_KEY
             if error.reason.startswith(NO_HOST_KEY)
@@ -56,7 +62,7 @@ def connect_error(error: Exception, hop: Hop, via: Hop | None) -> RemoteTunnelEr
         return _disconnect_error(error, hop)
     if isinstance(error, OSError | UnicodeError):
         return _system_error(error, hop)
-    return Fatal(f"Connecting to {hop.place} failed: {plain(str(error))}", hop=hop.place)
+    return Fatal(f"Connecting to {hop.place} failed: {reason_of(error)}.", hop=hop.place)
 
 
 def _system_error(error: OSError | UnicodeError, hop: Hop) -> RemoteTunnelError:
@@ -98,7 +104,7 @@ def _gate_error(error: asyncssh.ChannelOpenError, hop: Hop, via: Hop) -> RemoteT
             hop=via.place,
         )
     return Transient(
-        f"{via.place} could not connect to {hop.place} at {hop.address}: {plain(error.reason)}",
+        f"{via.place} could not connect to {hop.place} at {hop.address}: {reason_of(error)}.",
         hint=f"Is {hop.alias} up, and can {via.alias} reach it?",
         hop=hop.place,
     )
@@ -113,7 +119,6 @@ def is_too_many_tries(error: Exception) -> bool:
 
 
 def _disconnect_error(error: asyncssh.DisconnectError, hop: Hop) -> RemoteTunnelError:
-    reason = plain(error.reason)
     if is_too_many_tries(error):
         return Fatal(
             f"{hop.place} ended the login: too many keys were tried.",
@@ -121,8 +126,9 @@ def _disconnect_error(error: asyncssh.DisconnectError, hop: Hop) -> RemoteTunnel
             hint="Name the right key with -i and “IdentitiesOnly yes”.",
             hop=hop.place,
         )
+    reason = reason_of(error) or "no reason given"
     return Transient(
-        f"{hop.place} ended the connection during the login: {reason or 'no reason given'}",
+        f"{hop.place} ended the connection during the login: {reason}.",
         hint="Its sshd may be busy or may refuse this machine: try ssh in a terminal.",
         hop=hop.place,
     )
@@ -140,7 +146,7 @@ def timeout_error(hop: Hop, doing: str) -> Transient:
 
 def lost_error(error: Exception | None, hop: Hop) -> Transient:
     """Why an open connection ended by itself."""
-    reason = plain(error.reason if isinstance(error, asyncssh.Error) else str(error or ""))
+    reason = reason_of(error)
     why = f": {reason}" if reason else ""
     return Transient(
         f"The connection to {hop.place} was lost{why}.", code="connection_lost", hop=hop.place
@@ -159,7 +165,7 @@ def closed_error(hop: Hop) -> Fatal:
 
 def channel_error(error: asyncssh.ChannelOpenError, destination: Address, hop: Hop) -> Fatal:
     """Why the remote host did not open a channel to a destination."""
-    reason = plain(error.reason)
+    reason = reason_of(error)
     if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
         return Fatal(
             f"{hop.place} does not allow connections to {destination}.",
@@ -169,7 +175,7 @@ def channel_error(error: asyncssh.ChannelOpenError, destination: Address, hop: H
             f"expired: “ssh {hop.alias}” in a terminal would ask for a new one.",
             hop=hop.place,
         )
-    if reason.rstrip(".").lower() in ("", "open failed", "connect failed"):
+    if reason.lower() in ("", "open failed", "connect failed"):
         # OpenSSH says the same for a socket that is not there and for a forbidden one.
         return Fatal(
             f"{hop.place} could not connect to {destination}, and does not say why.",
@@ -179,7 +185,7 @@ def channel_error(error: asyncssh.ChannelOpenError, destination: Address, hop: H
             hop=hop.place,
         )
     return Fatal(
-        f"{hop.place} could not connect to {destination}: {reason}",
+        f"{hop.place} could not connect to {destination}: {reason}.",
         code="forward_refused",
         hint=f"Is something listening on {destination}, as seen from {hop.alias}?",
         hop=hop.place,

@@ -1,12 +1,13 @@
 /** The buttons of the sidebar that run a command. */
 
 import { TranslationBundle } from '@jupyterlab/translation';
-import { addIcon, LabIcon } from '@jupyterlab/ui-components';
+import { addIcon, ellipsesIcon, LabIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import * as React from 'react';
 
 import { CommandIDs } from './commands';
+import { openHostMenu } from './hostmenu';
 import { HostBook } from './hosts';
 import { diagnoseIcon, jupyterIcon } from './icons';
 import { IPublicationManager, ITunnelManager } from './tokens';
@@ -22,7 +23,8 @@ export interface Context {
 
 /** What can be done with a host. */
 export function HostActions(props: Context & { host: string }): JSX.Element {
-  const { host, trans } = props;
+  const { commands, host, trans } = props;
+  const more = trans.__('More for %1', host);
   return (
     <span className="jp-RemoteTunnel-actions">
       <Action
@@ -46,8 +48,38 @@ export function HostActions(props: Context & { host: string }): JSX.Element {
         icon={addIcon}
         label={trans.__('Add a tunnel to %1', host)}
       />
+      <button
+        className="jp-RemoteTunnel-action"
+        aria-haspopup="menu"
+        aria-label={more}
+        title={more}
+        onClick={({ currentTarget }) => {
+          const { bottom: y, left: x } = currentTarget.getBoundingClientRect();
+          openHostMenu(commands, host, { x, y }, currentTarget);
+        }}
+      >
+        <ellipsesIcon.react tag="span" />
+      </button>
     </span>
   );
+}
+
+/** What opens the same menu in the line of a host: the right button, or the keyboard's key. */
+export function hostMenuHandler({
+  commands,
+  host
+}: Context & { host: string }): React.MouseEventHandler {
+  return event => {
+    if (event.shiftKey) {
+      return; // the browser's own, as in all of JupyterLab
+    }
+    event.preventDefault();
+    event.stopPropagation();
+    const { activeElement } = document;
+    const opener = activeElement instanceof HTMLElement ? activeElement : null;
+    const { clientX: x, clientY: y } = event;
+    openHostMenu(commands, host, { x, y }, opener);
+  };
 }
 
 /** A button that runs a command, where the command makes sense. */

@@ -235,14 +235,38 @@ export interface JupyterList {
 }
 
 /**
+ * Set the password of the Jupyter servers that the user starts on `host` from now on.
+ */
+export interface JupyterPassword {
+  host: string;
+  password: string;
+  ssh?: SshOptions;
+}
+
+/**
+ * How a password was set on a host.
+ *
+ * :param tools: what did it there: ["jupyter server password"].
+ * :param others: the files there that have another one, which may count in its place.
+ */
+export interface JupyterPasswordSet {
+  tools: string[];
+  others: string[];
+}
+
+/**
  * Open the Jupyter server that runs on the remote `host`, or the one at `destination` there: a
  * port, "host:port", or the path of a socket.
+ *
+ * `local_port` opens a port of this machine in place of a private socket, at a loopback address
+ * that is that host's own where there is one; 0 is any free one.
  */
 export interface JupyterRequest {
   host: string;
   destination?: string | null;
   name?: string | null;
   ssh?: SshOptions;
+  local_port?: number | null;
 }
 
 /**
@@ -273,6 +297,7 @@ export interface JupyterServer {
  * It listens on a socket, or on a port of that host's loopback (`tcp`). `folder` is where it
  * looks, the home directory where that is null. `prelude` is what the login shell there is told
  * before, in place of what is configured: with the setting `allow_exec_options` only.
+ * `local_port` opens a port of this machine in place of a private socket; 0 is any free one.
  */
 export interface JupyterStart {
   host: string;
@@ -282,6 +307,7 @@ export interface JupyterStart {
   folder?: string | null;
   tcp?: boolean;
   prelude?: string | null;
+  local_port?: number | null;
 }
 
 /**
@@ -331,6 +357,24 @@ export interface OnePublication {
  */
 export interface OneTunnel {
   tunnel: TunnelStatus;
+}
+
+/**
+ * The application that a Jupyter server is.
+ *
+ * :param protection: what it asks of who comes to it past the view, which tells its token.
+ * :param address: where a browser of this machine finds it, if a port here leads there; else null.
+ */
+export interface OpenedJupyter {
+  id: string;
+  name: string;
+  host: string;
+  destination: string;
+  tunnel: string;
+  state: string;
+  url: string;
+  protection: 'password' | 'token' | 'unknown';
+  address: string | null;
 }
 
 /**

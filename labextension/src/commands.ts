@@ -33,6 +33,10 @@ export namespace CommandIDs {
   /** args: host? */
   export const openJupyter = 'remote-tunnel:open-jupyter';
   /** args: host? */
+  export const openJupyterAtPort = 'remote-tunnel:open-jupyter-at-port';
+  /** args: host? */
+  export const setJupyterPassword = 'remote-tunnel:set-jupyter-password';
+  /** args: host? */
   export const stopJupyter = 'remote-tunnel:stop-jupyter';
   /** args: tunnel? (an id), host? */
   export const diagnose = 'remote-tunnel:diagnose';

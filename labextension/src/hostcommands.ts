@@ -18,7 +18,10 @@ export function addHostCommands(options: CommandOptions): void {
   const tabs = new Map<string, DiagnosisTab>();
 
   commands.addCommand(CommandIDs.diagnose, {
-    label: trans.__('Diagnose an SSH Host…'),
+    label: args =>
+      'host' in args
+        ? trans.__('Diagnose the Way There…')
+        : trans.__('Diagnose an SSH Host…'),
     icon: diagnoseIcon,
     execute: async args => {
       const id = text(args, 'tunnel');

@@ -3,7 +3,7 @@
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { Context, HostActions } from './actions';
+import { Context, HostActions, hostMenuHandler } from './actions';
 import { Host, TunnelStatus } from './api';
 import { CommandIDs } from './commands';
 import { Explanation } from './dialogs';
@@ -93,7 +93,10 @@ function Alias(props: Context & { host: Host }): JSX.Element {
   const count = host.offers.length;
   return (
     <li className="jp-RemoteTunnel-alias">
-      <div className="jp-RemoteTunnel-aliasLine">
+      <div
+        className="jp-RemoteTunnel-aliasLine"
+        onContextMenu={hostMenuHandler({ ...props, host: host.host })}
+      >
         {count === 0 ? (
           <span className="jp-RemoteTunnel-title">{name}</span>
         ) : (

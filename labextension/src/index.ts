@@ -173,6 +173,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
         CommandIDs.add,
         CommandIDs.show,
         CommandIDs.openJupyter,
+        CommandIDs.openJupyterAtPort,
+        CommandIDs.setJupyterPassword,
         CommandIDs.stopJupyter,
         CommandIDs.openInTab,
         CommandIDs.openInBrowser,

@@ -1,25 +1,36 @@
 /**
- * The commands that open a Jupyter server of a host, start one where none runs, or end one. Its
- * token never comes here.
+ * The commands that open a Jupyter server of a host, start one where none runs, or end one, and the
+ * one that sets the password of those there. No token comes here.
  */
 
 import { Notification } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
-import { stopIcon } from '@jupyterlab/ui-components';
+import { linkIcon, lockIcon, stopIcon } from '@jupyterlab/ui-components';
 
-import { Application, JupyterServer, JupyterStart } from './api';
+import { JupyterServer, JupyterStart, OpenedJupyter } from './api';
 import { CommandIDs, CommandOptions, shown, text } from './commands';
 import { choose } from './dialogs';
 import { askForHost } from './hostdialog';
 import { jupyterIcon } from './icons';
-import { askToStart, confirmStop } from './jupyterdialogs';
+import {
+  Asked,
+  askToStart,
+  askWhich,
+  confirmStop,
+  showAddress
+} from './jupyterdialogs';
+import { askForPassword } from './jupyterpassword';
+import { TunnelError } from './restapi';
 
 export function addJupyterCommands(options: CommandOptions): void {
   const { app, hosts, trans } = options;
   const { commands } = app;
 
   commands.addCommand(CommandIDs.openJupyter, {
-    label: trans.__('Open or Start a Jupyter of an SSH Host…'),
+    label: args =>
+      'host' in args
+        ? trans.__('Open or Start a Jupyter There…')
+        : trans.__('Open or Start a Jupyter of an SSH Host…'),
     icon: jupyterIcon,
     execute: async args => {
       void hosts.refresh();
@@ -29,7 +40,7 @@ export function addJupyterCommands(options: CommandOptions): void {
       }
       const failed = trans.__('No Jupyter of %1 could be opened', host);
       await shown(options, failed, async () => {
-        const found = await openOrStart(options, host);
+        const found = await openOrStart(options, { host, atPort: false });
         if (found) {
           const { id, name } = found;
           const command = options.hasTabs
@@ -40,8 +51,47 @@ export function addJupyterCommands(options: CommandOptions): void {
       });
     }
   });
+  commands.addCommand(CommandIDs.openJupyterAtPort, {
+    label: args =>
+      'host' in args
+        ? trans.__('Open a Jupyter There at a Port…')
+        : trans.__('Open a Jupyter of an SSH Host at a Port…'),
+    icon: linkIcon,
+    execute: async args => {
+      void hosts.refresh();
+      const host = text(args, 'host') ?? (await whichHost(options));
+      if (!host) {
+        return;
+      }
+      const failed = trans.__('No Jupyter of %1 could be opened', host);
+      await shown(options, failed, async () => {
+        const found = await openOrStart(options, { host, atPort: true });
+        if (found) {
+          await showAddress(found, host, trans);
+          options.show();
+        }
+      });
+    }
+  });
+  commands.addCommand(CommandIDs.setJupyterPassword, {
+    label: args =>
+      'host' in args
+        ? trans.__('Set the Password of the Jupyters There…')
+        : trans.__('Set the Password of the Jupyters of an SSH Host…'),
+    icon: lockIcon,
+    execute: async args => {
+      void hosts.refresh();
+      const host = text(args, 'host') ?? (await whichHost(options));
+      if (host) {
+        await setPassword(options, host);
+      }
+    }
+  });
   commands.addCommand(CommandIDs.stopJupyter, {
-    label: trans.__('End a Jupyter of an SSH Host…'),
+    label: args =>
+      'host' in args
+        ? trans.__('End a Jupyter There…')
+        : trans.__('End a Jupyter of an SSH Host…'),
     icon: stopIcon,
     execute: async args => {
       void hosts.refresh();
@@ -63,42 +113,130 @@ function whichHost({ hosts, trans }: CommandOptions): Promise<string | null> {
   );
 }
 
-/** The application that came of it; null if a person chose none, and to start none. */
+/** What came of it; null if a person chose none, and to start none. */
 async function openOrStart(
   options: CommandOptions,
-  host: string
-): Promise<Application | null> {
+  asked: Asked
+): Promise<OpenedJupyter | null> {
   const { api, trans } = options;
+  const { atPort, host } = asked;
   return watched(options, async () => {
     const { jupyters, problems } = await api.jupyters({ host });
     if (jupyters.length === 0 && problems.length === 0) {
-      const wanted = await askToStart(host, trans);
-      return wanted && start(options, wanted);
-    }
-    const server = await which(jupyters, host, trans);
-    if (jupyters.length > 0 && !server) {
-      return null;
+      return untilDone(asked, async asked => {
+        const wanted = await askToStart(asked, trans);
+        asked.before = { port: wanted?.local_port ?? 0 };
+        return wanted && start(options, wanted);
+      });
     }
     // Of files that tell nothing the server says what they are.
-    const destination = server?.destination;
-    return api.openJupyter({ host, ...(destination && { destination }) });
+    if (jupyters.length === 0 || (jupyters.length === 1 && !atPort)) {
+      const destination = jupyters[0]?.destination;
+      return api.openJupyter({ host, ...(destination && { destination }) });
+    }
+    return untilDone(asked, async asked => {
+      const choice = await askWhich(jupyters, asked, trans);
+      if (choice === 'password') {
+        await setPassword(options, host);
+        return null;
+      }
+      const { port, server } = (asked.before = choice ?? {});
+      return server
+        ? api.openJupyter({
+            host,
+            destination: server.destination,
+            ...(port !== undefined && { local_port: port })
+          })
+        : null;
+    });
   });
 }
 
-/** Start one, which takes seconds to minutes: meanwhile that is said. */
-async function start(
+/**
+ * Ask until what is answered can be done, as far as the port here is concerned.
+ *
+ * @param action - notes in `before` what is answered.
+ */
+async function untilDone<T>(
+  asked: Asked,
+  action: (asked: Asked) => Promise<T>
+): Promise<T> {
+  for (;;) {
+    try {
+      return await action(asked);
+    } catch (error) {
+      const wrong = error as TunnelError;
+      if (!asked.atPort || !['bad_input', 'port_in_use'].includes(wrong.code)) {
+        throw error;
+      }
+      asked.wrong = wrong;
+    }
+  }
+}
+
+/** Start one, which takes seconds to minutes. */
+function start(
   { api, trans }: CommandOptions,
   wanted: JupyterStart
-): Promise<Application> {
-  const saying = Notification.emit(
-    trans.__('Starting a Jupyter on %1…', wanted.host),
-    'in-progress',
-    { autoClose: false }
+): Promise<OpenedJupyter> {
+  return saying(trans.__('Starting a Jupyter on %1…', wanted.host), () =>
+    api.startJupyter(wanted)
   );
+}
+
+/** Have a person set the password of those that are started on a host from then on. */
+async function setPassword(
+  options: CommandOptions,
+  host: string,
+  wrong: TunnelError | null = null
+): Promise<void> {
+  const { api, trans } = options;
+  const password = await askForPassword(host, wrong, trans);
+  if (password === null) {
+    return;
+  }
+  const failed = trans.__('The password on %1 was not set', host);
+  await shown(options, failed, async () => {
+    try {
+      const { others, tools } = await watched(options, () =>
+        saying(trans.__('Setting the password on %1…', host), () =>
+          api.setJupyterPassword({ host, password })
+        )
+      );
+      const by = tools.join(', ');
+      const done = trans.__(
+        'The password is set on %1, by %2 there.',
+        host,
+        by
+      );
+      if (others.length > 0) {
+        const but = trans.__(
+          'But %1 there sets another one, which may count in its place. Take that out there.',
+          others.join(', ')
+        );
+        Notification.warning(`${done} ${but}`, { autoClose: false });
+      } else {
+        const from = trans.__(
+          'It counts for the Jupyter servers that are started from now on.'
+        );
+        Notification.success(`${done} ${from}`, { autoClose: 10_000 });
+      }
+    } catch (error) {
+      if ((error as TunnelError).code !== 'bad_input') {
+        throw error;
+      }
+      await setPassword(options, host, error as TunnelError);
+    }
+  });
+}
+
+/** Do what takes its time, and say so meanwhile. */
+async function saying<T>(what: string, action: () => Promise<T>): Promise<T> {
+  const shown = Notification.emit(what, 'in-progress', { autoClose: false });
   try {
-    return await api.startJupyter(wanted);
+    return await action();
   } finally {
-    Notification.dismiss(saying);
+    Notification.dismiss(shown);
   }
 }
 

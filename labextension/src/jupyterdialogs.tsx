@@ -1,38 +1,105 @@
-/** The dialogs about the Jupyter servers of a host: how to start one, whether to end one. */
+/**
+ * The dialogs about the Jupyter servers of a host: which one, how to start one, whether to end one,
+ * and where one is found at a port here.
+ */
 
-import { Dialog } from '@jupyterlab/apputils';
+import { Clipboard, Dialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { JupyterServer, JupyterStart } from './api';
-import { DialogBody, launch } from './dialogs';
+import { JupyterServer, JupyterStart, OpenedJupyter } from './api';
+import { DialogBody, Explanation, launch } from './dialogs';
+import { Wrong } from './remedy';
+import { isOfThisMachine } from './view';
+
+/** What is asked of a server that is to be opened. */
+export interface Asked {
+  host: string;
+  /** Whether at a port here, for which there is a field then. */
+  atPort: boolean;
+  /** Why what was answered before was not done, and what that was. */
+  wrong?: Wrong;
+  before?: Partial<Choice>;
+}
 
 /** How a person wants one started where none runs; null if they do not. */
 export async function askToStart(
-  host: string,
+  asked: Asked,
   trans: TranslationBundle
 ): Promise<JupyterStart | null> {
-  const title = trans.__('Start a Jupyter on %1?', host);
-  const { button, value } = await launch(() => {
-    const dialog = new Dialog<JupyterStart>({
+  const title = trans.__('Start a Jupyter on %1?', asked.host);
+  const { button, value } = await ask<JupyterStart>(
+    title,
+    () => new StartForm(asked, trans),
+    [Dialog.okButton({ label: trans.__('Start') })],
+    trans
+  );
+  return button.accept ? value : null;
+}
+
+/** A server of a host, and the port here at which it is wanted. */
+export interface Choice {
+  server: JupyterServer;
+  port?: number;
+}
+
+/** Which server a person wants; 'password' if they want to set one there; null if they do not. */
+export async function askWhich(
+  servers: readonly JupyterServer[],
+  asked: Asked,
+  trans: TranslationBundle
+): Promise<Choice | 'password' | null> {
+  const title = asked.atPort
+    ? trans.__('Open a Jupyter of %1 at a port', asked.host)
+    : trans.__('Which Jupyter of %1?', asked.host);
+  const { button, value } = await ask<Choice>(
+    title,
+    () => new WhichForm(servers, asked, trans),
+    [
+      Dialog.createButton({
+        label: trans.__('Set the Password…'),
+        accept: false,
+        actions: [PASSWORD]
+      }),
+      Dialog.okButton({
+        label: asked.atPort ? trans.__('Open') : trans.__('Choose')
+      })
+    ],
+    trans
+  );
+  return button.actions.includes(PASSWORD)
+    ? 'password'
+    : button.accept
+      ? value
+      : null;
+}
+
+const PASSWORD = 'password';
+
+/** Ask by a form, which has the focus in its first field. */
+function ask<T>(
+  title: string,
+  form: () => DialogBody & { getValue(): T },
+  buttons: readonly Dialog.IButton[],
+  trans: TranslationBundle
+): Promise<Dialog.IResult<T>> {
+  return launch(() => {
+    const dialog = new Dialog<T>({
       title,
-      body: new StartForm(host, trans),
-      buttons: [
-        Dialog.cancelButton({ label: trans.__('Cancel') }),
-        Dialog.okButton({ label: trans.__('Start') })
-      ],
-      focusNodeSelector: 'input'
+      body: form(),
+      buttons: [Dialog.cancelButton({ label: trans.__('Cancel') }), ...buttons],
+      focusNodeSelector: 'input, select'
     });
     dialog.addClass('jp-RemoteTunnel-dialog');
     dialog.node.setAttribute('aria-label', title);
     return dialog;
   });
-  return button.accept ? value : null;
 }
 
 class StartForm extends DialogBody {
   constructor(
-    private readonly _host: string,
+    private readonly _asked: Asked,
     private readonly _trans: TranslationBundle
   ) {
     super();
@@ -44,17 +111,19 @@ class StartForm extends DialogBody {
       .value.trim();
     const { checked } =
       this.node.querySelector<HTMLInputElement>('[type="checkbox"]')!;
+    const port = portIn(this.node);
     return {
-      host: this._host,
+      host: this._asked.host,
       ...(folder && { folder }),
-      ...(checked && { keep: true })
+      ...(checked && { keep: true }),
+      ...(port !== undefined && { local_port: port })
     };
   }
 
   protected render(): JSX.Element {
     return (
       <StartFields
-        host={this._host}
+        {...this._asked}
         trans={this._trans}
         onShown={() => this.shown()}
       />
@@ -62,15 +131,14 @@ class StartForm extends DialogBody {
   }
 }
 
-function StartFields(props: {
-  host: string;
-  trans: TranslationBundle;
-  onShown: () => void;
-}): JSX.Element {
-  const { host, onShown, trans } = props;
+function StartFields(
+  props: Asked & { trans: TranslationBundle; onShown: () => void }
+): JSX.Element {
+  const { atPort, before, host, onShown, trans, wrong } = props;
   React.useEffect(onShown, []);
   return (
     <div className="jp-RemoteTunnel-fields">
+      {wrong && <Explanation error={wrong} />}
       <p>{trans.__('No Jupyter server of yours runs on %1.', host)}</p>
       <label>
         {trans.__('Its folder there (optional)')}
@@ -82,10 +150,188 @@ function StartFields(props: {
           spellCheck={false}
         />
       </label>
+      {atPort && <PortField usual={before?.port ?? 0} trans={trans} />}
       <label className="jp-RemoteTunnel-check">
         <input type="checkbox" />
         {trans.__('Keep it running when its tunnel is closed')}
       </label>
+    </div>
+  );
+}
+
+class WhichForm extends DialogBody {
+  constructor(
+    private readonly _servers: readonly JupyterServer[],
+    private readonly _asked: Asked,
+    private readonly _trans: TranslationBundle
+  ) {
+    super();
+  }
+
+  getValue(): Choice {
+    const { selectedIndex } = this.node.querySelector('select')!;
+    const port = portIn(this.node);
+    return {
+      server: this._servers[selectedIndex]!,
+      ...(port !== undefined && { port })
+    };
+  }
+
+  protected render(): JSX.Element {
+    return (
+      <WhichFields
+        {...this._asked}
+        servers={this._servers}
+        trans={this._trans}
+        onShown={() => this.shown()}
+      />
+    );
+  }
+}
+
+function WhichFields(
+  props: Asked & {
+    servers: readonly JupyterServer[];
+    trans: TranslationBundle;
+    onShown: () => void;
+  }
+): JSX.Element {
+  const { atPort, before, onShown, servers, trans, wrong } = props;
+  const first = Math.max(servers.indexOf(before?.server as JupyterServer), 0);
+  const [index, setIndex] = React.useState(first);
+  const there = /:(\d+)$/.exec(servers[index]!.destination)?.[1];
+  const usual = index === first ? (before?.port ?? there) : there;
+  React.useEffect(onShown, []);
+  return (
+    <div className="jp-RemoteTunnel-fields jp-RemoteTunnel-form">
+      {wrong && <Explanation error={wrong} />}
+      <label>
+        {trans.__('Jupyter server')}
+        <select
+          className="jp-mod-styled"
+          value={index}
+          onChange={event => setIndex(event.target.selectedIndex)}
+        >
+          {servers.map(({ destination, root_dir }, number) => (
+            <option key={number} value={number}>
+              {trans.__('%1 at %2', root_dir, destination)}
+            </option>
+          ))}
+        </select>
+      </label>
+      {atPort && <PortField key={index} usual={usual ?? 0} trans={trans} />}
+    </div>
+  );
+}
+
+/** The port of this machine at which a server is wanted. */
+function PortField(props: {
+  /** What stands there first. */
+  usual: string | number;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { trans, usual } = props;
+  return (
+    <label>
+      {trans.__('Port on this machine (0: any free one)')}
+      <input
+        type="text"
+        className="jp-mod-styled"
+        inputMode="numeric"
+        required
+        pattern="\s*\d{1,5}\s*"
+        data-port
+        defaultValue={usual}
+        autoComplete="off"
+        spellCheck={false}
+      />
+    </label>
+  );
+}
+
+/** What stands in that field, if it is there. */
+function portIn(form: HTMLElement): number | undefined {
+  const field = form.querySelector<HTMLInputElement>('[data-port]');
+  return field ? Number(field.value) : undefined;
+}
+
+/** Say where a server is found at a port here, and what it asks for there. */
+export async function showAddress(
+  opened: OpenedJupyter,
+  host: string,
+  trans: TranslationBundle
+): Promise<void> {
+  const address = opened.address!;
+  const title = trans.__('The Jupyter on %1 is at a port here', host);
+  const copy = Dialog.createButton({
+    label: trans.__('Copy the Address'),
+    accept: false,
+    actions: ['copy']
+  });
+  const { button } = await launch(() => {
+    const dialog = new Dialog({
+      title,
+      body: ReactWidget.create(
+        <Address {...opened} address={address} host={host} trans={trans} />
+      ),
+      buttons: [copy, Dialog.okButton({ label: trans.__('Done') })]
+    });
+    dialog.addClass('jp-RemoteTunnel-dialog');
+    dialog.node.setAttribute('aria-label', title);
+    return dialog;
+  });
+  if (button.actions.includes('copy')) {
+    Clipboard.copyToSystem(address);
+  }
+}
+
+function Address(
+  props: Pick<OpenedJupyter, 'destination' | 'protection'> & {
+    address: string;
+    host: string;
+    trans: TranslationBundle;
+  }
+): JSX.Element {
+  const { address, destination, host, protection, trans } = props;
+  const { hostname } = new URL(address);
+  const here = window.location.hostname;
+  const asks = {
+    token: trans.__(
+      'It asks for its token, which “jupyter server list” prints on %1.',
+      host
+    ),
+    password: trans.__('It asks for its password.'),
+    unknown: trans.__('It asks for a password, or for nothing.')
+  };
+  // Cookies know no ports: a page of that address would be sent Jupyter's own.
+  const isApart = hostname !== here;
+  return (
+    <div className="jp-RemoteTunnel-fields">
+      <p>
+        {isApart && isOfThisMachine(here) ? (
+          <a href={address} target="_blank" rel="noopener noreferrer">
+            {address}
+          </a>
+        ) : (
+          <code>{address}</code>
+        )}{' '}
+        {trans.__('leads to %1 on %2.', destination, host)}
+      </p>
+      <p>{asks[protection]}</p>
+      {!isOfThisMachine(here) && (
+        <p>
+          {trans.__(
+            'It is an address of the machine that this Jupyter runs on. Browsers of other machines do not reach it.'
+          )}
+        </p>
+      )}
+      {!isApart && (
+        <p>
+          {trans.__(
+            'Beside this Jupyter, which has the same address, a browser sends each of the two the cookies of the other.'
+          )}
+        </p>
+      )}
     </div>
   );
 }

@@ -10,7 +10,6 @@ import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import {
-  Application,
   ApplicationList,
   Change,
   ChangeRequest,
@@ -21,6 +20,8 @@ import {
   HostList,
   JupyterHost,
   JupyterList,
+  JupyterPassword,
+  JupyterPasswordSet,
   JupyterRequest,
   JupyterStart,
   JupyterStop,
@@ -28,6 +29,7 @@ import {
   OneChange,
   OnePublication,
   OneTunnel,
+  OpenedJupyter,
   OpenedTunnel,
   PasswordFile,
   Problem,
@@ -185,18 +187,23 @@ export class TunnelAPI {
   }
 
   /** Comes back when the tunnel to the one that is meant, or the only one, is open. */
-  openJupyter(request: JupyterRequest): Promise<Application> {
+  openJupyter(request: JupyterRequest): Promise<OpenedJupyter> {
     return this._ask('jupyters', request);
   }
 
   /** Comes back when one that was started answers, or the only one is open. */
-  startJupyter(request: JupyterStart): Promise<Application> {
+  startJupyter(request: JupyterStart): Promise<OpenedJupyter> {
     return this._ask('jupyters/start', request);
   }
 
   /** Comes back when the one that is meant, or the only one, has ended. */
   stopJupyter(request: JupyterStop): Promise<JupyterStopped> {
     return this._ask('jupyters/stop', request);
+  }
+
+  /** Set the password of those that are started on a host from now on. */
+  setJupyterPassword(request: JupyterPassword): Promise<JupyterPasswordSet> {
+    return this._ask('jupyters/password', request);
   }
 
   /** Comes back when the tunnel is open, or fails with the reason why not. */

@@ -14,7 +14,7 @@ import { Message } from '@lumino/messaging';
 import { Panel } from '@lumino/widgets';
 import * as React from 'react';
 
-import { Context, HostActions } from './actions';
+import { Context, HostActions, hostMenuHandler } from './actions';
 import { Host as Alias } from './api';
 import { CommandIDs } from './commands';
 import { Explanation } from './dialogs';
@@ -214,7 +214,10 @@ function Host(
   const body = React.useId();
   return (
     <>
-      <div className="jp-RemoteTunnel-host">
+      <div
+        className="jp-RemoteTunnel-host"
+        onContextMenu={hostMenuHandler(props)}
+      >
         <h3>
           <Toggle {...{ body, isCollapsed, onToggle }}>
             <span className="jp-RemoteTunnel-hostName">{host}</span>{' '}

@@ -98,10 +98,12 @@ export function canLeadTo(
   if (!names.endsWith('.localhost')) {
     return names !== '' && protocol === 'https:';
   }
-  return (
-    protocol === 'http:' &&
-    /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
-  );
+  return protocol === 'http:' && isOfThisMachine(hostname);
+}
+
+/** Whether what comes from there comes from the machine on which the browser runs. */
+export function isOfThisMachine(hostname: string): boolean {
+  return /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
 /**

@@ -10,7 +10,7 @@ import { HostBook } from '../src/hosts';
 import { addJupyterCommands } from '../src/jupytercommands';
 import { TunnelAPI } from '../src/restapi';
 import { ApplicationTab, ViewChooser } from '../src/view';
-import { application } from './samples';
+import { application, openedJupyter } from './samples';
 import { Answer, TestServer } from './server';
 import { ListedTunnels } from './tunnels';
 
@@ -19,6 +19,9 @@ const trans = nullTranslator.load('jupyter_remote_tunnel');
 let server: TestServer;
 let commands: CommandRegistry;
 let opened: unknown[];
+/** What the server says to the next requests that change something, before it says `answer`. */
+let refusals: Answer[];
+let shows: number;
 
 async function begin(
   jupyters: JupyterServer[],
@@ -30,13 +33,15 @@ async function begin(
     if (seen.url.pathname.endsWith('/jupyters/list')) {
       return { body: { jupyters, problems } };
     }
-    if (/\/jupyters(\/start|\/stop)?$/.test(seen.url.pathname)) {
-      return answer;
+    if (/\/jupyters(\/start|\/stop|\/password)?$/.test(seen.url.pathname)) {
+      return refusals.shift() ?? answer;
     }
     return { body: { hosts: [], problem: null } };
   });
   commands = new CommandRegistry();
   opened = [];
+  refusals = [];
+  shows = 0;
   const manager = new ListedTunnels();
   const api = new TunnelAPI(await server.start(), trans);
   for (const id of [CommandIDs.openInTab, CommandIDs.openInBrowser]) {
@@ -51,7 +56,7 @@ async function begin(
     tracker: new WidgetTracker<ApplicationTab>({ namespace: 'test' }),
     hasTabs,
     confirmClose: () => 'in-use',
-    show: () => undefined,
+    show: () => void (shows += 1),
     trans
   });
 }
@@ -88,6 +93,8 @@ async function dialog(title: string): Promise<HTMLElement> {
   return vi.waitFor(() => {
     const found = document.querySelector<HTMLElement>('.jp-Dialog');
     expect(found?.querySelector('.jp-Dialog-header')?.textContent).toBe(title);
+    // React fills it in a task of its own.
+    expect(found!.querySelector('.jp-Dialog-body')?.textContent).toBeTruthy();
     return found!;
   });
 }
@@ -115,10 +122,12 @@ describe('open a Jupyter', () => {
     await begin([jupyter(8888), jupyter(8889)]);
     const running = commands.execute(CommandIDs.openJupyter, { host: 'gpu01' });
     const node = await dialog('Which Jupyter of gpu01?');
-    node.querySelector('select')!.selectedIndex = 1;
-    expect(node.querySelector('select')!.value).toBe(
+    const select = node.querySelector('select')!;
+    select.selectedIndex = 1;
+    expect(select.selectedOptions[0]!.textContent).toBe(
       '/home/ann/8889 at 127.0.0.1:8889'
     );
+    expect(node.querySelector('input')).toBeNull();
     press(node, 'Choose');
     await running;
     expect(asked('/jupyters')).toEqual([
@@ -194,6 +203,200 @@ describe('open a Jupyter', () => {
     expect(asked('/jupyters/start')).toEqual([{ host: 'gpu01' }]);
     expect(opened).toEqual([]);
     expect(Notification.manager.notifications).toEqual([]);
+  });
+});
+
+function field(node: HTMLElement, label: string): HTMLInputElement {
+  const found = [...node.querySelectorAll('label')].find(({ textContent }) =>
+    textContent!.startsWith(label)
+  );
+  expect(found, label).toBeDefined();
+  return found!.querySelector('input')!;
+}
+
+/** Type into a field. */
+function type(node: HTMLElement, label: string, text: string): void {
+  const input = field(node, label);
+  input.value = text;
+  input.dispatchEvent(new Event('input', { bubbles: true }));
+}
+
+const PORT = 'Port on this machine';
+const HOST = { host: 'gpu01' };
+
+describe('open a Jupyter at a port', () => {
+  const answer = { status: 201, body: openedJupyter() };
+
+  it('offers the one that it has there, and takes another', async () => {
+    await begin([jupyter(8888), jupyter(8889)], answer);
+    const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);
+    const node = await dialog('Open a Jupyter of gpu01 at a port');
+    expect(field(node, PORT).value).toBe('8888');
+    type(node, PORT, ' 9000 ');
+    press(node, 'Open');
+    const told = await dialog('The Jupyter on gpu01 is at a port here');
+    expect(asked('/jupyters')).toEqual([
+      { host: 'gpu01', destination: '127.0.0.1:8888', local_port: 9000 }
+    ]);
+    const link = told.querySelector('a')!;
+    expect(link.href).toBe('http://127.43.7.1:9000/');
+    expect(link.rel).toBe('noopener noreferrer');
+    expect(told.textContent).toContain('leads to 127.0.0.1:8888 on gpu01');
+    expect(told.textContent).toContain('prints on gpu01');
+    press(told, 'Done');
+    await running;
+    expect([opened, shows]).toEqual([[], 1]);
+  });
+
+  it('links to no page that would be sent the cookies of this one', async () => {
+    const address = `http://${window.location.hostname}:9000/`;
+    const body = openedJupyter({ address, protection: 'password' });
+    await begin([jupyter(8888)], { status: 201, body });
+    const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);
+    press(await dialog('Open a Jupyter of gpu01 at a port'), 'Open');
+    const told = await dialog('The Jupyter on gpu01 is at a port here');
+    expect(told.querySelector('a')).toBeNull();
+    expect(told.querySelector('code')!.textContent).toBe(address);
+    expect(told.textContent).toContain('the cookies of the other');
+    expect(told.textContent).toContain('It asks for its password.');
+    press(told, 'Done');
+    await running;
+  });
+
+  it('asks again where the port is taken', async () => {
+    await begin([jupyter(8888), jupyter(8889)], answer);
+    const body = { code: 'port_in_use', message: 'Taken.', hint: 'Another.' };
+    refusals = [{ status: 409, body }];
+    const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);
+    const first = await dialog('Open a Jupyter of gpu01 at a port');
+    const select = first.querySelector('select')!;
+    select.selectedIndex = 1;
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+    await vi.waitFor(() => expect(field(first, PORT).value).toBe('8889'));
+    type(first, PORT, '9000');
+    press(first, 'Open');
+    const node = await vi.waitFor(() => {
+      const found = document.querySelector<HTMLElement>('.jp-Dialog')!;
+      expect(found?.querySelector('[role="alert"]')?.textContent).toBe(
+        'Taken.Another.'
+      );
+      return found;
+    });
+    expect(node.querySelector('select')!.selectedIndex).toBe(1);
+    expect(field(node, PORT).value).toBe('9000');
+    press(node, 'Cancel');
+    await running;
+    expect([opened, shows]).toEqual([[], 0]);
+  });
+
+  it('starts one where there is none', async () => {
+    await begin([], answer);
+    const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);
+    const node = await dialog('Start a Jupyter on gpu01?');
+    expect(field(node, PORT).value).toBe('0');
+    type(node, PORT, '9000');
+    press(node, 'Start');
+    press(await dialog('The Jupyter on gpu01 is at a port here'), 'Done');
+    await running;
+    expect(asked('/jupyters/start')).toEqual([
+      { host: 'gpu01', local_port: 9000 }
+    ]);
+  });
+});
+
+describe('set the password of those there', () => {
+  const TITLE = 'Set the password of the Jupyter servers on gpu01';
+  const tools = ['jupyter server password'];
+  const answer = { body: { tools, others: [] as string[] } };
+
+  async function typed(first: string, second: string): Promise<void> {
+    const node = await dialog(TITLE);
+    const accept = node.querySelector<HTMLButtonElement>(
+      'button.jp-mod-accept'
+    )!;
+    await vi.waitFor(() => expect(accept.disabled).toBe(true));
+    type(node, 'New password', first);
+    type(node, 'The same again', second);
+    for (const input of node.querySelectorAll('input')) {
+      expect([input.type, input.autocomplete]).toEqual([
+        'password',
+        'new-password'
+      ]);
+    }
+    press(node, 'Set the Password');
+    await vi.waitFor(() => expect(node.isConnected).toBe(false));
+  }
+
+  function said(): string[] {
+    return Notification.manager.notifications.map(({ message }) => message);
+  }
+
+  it('is typed twice', async () => {
+    await begin([], answer);
+    const running = commands.execute(CommandIDs.setJupyterPassword, HOST);
+    await typed('a long one', 'another one');
+    const node = await dialog(TITLE);
+    expect(node.querySelector('[role="alert"]')!.textContent).toBe(
+      'The two differ.'
+    );
+    expect(asked('/jupyters/password')).toEqual([]);
+    await typed('a long one', 'a long one');
+    await running;
+    expect(asked('/jupyters/password')).toEqual([
+      { host: 'gpu01', password: 'a long one' }
+    ]);
+    expect(said()).toEqual([
+      'The password is set on gpu01, by jupyter server password there. It counts for the Jupyter servers that are started from now on.'
+    ]);
+  });
+
+  it('is asked for again where it is none', async () => {
+    await begin([], answer);
+    const body = { code: 'bad_input', message: 'Too short.', hint: '' };
+    refusals = [{ status: 400, body }];
+    const running = commands.execute(CommandIDs.setJupyterPassword, HOST);
+    await typed('x', 'x');
+    const node = await dialog(TITLE);
+    expect(node.querySelector('[role="alert"]')!.textContent).toBe(
+      'Too short.'
+    );
+    press(node, 'Cancel');
+    await running;
+    expect(asked('/jupyters/password')).toHaveLength(1);
+    expect(said()).toEqual([]);
+  });
+
+  it('names the files that set another one', async () => {
+    const others = ['jupyter_server_config.py'];
+    await begin([], { body: { tools, others } });
+    const running = commands.execute(CommandIDs.setJupyterPassword, HOST);
+    await typed('a long one', 'a long one');
+    await running;
+    expect(said()[0]).toContain(
+      'But jupyter_server_config.py there sets another one'
+    );
+  });
+
+  it('says why it was not set', async () => {
+    const body = { code: 'not_found', message: 'No Jupyter.', hint: 'Look.' };
+    await begin([], { status: 404, body });
+    const running = commands.execute(CommandIDs.setJupyterPassword, HOST);
+    await typed('a long one', 'a long one');
+    const node = await dialog('The password on gpu01 was not set');
+    expect(node.textContent).toContain('No Jupyter.');
+    press(node, 'Dismiss');
+    await running;
+    expect(said()).toEqual([]);
+  });
+
+  it('is offered where one of several is to be chosen', async () => {
+    await begin([jupyter(8888), jupyter(8889)], answer);
+    const running = commands.execute(CommandIDs.openJupyter, HOST);
+    press(await dialog('Which Jupyter of gpu01?'), 'Set the Password…');
+    press(await dialog(TITLE), 'Cancel');
+    await running;
+    expect(asked('/jupyters')).toEqual([]);
+    expect(opened).toEqual([]);
   });
 });
 

@@ -6,6 +6,7 @@ import {
   FarLeg,
   ForwardStatus,
   Host,
+  OpenedJupyter,
   Prompt,
   Question,
   Step,
@@ -71,6 +72,19 @@ export function application(change: Partial<Application> = {}): Application {
     tunnel: '0123456789ab',
     state: 'open',
     url: '/remote-tunnel/open/0123456789ab',
+    ...change
+  };
+}
+
+/** A Jupyter server that was opened at a port, or what `change` makes of it. */
+export function openedJupyter(
+  change: Partial<OpenedJupyter> = {}
+): OpenedJupyter {
+  return {
+    ...application(),
+    destination: '127.0.0.1:8888',
+    protection: 'token',
+    address: 'http://127.43.7.1:9000/',
     ...change
   };
 }

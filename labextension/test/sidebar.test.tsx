@@ -117,6 +117,71 @@ it('has counts kept current while it is in view, and looks for hosts as it comes
   expect([manager.watching, publications.watching]).toEqual([0, 0]);
 });
 
+describe('the menu of a host', () => {
+  function items(): (string | null)[] {
+    return [...document.querySelectorAll('.lm-Menu [data-command]')].map(item =>
+      item.getAttribute('data-command')
+    );
+  }
+
+  const ALL = [
+    CommandIDs.add,
+    CommandIDs.diagnose,
+    CommandIDs.openJupyter,
+    CommandIDs.openJupyterAtPort,
+    CommandIDs.setJupyterPassword,
+    CommandIDs.stopJupyter
+  ];
+
+  beforeEach(async () => {
+    list = { hosts: [alias('gpu02')], problem: null };
+    await hosts.refresh();
+    await show(tunnel({ host: 'gpu01' }));
+  });
+
+  it.each(['gpu01', 'gpu02'])('%s: opens from its button', async host => {
+    const opener = button(`More for ${host}`);
+    opener.click();
+    expect(items()).toEqual(ALL);
+    const menu = document.querySelector<HTMLElement>('.lm-Menu')!;
+    const keys = ['ArrowDown', 'ArrowUp', 'ArrowUp', 'Enter'];
+    const codes = [40, 38, 38, 13];
+    keys.forEach((key, index) =>
+      menu.dispatchEvent(
+        new KeyboardEvent('keydown', { key, keyCode: codes[index] } as never)
+      )
+    );
+    expect(executed).toEqual([[CommandIDs.setJupyterPassword, { host }]]);
+    expect(document.activeElement).toBe(opener);
+    await vi.waitFor(() => expect(items()).toEqual([]));
+  });
+
+  it.each([
+    ['gpu01', '.jp-RemoteTunnel-host'],
+    ['gpu02', '.jp-RemoteTunnel-aliasLine']
+  ])('%s: opens in its line', async (host, selector) => {
+    const event = new MouseEvent('contextmenu', {
+      bubbles: true,
+      cancelable: true
+    });
+    const line = [...sidebar.node.querySelectorAll(selector)].find(
+      ({ textContent }) => textContent!.includes(host)
+    )!;
+    line.dispatchEvent(event);
+    expect(event.defaultPrevented).toBe(true);
+    expect(items()).toEqual(ALL);
+    const escape = { key: 'Escape', keyCode: 27 } as never;
+    document
+      .querySelector('.lm-Menu')!
+      .dispatchEvent(new KeyboardEvent('keydown', escape));
+    await vi.waitFor(() => expect(items()).toEqual([]));
+    line.dispatchEvent(
+      new MouseEvent('contextmenu', { bubbles: true, shiftKey: true })
+    );
+    expect(items()).toEqual([]);
+  });
+});
+
 describe('what a remote host says', () => {
   const markup = `<img src=x onerror="alert(1)"><b>b</b>`;
   const hostile = `${markup}\u001b]0;owned\u0007\u001b[2J\u202eltr"'&lt;`;

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from jupyter_remote_tunnel.apps.jupyters import Found, enter, find, open_jupyter
+from jupyter_remote_tunnel.apps.jupyters import Found, enter, find, open_jupyter, own_address
 from jupyter_remote_tunnel.engine.sync import SyncEngine
 from jupyter_remote_tunnel.model.errors import BadInput, Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
-from jupyter_remote_tunnel.model.spec import TunnelRequest
+from jupyter_remote_tunnel.model.spec import SshOptions, TunnelRequest
 from jupyter_remote_tunnel.model.status import TunnelStatus
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.ports import ReservedPort
@@ -164,3 +164,27 @@ def test_a_host_that_runs_something_else(
         host.start()
         with pytest.raises(Fatal, match=re.compile("gpu01")):
             look(engine)
+
+
+def test_each_host_has_an_address_of_its_own() -> None:
+    hosts = [TunnelRequest(host=name) for name in ("gpu01", "gpu02", "gpu01")]
+    first, second, again = map(own_address, hosts)
+    assert first == again != second
+    assert first is not None
+    assert re.fullmatch(r"127(\.\d{1,3}){3}", first)
+    assert first != "127.0.0.1"
+
+
+def test_so_have_those_that_are_all_called_localhost_behind_their_jump_hosts() -> None:
+    ways = [
+        SshOptions(),
+        SshOptions(jump="gw1"),
+        SshOptions(jump="gw2"),
+        SshOptions(jump="gw1", port=2222),
+        SshOptions(jump="gw1", options=("HostKeyAlias=ws1",)),
+        SshOptions(jump="gw1", options=("HostKeyAlias=ws2",)),
+        SshOptions(jump="gw1", compression=True),
+    ]
+    *addresses, beside = [own_address(TunnelRequest(host="localhost", ssh=way)) for way in ways]
+    assert len(set(addresses)) == len(addresses)
+    assert beside == addresses[1]

@@ -53,9 +53,14 @@ def test_it_is_hashed_there(user: User, ssh_bed: SshBed, config: Path) -> None:
     assert passwd_check(hashed, PASSWORD)  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.parametrize("kind", ["json", "py"])
 @pytest.mark.parametrize(
-    "setting", ["ServerApp.password", "PasswordIdentityProvider.hashed_password"]
+    ("setting", "kind"),
+    [
+        ("ServerApp.password", "json"),
+        ("PasswordIdentityProvider.hashed_password", "py"),
+        pytest.param("ServerApp.password", "py", marks=pytest.mark.long),
+        pytest.param("PasswordIdentityProvider.hashed_password", "json", marks=pytest.mark.long),
+    ],
 )
 def test_one_that_would_count_in_its_place(
     user: User, ssh_bed: SshBed, kind: str, setting: str

@@ -17,8 +17,9 @@ import pytest
 from websockets import Origin
 from websockets.sync.client import connect
 
+from jupyter_remote_tunnel.apps.jupyters import own_address
 from jupyter_remote_tunnel.commands.grammar import parse
-from jupyter_remote_tunnel.commands.jupyters import own_address, wanted
+from jupyter_remote_tunnel.commands.jupyters import wanted
 from jupyter_remote_tunnel.model.errors import BadInput
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import TunnelRequest
@@ -183,17 +184,28 @@ def test_a_port_that_is_taken(user: User, ssh_bed: SshBed, remote: Jupyter) -> N
     assert str(remote.port) in complaint
 
 
-def test_a_jupyter_here_shows_it(ssh_bed: SshBed, remote: Jupyter) -> None:
+def test_a_jupyter_here_shows_it(user: User, ssh_bed: SshBed, remote: Jupyter) -> None:
     traits = {"TunnelManager": {"ssh_config": str(ssh_bed.config_file)}}
-    with jupyter(traits=traits) as here, by_token(here) as api:
-        said = subprocess.run(
-            ["jupyter", "tunnel", "jupyter", "gpu01"],
-            env=here.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=PATIENCE,
-        ).stdout
+    with jupyter(traits=traits) as here, by_token(here) as api, ReservedPort() as near:
+
+        def told(*words: str) -> str:
+            return subprocess.run(
+                ["jupyter", "tunnel", "jupyter", "gpu01", *words],
+                env={**here.environment, "SSH_AUTH_SOCK": str(user.folder / "agent")},
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=PATIENCE,
+            ).stdout
+
+        wish = {"host": "gpu01", "local_port": near.number}
+        at_port = api.post("remote-tunnel/api/jupyters", json=wish).json()
+        # A shell finds what JupyterLab has opened at a port, and would send a browser there.
+        again = told("--local-port", str(near.number), "--no-browser")
+        assert "was open already" in again
+        assert at_port["address"] in again
+        assert api.delete(f"remote-tunnel/api/tunnels/{at_port['tunnel']}").status_code == 200
+        said = told()
         [tunnel] = api.get("remote-tunnel/api/tunnels").json()["tunnels"]
         assert (tunnel["kind"], tunnel["forwards"][0]["asked"]) == ("jupyter", "private")
         assert f"{here.url}remote-tunnel/open/{tunnel['id']}" in said
@@ -271,33 +283,9 @@ def test_the_tunnel_to_another_host_that_is_called_the_same_stays(
     "line",
     ["", "-R 1:localhost:2 gpu01", "-D 1 gpu01", "gpu01:1 --port 2", "-L 1:b:2 gpu01:3",
      "gpu01 --name -x", "gpu01 --list --foreground", "gpu01 --start --stop", "gpu01:1 --start",
-     "gpu01 --stop --foreground", "gpu01 --keep", "gpu01 --prelude true", "gpu01 --stop --tcp"],
+     "gpu01 --stop --foreground", "gpu01 --keep", "gpu01 --prelude true", "gpu01 --stop --tcp",
+     "gpu01 --local-port 65536"],
 )  # fmt: skip
 def test_what_is_no_jupyter(line: str) -> None:
     with pytest.raises(BadInput):
         wanted(parse(["jupyter", *line.split()], "jupyter tunnel"))
-
-
-def test_each_host_has_an_address_of_its_own() -> None:
-    hosts = [TunnelRequest(host=name) for name in ("gpu01", "gpu02", "gpu01")]
-    first, second, again = map(own_address, hosts)
-    assert first == again != second
-    assert first is not None
-    assert re.fullmatch(r"127(\.\d{1,3}){3}", first)
-    assert first != "127.0.0.1"
-
-
-def test_so_have_those_that_are_all_called_localhost_behind_their_jump_hosts() -> None:
-    lines = [
-        "localhost",
-        "-J gw1 localhost",
-        "-J gw2 localhost",
-        "-J gw1 -p 2222 localhost",
-        "-J gw1 -o HostKeyAlias=ws1 localhost",
-        "-J gw1 -o HostKeyAlias=ws2 localhost",
-        "-J gw1 -C localhost",
-    ]
-    requests = [wanted(parse(["jupyter", *line.split()], ""))[0] for line in lines]
-    *addresses, beside = map(own_address, requests)
-    assert len(set(addresses)) == len(addresses)
-    assert beside == addresses[1]

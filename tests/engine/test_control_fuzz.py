@@ -5,6 +5,7 @@ protocol or hung up on, nobody else notices, nothing is left of it, and the log 
 import asyncio
 import json
 import os
+import reprlib
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -126,6 +127,10 @@ greetings = st.one_of(
 ).map(_line)  # fmt: skip
 
 
+cut = reprlib.Repr()
+cut.maxother = 2000
+
+
 @dataclass(frozen=True)
 class Visit:
     """What one client says, where that is cut in packets, and how it goes."""
@@ -133,6 +138,10 @@ class Visit:
     said: bytes
     cuts: list[int]
     ends: str
+
+    def __repr__(self) -> str:
+        """Not all of a line of megabytes: Hypothesis would warn of it in place of the failure."""
+        return f"Visit({len(self.said)} bytes: {cut.repr(self.said)}, {self.cuts}, {self.ends})"
 
 
 @st.composite
@@ -218,7 +227,7 @@ class Running:
     async def bear(self, one: Visit) -> None:
         note(f"{one}")
         heard = await say(self.path, one)
-        note(f"heard {heard!r}")
+        note(f"heard {cut.repr(heard)}")
         judge(heard)
         async with asyncio.timeout(BOUND):
             await self.honest.ping()

@@ -57,15 +57,24 @@ def published_here(
 
 
 def to_publish(
-    bed: SshBed, gateway: WebGateway, authority: WebAuthority, kind: str = "server", **knobs: Any
+    bed: SshBed,
+    gateway: WebGateway,
+    authority: WebAuthority,
+    kind: str = "server",
+    *,
+    address: str | None = None,
+    **knobs: Any,
 ) -> AbstractContextManager[Jupyter]:
-    """A Jupyter that knows that gateway, and believes its certificate."""
+    """A Jupyter that knows that gateway, and believes its certificate.
+
+    :param address: where the name leads; None is the gateway.
+    """
     return jupyter(
         kind,
         password=PASSWORD,
         traits={"TunnelManager": manager(bed, allow_public_publish=True)},
         env={"SSL_CERT_FILE": str(authority.root)},
-        hosts={NAME: gateway.address},
+        hosts={NAME: address or gateway.address},
         **knobs,
     )
 
@@ -279,7 +288,7 @@ def checks_of(person: User) -> list[dict[str, Any]]:
     return checks
 
 
-@pytest.mark.parametrize("label", [ONE, NONE])
+@pytest.mark.parametrize("label", [ONE, pytest.param(NONE, marks=pytest.mark.long)])
 def test_a_public_port_leaves_the_site_of_that_name_as_it_is(
     gateway: WebGateway, authority: WebAuthority, person: User, outsider: Outsider, label: str
 ) -> None:

@@ -102,6 +102,7 @@ def test_where_there_is_no_certificate_after_all(here: WebGateway, ann: Ann) -> 
         starts_again(here)
 
 
+@pytest.mark.long
 def test_where_nginx_does_not_run(
     here: WebGateway, ann: Ann, authority: WebAuthority, outsider: Outsider
 ) -> None:

@@ -11,12 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
+from jupyter_server.auth.security import passwd_check
 
+from jupyter_remote_tunnel.apps.jupyters import own_address
+from jupyter_remote_tunnel.model.spec import TunnelRequest
 from tests.server.conftest import PREFIX, close_all, manager
 from tests.support.http import anonymous, by_token
 from tests.support.jupyter import Jupyter, jupyter, started_again
 from tests.support.jupyter_there import jupyter_there
 from tests.support.other_uid import as_other_user, other_users_python
+from tests.support.ports import ReservedPort
 from tests.support.process import child, environment, wait_until
 from tests.support.sshd import SshBed
 
@@ -99,6 +103,33 @@ def test_with_a_base_url(api: httpx.Client, server: Jupyter, runtime: Path) -> N
             assert (
                 nobody.get(f"http://127.0.0.1:{server.port}/", headers=without).status_code == 404
             )
+
+
+def test_at_a_port_here(api: httpx.Client, server: Jupyter, runtime: Path) -> None:
+    """Who comes there is let in by what they have, and the view tells the token all the same."""
+    with there(runtime, base_url="/hub/x/") as remote, ReservedPort() as near:
+        app = opened(api, local_port=near.number)
+        own = own_address(TunnelRequest(host="gpu01"))
+        assert app["address"] == f"http://{own}:{near.number}/hub/x/"
+        assert opened(api, local_port=near.number) == app
+        assert app["protection"] == "token"
+        with httpx.Client(base_url=app["address"], trust_env=False, timeout=60) as client:
+            assert client.get("api/contents").status_code == 403
+            token = {"Authorization": f"token {remote.token}"}
+            assert client.get("api/contents", headers=token).status_code == 200
+        is_let_in(*entered(api, server, app))
+        [tunnel] = api.get(PREFIX + "tunnels").json()["tunnels"]
+        assert remote.token not in json.dumps([app, tunnel])
+        private = opened(api)
+        assert private["address"] is None
+        assert private["tunnel"] != app["tunnel"]
+        for wrong in (-1, 65536):
+            for route in ("jupyters", "jupyters/start"):
+                refused = api.post(PREFIX + route, json={"host": "gpu01", "local_port": wrong})
+                assert (refused.status_code, refused.json()["message"]) == (
+                    400,
+                    f"{wrong} is no port.",
+                )
 
 
 def test_on_a_unix_socket(
@@ -252,8 +283,31 @@ def test_one_is_started_and_ended(ssh_bed: SshBed, short_dir: Path) -> None:
             assert (none.status_code, none.json()["code"]) == (404, "not_found")
 
 
+def test_the_password_of_those_that_are_started_there(
+    api: httpx.Client, server: Jupyter, bed: SshBed, tmp_path: Path
+) -> None:
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    bed.host("gpu02", env={"JUPYTER_CONFIG_DIR": tmp_path, "PATH": path})
+    wish = {"host": "gpu02", "password": "a näw 'word' for $HOME"}
+    with anonymous(server) as nobody:
+        assert nobody.post(PREFIX + "jupyters/password", json=wish).status_code == 403
+    weak = api.post(PREFIX + "jupyters/password", json={**wish, "password": "jupyterhub1"})
+    assert (weak.status_code, weak.json()["code"]) == (400, "bad_input")
+    assert list(tmp_path.iterdir()) == []
+    done = api.post(PREFIX + "jupyters/password", json=wish)
+    assert done.status_code == 200, done.text
+    assert done.json() == {"tools": ["jupyter server password"], "others": []}
+    [file] = tmp_path.glob("*.json")
+    hashed = json.loads(file.read_text())["IdentityProvider"]["hashed_password"]
+    assert passwd_check(hashed, wish["password"])  # type: ignore[no-untyped-call]
+    kept = [path.read_bytes() for path in server.folder.rglob("*") if path.is_file()]
+    assert not any(wish["password"].encode() in content for content in kept)
+    assert wish["password"] not in server.process.output
+
+
 def test_the_sandboxed_page_is_not_for_it(api: httpx.Client, runtime: Path) -> None:
     with there(runtime):
         page = api.get(opened(api)["url"], params={"view": "path"})
         assert page.status_code == 409
         assert "jupyter tunnel jupyter gpu01" in page.text
+        assert "at a Port…" in page.text

@@ -49,13 +49,18 @@ def of_notebook(file: Path, setting: str, hashed: str) -> None:
     ("kind", "put", "setting"),
     [
         ("server", in_own_file, "ServerApp.password"),
-        ("server", in_python, "ServerApp.password"),
-        ("server", in_both, "ServerApp.password"),
-        ("server", in_own_file, _BY_ITS_CLASS),
         ("server", in_python, _BY_ITS_CLASS),
-        ("server", in_python, "IdentityProvider.hashed_password"),
-        ("notebook", in_own_file, "NotebookApp.password"),
         ("notebook", of_notebook, "NotebookApp.password"),
+        *(
+            pytest.param(*case, marks=pytest.mark.long)
+            for case in (
+                ("server", in_python, "ServerApp.password"),
+                ("server", in_both, "ServerApp.password"),
+                ("server", in_own_file, _BY_ITS_CLASS),
+                ("server", in_python, "IdentityProvider.hashed_password"),
+                ("notebook", in_own_file, "NotebookApp.password"),
+            )
+        ),
     ],
 )
 def test_the_new_one_counts_after_a_restart(

@@ -86,7 +86,7 @@ async def test_a_host_whose_key_is_of_no_type_that_is_asked_for(ssh_bed: SshBed)
     ssh_bed.known_hosts.write_text(f"* {Path(f'{key}.pub').read_text()}")
     error = await failing(ssh_bed, "gpu01")
     assert (type(error), error.code, error.hop) == (Fatal, "unsupported", "gpu01")
-    assert error.message.endswith("it offers ssh-rsa")
+    assert error.message.endswith("it offers ssh-rsa.")
     assert "HostKeyAlgorithms +ssh-rsa" in error.hint
     sshd.client = ["HostKeyAlgorithms +ssh-rsa"]
     ssh_bed.write_config()

@@ -145,7 +145,7 @@ async def test_where_a_tunnel_leads(ssh_bed: SshBed, sshd: Sshd, tmp_path: Path)
     well, refused, missing = [step for step in found.steps if step.name == "destination"]
     assert (well.verdict, well.says) == (OK, f"gpu01 connects to localhost:{echo.port} for you.")
     assert (refused.verdict, refused.code) == (FAILED, "forward_refused")
-    assert refused.says == f"gpu01 could not connect to localhost:{nowhere}: Connection refused"
+    assert refused.says == f"gpu01 could not connect to localhost:{nowhere}: Connection refused."
     assert refused.advice.startswith("Is something listening")
     assert (missing.verdict, missing.code) == (FAILED, "forward_refused")
     assert f"could not connect to {path}" in missing.says

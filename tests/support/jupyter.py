@@ -160,7 +160,7 @@ def jupyter(
             "LanguageServerManager": {"autodetect": False},
         }
         if password:
-            settings["PasswordIdentityProvider"] = {"hashed_password": _hashed(password)}
+            settings["PasswordIdentityProvider"] = {"hashed_password": hashed(password)}
         if certificate:
             settings["ServerApp"]["certfile"] = str(certificate)
             settings["ServerApp"]["keyfile"] = str(folder / "key.pem")
@@ -204,7 +204,7 @@ def _listens(process: Child, at: tuple[str, int], namespace: Namespace | None = 
         return probe.connect_ex(at) == 0
 
 
-def _hashed(password: str) -> str:
+def hashed(password: str) -> str:
     """As Jupyter does it, but in no time: before it is published a hundred others are tried."""
     return f"argon2:{PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(password)}"
 

@@ -68,7 +68,9 @@ async def test_a_third_host_that_is_down_has_the_others_left(chain: Chain, rig: 
     with pytest.raises(Transient) as caught:
         await rig.open("-D 0 gpu01")
     assert caught.value.hop == "gpu01 (hop 3 of 3)"
-    assert "middle (hop 2 of 3) could not connect to gpu01 (hop 3 of 3)" in caught.value.message
+    message = caught.value.message
+    assert "middle (hop 2 of 3) could not connect to gpu01 (hop 3 of 3)" in message
+    assert message.endswith(": Connection refused.")
     assert chain.logins == [1, 1, 0]
     await left(chain, rig)
 

@@ -1,12 +1,17 @@
 """A remote Jupyter in JupyterLab: found, opened logged in, worked in; its token seen by nobody."""
 
 import contextlib
+import json
 import re
+import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from jupyter_server.auth.security import passwd_check
 from playwright.sync_api import FrameLocator, Page, Request, WebSocket, expect
 
 from tests.support.http import by_token
@@ -71,6 +76,25 @@ def sent_by(page: Page) -> Iterator[list[str]]:
     page.remove_listener("websocket", websocket)
 
 
+def choose(lab: Lab, host: str, item: str) -> None:
+    """Choose something in the menu of a host."""
+    lab.sidebar.get_by_role("button", name=f"More for {host}").click()
+    lab.page.get_by_role("menuitem", name=item).click()
+
+
+def has_it_at_a_port(lab: Lab, there: Jupyter) -> str:
+    """Open the only Jupyter of the host at a port; where that is."""
+    choose(lab, "gpu02", "Open a Jupyter There at a Port…")
+    port = lab.dialog.get_by_label("Port on this machine")
+    expect(port).to_have_value(str(there.port))
+    port.fill("0")
+    lab.dialog.get_by_role("button", name="Open").click()
+    address = lab.dialog.get_by_role("link").get_attribute("href") or ""
+    assert complaints(lab.page, ".jp-Dialog-content") == []
+    lab.dialog.get_by_role("button", name="Done").click()
+    return address
+
+
 def contents(folder: Path) -> Iterator[bytes]:
     """Those of all files below a folder; of what a server writes, a draft may just be gone."""
     for path in folder.rglob("*"):
@@ -97,6 +121,12 @@ def test_a_person_works_in_it_and_the_token_is_nowhere(
         address = frame.locator("html").evaluate("() => location.href")
         assert re.match(rf"http://a[a-z2-7]{{20}}\.localhost:{here.port}{there.base_url}", address)
         assert any("/channels" in url for url in sent), "the kernel's websocket"
+        at_port = has_it_at_a_port(lab, there)
+        assert re.fullmatch(
+            rf"{there.url.partition(':')[0]}://127\.[\d.]+:\d+{there.base_url}", at_port
+        )
+        login = httpx.get(f"{at_port}login", verify=False, trust_env=False)
+        assert "Token authentication is enabled" in login.text
         config = frame.locator("#jupyter-config-data").text_content() or ""
         assert '"token": ""' in config
         with by_token(here) as api:
@@ -106,6 +136,52 @@ def test_a_person_works_in_it_and_the_token_is_nowhere(
         said = "".join([*sent, *told, cookies, config, here.process.output])
         assert there.token not in said
         assert not any(there.token.encode() in content for content in kept)
+
+
+def test_the_password_of_those_there_is_set(
+    lab: Lab, lab_scene: Scene, tmp_path: Path, pictures: Path
+) -> None:
+    """By the keyboard, and it goes nowhere else."""
+    password, config = "a näw 'word' for $HOME", tmp_path / "config"
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    lab_scene.bed.host("gpu02", env={"JUPYTER_CONFIG_DIR": config, "PATH": path})
+    lab.refresh()
+    keyboard, page = lab.page.keyboard, lab.page
+    more = lab.sidebar.get_by_role("button", name="More for gpu02")
+    more.press("Enter")
+    item = page.get_by_role("menuitem", name="Set the Password of the Jupyters There…")
+    expect(item).to_be_visible()
+    picture(page, pictures, "host-menu")
+    keyboard.press("ArrowUp")
+    keyboard.press("ArrowUp")
+    keyboard.press("Enter")
+    with sent_by(page) as sent:
+        for again in ("another one", password):
+            first = lab.dialog.get_by_label("New password")
+            expect(first).to_be_focused()
+            expect(lab.dialog.get_by_role("button", name="Set the Password")).to_be_disabled()
+            assert complaints(page, ".jp-Dialog-content") == []
+            keyboard.type(password)
+            keyboard.press("Tab")
+            keyboard.type(again)
+            keyboard.press("Enter")
+            if again != password:
+                expect(lab.dialog.get_by_role("alert")).to_have_text("The two differ.")
+                picture(page, pictures, "jupyter-password")
+        done = page.get_by_text("The password is set on gpu02, by jupyter server password there.")
+        expect(done).to_be_visible()
+        expect(more).to_be_focused()
+    told = [text for text in sent if "word' for $HOME" in text]
+    assert len(told) == 1, "the body of a request"
+    assert json.loads(told[0]) == {"host": "gpu02", "password": password}
+    [file] = config.glob("*.json")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    hashed = json.loads(file.read_text())["IdentityProvider"]["hashed_password"]
+    assert passwd_check(hashed, password)  # type: ignore[no-untyped-call]
+    kept = contents(lab.server.folder)
+    assert not any(password.encode() in content for content in kept)
+    assert password not in lab.server.process.output
+    page.get_by_role("button", name="Hide notification").first.click()
 
 
 @pytest.mark.long

@@ -120,7 +120,7 @@ def test_bokeh_with_no_flag(lab: Lab, published: Shown) -> None:
     opened.value.close()
 
 
-@pytest.mark.parametrize("where", ["frame", "tab"])
+@pytest.mark.parametrize("where", ["frame", pytest.param("tab", marks=pytest.mark.long)])
 def test_a_hostile_one_gets_nothing(lab: Lab, published: Shown, where: str) -> None:
     context, scene, url = lab.page.context, published.scene, published.url
     with hostile_on(scene, url) as hostile:
@@ -149,6 +149,7 @@ def test_a_hostile_one_gets_nothing(lab: Lab, published: Shown, where: str) -> N
         assert lab.page.evaluate(status_of, f"{url}api/status") == 200
 
 
+@pytest.mark.long
 def test_where_the_names_lead_nowhere_it_is_the_path(
     browser: Browser, shared_app: BokehApp
 ) -> None:
@@ -161,6 +162,7 @@ def test_where_the_names_lead_nowhere_it_is_the_path(
             expect(frame.locator("main")).to_contain_text("--prefix /remote-tunnel/app/")
 
 
+@pytest.mark.long
 def test_a_certificate_that_browsers_do_not_trust(
     browser: Browser, shared_app: BokehApp, pictures: Path
 ) -> None:

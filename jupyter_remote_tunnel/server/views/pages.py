@@ -165,6 +165,12 @@ def not_offered(links: tuple[tuple[str, str], ...]) -> Page:
     )
 
 
+_AT_A_PORT = (
+    "If your browser runs on the machine of this Jupyter, open it at a port there: “Open a Jupyter"
+    " of an SSH Host at a Port…” in the command palette."
+)
+
+
 def jupyter_not_offered(upstream: Upstream, needs: str) -> Page:
     """A remote Jupyter, where it could only have a sandboxed page: it works in none. `needs` is
     what an address of its own takes.
@@ -174,6 +180,7 @@ def jupyter_not_offered(upstream: Upstream, needs: str) -> Page:
         f"“{plain(upstream.name)}” cannot be shown here",
         (
             f"A Jupyter needs an address of its own. {needs}",
+            _AT_A_PORT,
             "Or open it from a terminal of the machine that your browser runs on:",
         ),
         code=f"jupyter tunnel jupyter {plain(upstream.host)}",
