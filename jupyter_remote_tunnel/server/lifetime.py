@@ -13,10 +13,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from ..model.diagnosis import Verdict
+from ..model.errors import RemoteTunnelError
 from ..model.publication import Check, Publication, PublicationState, PublishRequest, Visitor
 from ..model.state import State
 from ..model.status import TunnelStatus
 from ..model.text import plain
+from .looking import failed
 
 if TYPE_CHECKING:
     from ..engine.messages import Who
@@ -27,6 +30,7 @@ SELDOM = 60.0
 """Seconds after which something is looked at again that has changed seldom."""
 
 _AGAIN = 10.0
+_LOGGED = "The log says where that was."
 
 
 class Lifetime(ABC):
@@ -116,7 +120,7 @@ class Lifetime(ABC):
         :param tell: called with each check when it is over.
         """
         try:
-            async for check in self._steps(person):
+            async for check in to_the_end(self._steps(person)):
                 self.checks.append(check)
                 tell(check)
             if all(check.verdict != "failed" for check in self.checks):
@@ -193,18 +197,7 @@ class Lifetime(ABC):
         try:
             return await self._checks_again()
         except Exception as error:  # noqa: BLE001 (what others answer can be anything)
-            context = {"message": f"Checks of {self.id} came to no end.", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
-            detail = plain(f"{type(error).__name__}: {error}", 300)
-            return [
-                Check(
-                    "checks",
-                    "failed",
-                    "The checks came to no end: something was not expected.",
-                    advice="They are made again by themselves. Jupyter's log says where that was.",
-                    details=(detail,),
-                )
-            ]
+            return [_no_end(error, f"They are made again by themselves. {_LOGGED}")]
 
     # Its time.
 
@@ -252,6 +245,37 @@ class Lifetime(ABC):
         self._shut("ended", why)
         await cancelled(self._timer, self._verifying)
         await self._take_down()
+
+
+async def to_the_end(checks: AsyncIterator[Check]) -> AsyncIterator[Check]:
+    """Those checks; a failed one behind them, if something ended them that nobody had thought of:
+    who asked would not be told why it is not shown."""
+    try:
+        async for check in checks:
+            yield check
+    except Exception as error:  # noqa: BLE001 (what others answer can be anything)
+        yield _no_end(error)
+
+
+def _no_end(error: Exception, advice: str = _LOGGED) -> Check:
+    return unexpected("checks", "failed", "The checks came to no end", error, advice)
+
+
+def unexpected(
+    name: str, verdict: Verdict, says: str, error: Exception, advice: str = _LOGGED
+) -> Check:
+    """An error that nobody had thought of as what was found; it is logged.
+
+    :param says: what came of it, without a full stop.
+    """
+    if isinstance(error, RemoteTunnelError):  # which has words for people
+        known = failed(name, error)
+        return replace(known, verdict=verdict, says=f"{says}. {known.says}")
+    says = f"{says}: something was not expected."
+    loop = asyncio.get_running_loop()
+    loop.call_exception_handler({"message": says, "exception": error})
+    detail = plain(f"{type(error).__name__}: {error}", 300)
+    return Check(name, verdict, says, advice=advice, details=(detail,))
 
 
 async def cancelled(*tasks: "asyncio.Task[None] | None") -> None:

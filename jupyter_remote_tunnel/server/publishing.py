@@ -25,7 +25,7 @@ from ..model.publication import (
 )
 from ..model.status import TunnelStatus
 from ..model.text import plain
-from .lifetime import Tell
+from .lifetime import Tell, to_the_end
 from .looking import Looking, understood
 from .protection import protection_checks
 from .published import Published
@@ -222,7 +222,7 @@ class Publishing:
 
     async def _look(self, looking: Looking, tell: Tell) -> PublishReport:
         found = []
-        async for check in self._checks(looking):
+        async for check in to_the_end(self._checks(looking)):
             found.append(check)
             tell(check)
         return PublishReport(all(check.verdict != "failed" for check in found), tuple(found))

@@ -38,7 +38,7 @@ from ..model.status import TunnelStatus
 from ..model.text import plain
 from ..publish.exposure import exposed_by_pull
 from ..publish.probing import Way, cause_of, checks
-from .lifetime import Lifetime, cancelled, listens
+from .lifetime import Lifetime, cancelled, listens, to_the_end
 from .listening import Listener
 from .looking import Engine, failed
 from .looking_here import LookingHere
@@ -363,7 +363,8 @@ class Pulled(Lifetime):
         if all(check.verdict != "failed" for check in seen):
             if taken := await self._place.taken():
                 return [*seen, taken]
-            seen += [check async for check in self._way_in()]
+            # It may be shown already when something ends them that nobody had thought of.
+            seen += [check async for check in to_the_end(self._way_in())]
         if self._place.is_shown and any(check.verdict == "failed" for check in seen):
             self._place.hide()
             with contextlib.suppress(RemoteTunnelError):  # which the next checks find

@@ -30,7 +30,7 @@ from ..model.settings import EngineSettings
 from ..model.status import TunnelStatus
 from ..model.text import plain
 from .asked import QUESTIONS, Asked, Line, Named, Nothing
-from .lifetime import Tell
+from .lifetime import Tell, to_the_end
 from .looking import understood
 from .pulled import Pulled
 
@@ -282,7 +282,7 @@ def _until(hours: float) -> datetime:
 
 
 async def _looked(one: Pulled, tell: Tell) -> PublishReport:
-    async for check in one.look():
+    async for check in to_the_end(one.look()):
         one.checks.append(check)
         tell(check)
     return PublishReport(_passed(one.checks), tuple(one.checks))

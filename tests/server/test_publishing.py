@@ -271,22 +271,46 @@ def test_what_fails_then_is_held_back(scene: Scene, api: httpx.Client) -> None:
     wait_until(lambda: publications(api)[0]["state"] == "shown", "it to be tried again")
 
 
+ENDLESS = f'if ($uri ~ /stream$) {{ set $x "{4000 * "x"}"; return 200 "{500 * "$x"}"; }}'
+"""A line of two megabytes in the place of an answer: nobody had thought of that."""
+
+
+def ended_early(checks: list[dict[str, Any]]) -> str:
+    """The detail of the only check that failed, which says that something was not expected."""
+    (failed,) = [check for check in checks if check["verdict"] == "failed"]
+    assert failed["says"] == "The checks came to no end: something was not expected."
+    assert (failed["name"], failed["typed"]) == ("checks", [])
+    (detail,) = failed["details"]
+    assert 20 < len(detail) <= 300
+    return str(detail)
+
+
+def test_checks_that_an_answer_has_ended_early_open_nothing(
+    scene: Scene, api: httpx.Client
+) -> None:
+    scene.web.use(also=ENDLESS)
+    try:
+        assert "Got more than" in ended_early(refused(api, **scene.request))
+    finally:
+        scene.web.use()
+    wait_until(lambda: "came to no end" in scene.server.process.output, "Jupyter's log")
+    assert not scene.socket.exists()
+    assert publish(api, **scene.request)["state"] == "shown"
+
+
 def test_checks_that_an_answer_has_ended_early_are_made_again(
     scene: Scene, api: httpx.Client
 ) -> None:
-    """Whatever it was that nobody had thought of: here, a line of two megabytes."""
     publish(api, **scene.request)
-    endless = f'set $x "{4000 * "x"}"; return 200 "{500 * "$x"}";'
-    scene.web.use(also=f"if ($uri ~ /stream$) {{ {endless} }}")
+    scene.web.use(also=ENDLESS)
     try:
         scene.bed.hosts["gw"].drop_connections()
         wait_until(lambda: publications(api)[0]["state"] == "held_back", "the check to fail")
         (one,) = publications(api)
         assert one["problem"] == "The checks came to no end: something was not expected."
+        assert "Got more than" in ended_early(one["checks"])
         (failed,) = [check for check in one["checks"] if check["verdict"] == "failed"]
-        assert (failed["name"], failed["typed"]) == ("checks", [])
-        (detail,) = failed["details"]
-        assert 20 < len(detail) <= 300
+        assert "made again by themselves" in failed["advice"]
     finally:
         scene.web.use()
     wait_until(lambda: publications(api)[0]["state"] == "shown", "it to be tried again")
