@@ -22,7 +22,7 @@ from ..model.errors import RemoteTunnelError
 from ..model.publication import Check, PublicationState, PublishRequest, Visitor
 from ..publish.exposure import exposed
 from .gateway_leg import GatewayLeg
-from .lifetime import SELDOM, Lifetime, cancelled
+from .lifetime import SELDOM, Lifetime, cancelled, unexpected
 from .looking import RENEWAL, Looking, failed
 from .outside import Door, Gate
 from .probes import WELL_KNOWN
@@ -213,8 +213,13 @@ class Published(Lifetime):
 
     async def _renew(self) -> None:
         """Bring the gateway's certificate here, if it is another one and can be used; it counts for
-        the next connection. What is found takes the place of what was."""
-        found = await self._looked.renewed()
+        the next connection. What is found takes the place of what was; the next day it is tried
+        again, whatever it was that came in between."""
+        try:
+            found = await self._looked.renewed()
+        except Exception as error:  # noqa: BLE001 (nobody would ask for it ever again)
+            says = "The gateway's certificate was not brought here again"
+            found = [unexpected(RENEWAL, "note", says, error)]
         for check in found:
             if check.name == RENEWAL:
                 self._server.log.warning("%s: %s", self.request.authority, check.says)

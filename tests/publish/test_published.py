@@ -212,10 +212,19 @@ def test_a_public_port_has_the_certificate_that_the_gateway_renews(
 
 
 HURRIED = """\
+import pathlib
 from jupyter_remote_tunnel.server import published
+
+there, renewed = pathlib.Path(__file__).with_name("unthought"), published.Looking.renewed
+
+async def broken(looking):
+    if there.exists():
+        raise LookupError("nobody has thought of this")
+    return await renewed(looking)
 
 def _load_jupyter_server_extension(app):
     published.daily.__kwdefaults__.update(every=published.timedelta(seconds=0.5), look=0.1)
+    published.Looking.renewed = broken
 """
 
 
@@ -226,7 +235,8 @@ def test_a_certificate_that_does_not_come_is_told_of(
     outsider: Outsider,
     tmp_path: Path,
 ) -> None:
-    """The clock alone is another one: a day takes half a second."""
+    """The clock is another one: a day takes half a second. While a file is there, something happens
+    that nobody has thought of."""
     gateway.kill()
     gateway.configure(["AuthorizedKeysFile /etc/authorized_keys", "GatewayPorts clientspecified"])
     gateway.start()
@@ -270,6 +280,12 @@ def test_a_certificate_that_does_not_come_is_told_of(
         assert told in renewal(person)
         copy.write_bytes(good)
         wait_until(lambda: not renewal(person), "the end of it")
+        (tmp_path / "unthought").touch()
+        wait_until(lambda: "not expected" in renewal(person), "what is told of it")
+        wait_until(lambda: "nobody has thought of this" in server.process.output, "its log")
+        assert state(person) == "shown"
+        (tmp_path / "unthought").unlink()
+        wait_until(lambda: not renewal(person), "the next day")
         names = [check["name"] for check in checks_of(person)]
         assert (names.count("certificate"), names.count("key")) == (1, 1)
         person.tunnel("publish", "--stop")
