@@ -3,8 +3,8 @@
 import getpass
 import json
 import os
-import shlex
 import socket
+import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -20,6 +20,7 @@ from tests.support.echo import serve
 from tests.support.ports import ReservedPort
 from tests.support.process import child, wait_until
 from tests.support.sshd import SshBed, Sshd
+from tests.support.systemd import read_unit
 from tests.support.user import User
 
 
@@ -162,18 +163,25 @@ class TestUnit:
         self, user: User, words: list[str], config: Path, ssh_bed: SshBed
     ) -> None:
         user.tunnel("offer", "--systemd", *words)
-        argv = command_of((config / "jupyter-remote-tunnel-gw-5006.service").read_text())
+        argv = read_unit(config / "jupyter-remote-tunnel-gw-5006.service")
         assert Path(argv[0]).samefile(sys.executable)
         with child(argv, env=user.environment) as process:
             process.wait_for_line("is offered")
             assert "That leg is up." in shows_plot(user, ssh_bed)
 
     def test_what_systemd_would_read_otherwise_is_quoted(self, user: User, config: Path) -> None:
-        name = 'a "b" 100% $HOME \\'
-        user.tunnel("offer", "--systemd", "--name", name, "-R", "5006:/tmp/a b", "gw")
+        name, key = 'a "b" 100% $HOME \\', "/tmp/Ann's 100%h/$key"
+        typed = ["--name", name, "-R", "5006:/tmp/a b", "-i", key, "gw"]
+        user.tunnel("offer", "--systemd", *typed)
         (path,) = config.iterdir()
-        line = shlex.join(command_of(path.read_text())[4:])
-        assert wanted(parse(shlex.split(line), "")).name == name
+        spec = wanted(parse(read_unit(path)[4:], ""))
+        assert (spec.name, spec.ssh.identities) == (name, (key,))
+
+    def test_what_no_unit_can_hold_is_refused(self, user: User, config: Path) -> None:
+        forward = os.fsdecode(b"5006:/tmp/\xff")
+        complaint = user.tunnel("offer", "--systemd", "-R", forward, "gw", status=2).stderr
+        assert "cannot stand in a unit" in complaint
+        assert not config.exists()
 
     def test_another_unit_is_left_alone(self, user: User, words: list[str], config: Path) -> None:
         config.mkdir(parents=True)
@@ -191,11 +199,13 @@ class TestUnit:
         assert Path(data["unit"]).read_text() == data["text"]
 
 
-def command_of(unit: str) -> list[str]:
-    """The words that systemd would run."""
-    (line,) = (line for line in unit.splitlines() if line.startswith("ExecStart="))
-    words = shlex.split(line.removeprefix("ExecStart="))
-    return [word.replace("$$", "$").replace("%%", "%") for word in words]
+def unit_in(said: str, folder: Path) -> Path:
+    """The unit that is shown, in a file."""
+    _, begin, rest = said.partition("[Unit]")
+    text, end, _ = rest.partition("WantedBy=default.target\n")
+    path = folder / "offer.service"
+    path.write_text(begin + text + end)
+    return path
 
 
 @pytest.fixture
@@ -213,7 +223,7 @@ def listens(path: Path) -> bool:
 def test_by_ssh_alone_on_a_socket(
     user: User, ssh_lines: str, ssh_bed: SshBed, short_dir: Path
 ) -> None:
-    argv = command_of(ssh_lines)
+    argv = read_unit(unit_in(ssh_lines, user.folder))
     assert argv[:2] == ["/bin/sh", "-c"]
     path = short_dir / ".jupyter-remote-tunnel" / "5006.sock"
     for _ in range(2):  # the second time there is what the first left
@@ -239,9 +249,28 @@ def test_by_ssh_alone_on_a_port(
     with ReservedPort() as port:
         line = f"{port.number}:localhost:{shared_app.port}"
         words = ["-F", str(ssh_bed.config_file), "-R", line, "gw"]
-        argv = command_of(user.tunnel("offer", "--print", "--tcp", *words).stdout)
+        said = user.tunnel("offer", "--print", "--tcp", *words).stdout
+        argv = read_unit(unit_in(said, user.folder))
         with child(argv, env=user.environment):
             wait_until(lambda: answers(port.number), "ssh's port")
+
+
+def test_by_ssh_alone_with_any_names(user: User) -> None:
+    """They pass through a shell, and systemd."""
+    key = "/tmp/Ann's 100%h/$key \"\\"
+    typed = ["-R", "5006:/tmp/a b", "-i", key, "gw"]
+    said = user.tunnel("offer", "--print", *typed).stdout
+    shell, option, script = read_unit(unit_in(said, user.folder))
+    assert (shell, option) == ("/bin/sh", "-c")
+    ssh = user.folder / "bin" / "ssh"
+    ssh.parent.mkdir()
+    ssh.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    ssh.chmod(0o755)
+    path = f"{ssh.parent}:{user.environment['PATH']}"
+    done = subprocess.run([shell, option, script], env={"PATH": path}, capture_output=True)
+    words = done.stdout.decode().splitlines()
+    assert key in words
+    assert any(word.endswith(":/tmp/a b") for word in words)
 
 
 def answers(port: int) -> bool:

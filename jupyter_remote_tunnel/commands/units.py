@@ -16,6 +16,10 @@ from .answers import Answer
 from .offers import offer_words
 
 _LONGEST_DESCRIPTION = 400
+_LONGEST_NAME = 200  # of what stands for it in the name of a file
+
+# systemd runs no program in whose path one of these stands, or looks for another one.
+_NOT_IN_PATHS = "\"'\\$"
 
 _UNIT = """\
 [Unit]
@@ -97,7 +101,7 @@ def offer_unit(spec: TunnelSpec, say: Callable[[str], None] | None) -> Answer:
 
 def unit_name(name: str) -> str:
     """The name of the unit for what has that name; “@” would make it a template."""
-    return f"jupyter-remote-tunnel-{re.sub('[^A-Za-z0-9_.-]+', '-', name)}"
+    return f"jupyter-remote-tunnel-{re.sub('[^A-Za-z0-9_.-]+', '-', name)[:_LONGEST_NAME]}"
 
 
 def command_of(command: str, words: Sequence[str]) -> str:
@@ -106,6 +110,8 @@ def command_of(command: str, words: Sequence[str]) -> str:
     :raises BadInput: a word cannot stand there.
     """
     own = [sys.executable, "-P", "-m", "jupyter_remote_tunnel.cli", command, "--foreground"]
+    if any(character in _NOT_IN_PATHS for character in sys.executable):
+        own = ["/bin/sh", "-c", 'exec "$0" "$@"', *own]
     return " ".join(map(quoted, [*own, *words]))
 
 
@@ -128,17 +134,25 @@ def unit_of(description: str, command: str, restart: str = "always") -> str:
 def quoted(word: str) -> str:
     """A word of ExecStart=, in which systemd would take “%”, “$” and “\\” for its own.
 
-    :raises BadInput: it has control characters: a line break would begin another setting.
+    :raises BadInput: it has control characters (a line break would begin another setting), or is no
+        text.
     """
-    if any(unicodedata.category(character) == "Cc" for character in word):
+    if any(map(_has_no_place, word)):
         raise BadInput(
-            f"“{plain(word, 200)}” cannot stand in a unit: it has a line break, or another control"
-            " character.",
+            f"“{plain(word, 200)}” cannot stand in a unit: it has a line break, another control"
+            " character, or what is no character.",
             hint="Type it without.",
         )
     for special, plainly in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
         word = word.replace(special, plainly)
     return f'"{word}"'
+
+
+def _has_no_place(character: str) -> bool:
+    """Whether systemd would leave out the line in which it stands, or end it there."""
+    number = ord(character)
+    is_none = number & 0xFFFE == 0xFFFE or 0xFDD0 <= number <= 0xFDEF
+    return is_none or unicodedata.category(character) in ("Cc", "Cs")
 
 
 def _folder() -> Path:

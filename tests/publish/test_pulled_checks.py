@@ -30,6 +30,7 @@ from tests.support.jupyter import Jupyter, jupyter, started_again
 from tests.support.other_uid import other_users_python
 from tests.support.outsider import Outsider
 from tests.support.process import child, wait_until
+from tests.support.systemd import read_unit
 from tests.support.web_gateway import WebGateway
 
 SITE = replace(ANYWHERE, ipv6=False)  # which that gateway has not
@@ -466,13 +467,21 @@ def test_a_unit(ann: Ann, gateway: WebGateway, machine: Workstation, server: Jup
     text = file.read_text()
     assert f"Description=Shows the Jupyter of ws as {NAME}" in text
     assert "Restart=on-failure" in text
-    (command,) = [line for line in text.splitlines() if line.startswith("ExecStart=")]
-    words = [word.strip('"') for word in command.removeprefix("ExecStart=").split()]
+    words = read_unit(file)
     typed = words[words.index("publish") + 1 :]
     assert typed[:4] == ["--foreground", "--pull", "--for", "never"]
     with ann.publishing(*typed[1:]) as shell:
         shell.wait_for_line(f"Published: {SITE.url} without an end")
     ann.publish(*PULL, "--systemd", "--for", "9h", status=1)  # that would be another one
+
+
+def test_a_unit_has_paths_as_they_are(ann: Ann) -> None:
+    files = ["--certfile", "/etc/Ann's 100%h/$name.pem", "--keyfile", '/etc/a "b"\\']
+    ann.publish(*PULL, "--systemd", *files)
+    (file,) = (ann.home / ".config" / "systemd" / "user").iterdir()
+    words = read_unit(file)
+    place = words.index("--certfile")
+    assert words[place : place + 4] == files
 
 
 @pytest.mark.parametrize("flag", ["--jupyter", "--certfile"])
