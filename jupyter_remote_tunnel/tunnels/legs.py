@@ -25,6 +25,11 @@ from .tasks import Tasks
 _INTERVAL = 15.0
 """Seconds between two tries where the connection has no keepalive."""
 
+_SOON = 1.0
+"""Seconds between two tries where a stream fails through a leg that was believed to be up: that is
+news. What is known to be down is asked for more seldom, however many streams try.
+"""
+
 _LOOKS, _LOOK_EVERY = 2, 4
 """So many first tries that find a leg down, and of later ones one of so many, also look whether it
 is offered elsewhere now, or no more.
@@ -72,8 +77,8 @@ class Legs:
         self._changed = changed
         self._following: asyncio.Task[None] | None = None
         self._known = asyncio.Event()
-        self._stirred = asyncio.Event()
-        self._failures: list[datetime | None] = []
+        self._stirred, self._doubted = asyncio.Event(), asyncio.Event()
+        self._failures: list[datetime | None] = [None] * len(forwards)
         self._tries_down = dict.fromkeys(self._forwards, 0)
         self._rests = dict.fromkeys(self._forwards, 0)
         self._trying: dict[LocalForward, asyncio.Task[bool]] = {}
@@ -87,9 +92,7 @@ class Legs:
 
     async def known(self, seconds: float) -> None:
         """Wait until it is known what is offered and how it is, but not for longer."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._known.wait()
+        await _within(seconds, self._known)
 
     def lost(self) -> None:
         """Without the connection nothing is known of what is behind it."""
@@ -104,10 +107,12 @@ class Legs:
 
     def stir(self) -> None:
         """A stream may have failed: the reason is looked for."""
-        failures = [forward.failed_at for forward in self._forwards]
-        if failures != self._failures:
-            self._failures = failures
-            self._stirred.set()
+        before, self._failures = self._failures, [f.failed_at for f in self._forwards]
+        for forward, last, now in zip(self._forwards, before, self._failures, strict=True):
+            if now != last:
+                self._stirred.set()
+                if now is not None and forward.far is not None and forward.far.state == "up":
+                    self._doubted.set()
 
     async def _follow(self, link: Link, connection: Connection) -> None:
         ask_after, may_stay_away = connection.hop.signs_of_life
@@ -208,10 +213,19 @@ class Legs:
         """Wait for the next try; where nothing is offered, until a stream has failed."""
         offered = any(forward.offer is not None for forward in self._forwards)
         self._stirred.clear()
-        await asyncio.sleep(interval / 5)  # streams can fail a hundred times a second
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(interval * 4 / 5 if offered else None):
-                await self._stirred.wait()
+        self._doubted.clear()
+        often = interval / 5  # streams can fail a hundred times a second
+        soon = min(_SOON, often)
+        await asyncio.sleep(soon)
+        await _within(often - soon, self._doubted)
+        await _within(interval - often if offered else None, self._stirred)
+
+
+async def _within(seconds: float | None, event: asyncio.Event) -> None:
+    """Wait for it, but not for longer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _far(offer: Offer, before: FarLeg | None) -> FarLeg:

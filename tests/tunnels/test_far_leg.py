@@ -304,6 +304,24 @@ async def test_the_port_of_an_offer_that_is_down_is_nobody_else_s(
         assert await ask(near.bound[0], b"hello") == b"hello"
 
 
+@pytest.mark.parametrize("how", ["offer", "offer/tcp"])
+async def test_a_refused_stream_is_news(ssh_bed: SshBed, short_dir: Path, how: str) -> None:
+    """The timer would tell in a minute that the far leg is down."""
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    rig = Rig(ssh_bed, short_dir, replace(QUICK, keepalive_interval=60))
+    with unused_port() as port, serve("echo") as echo:
+        offering = await rig.open(f"-R {how}/{port}:localhost:{echo.port} gw")
+        near = await opened(rig, f"-L 0:localhost:{port} gw")
+        assert far_of(near).state == "up"
+        await rig.manager.close(offering.id)
+        with pytest.raises(ConnectionResetError):
+            await ask(near.bound[0], b"hello")
+        far = await until_far(rig, near, "down", patience=6)
+        assert far.error is not None
+        assert f"Nothing is offered as {port} on gw" in far.error.message
+        await rig.manager.close_all()
+
+
 async def test_what_a_dead_offer_left_leads_to_nobody(
     ssh_bed: SshBed, short_dir: Path, rig: Rig
 ) -> None:
