@@ -36,7 +36,8 @@ from .questions import GaveUp
 from .typed import from_here
 
 _ASKS = {
-    "token": "It asks for its token, which `jupyter server list` prints on {host}.",
+    "token": "It asks for its token, which `jupyter server list` prints on {host} (for Notebook up"
+    " to 6, `jupyter notebook list`).",
     "password": "It asks for its password.",
     "unknown": "It asks for a password, or for nothing.",
 }

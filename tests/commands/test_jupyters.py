@@ -34,14 +34,14 @@ from tests.support.user import User
 
 # A browser that goes where it is sent, by way of the file that it is shown.
 _BROWSER = """
-import pathlib, re, sys, urllib.request, html
+import pathlib, re, sys, urllib.parse, urllib.request, html
 shown, seen = sys.argv[2], pathlib.Path(sys.argv[1])
 path = pathlib.Path(urllib.request.url2pathname(shown.removeprefix("file://")))
 entry = html.unescape(re.search('url=([^"]*)', path.read_text())[1])
 jar = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(),
                                   urllib.request.ProxyHandler({}))
 landed = jar.open(entry)
-again = jar.open(landed.url.partition("?")[0] + "api/me")
+again = jar.open(urllib.parse.urljoin(landed.url, "api/contents"))
 draft = seen.with_suffix(".draft")
 draft.write_text("\\n".join([shown, oct(path.stat().st_mode), landed.url, str(again.status)]))
 draft.rename(seen)

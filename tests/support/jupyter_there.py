@@ -23,15 +23,17 @@ from tests.support.sshd import SshBed
 class There:
     """The user on `gpu01`: their folders, and what runs for them."""
 
-    def __init__(self, bed: SshBed, folder: Path, *, lab: bool) -> None:
+    def __init__(self, bed: SshBed, folder: Path, *, lab: bool, tools: Path | None) -> None:
         self.folder = folder
         self.runtime = folder / "runtime"
         self.config = folder / "config"
         self.config.mkdir()
-        (folder / "tools").mkdir()
         (folder / "tmp").mkdir()
-        for name in ("jupyter", "jupyter-server", *(["jupyter-lab"] if lab else [])):
-            (folder / "tools" / name).symlink_to(Path(sys.executable).with_name(name))
+        if tools is None:
+            tools = folder / "tools"
+            tools.mkdir()
+            for name in ("jupyter", "jupyter-server", *(["jupyter-lab"] if lab else [])):
+                (tools / name).symlink_to(Path(sys.executable).with_name(name))
         # Without what it does not serve here a server is there a second sooner.
         off = ["notebook", "jupyter_lsp", "jupyter_remote_tunnel"]
         off += [] if lab else ["jupyterlab", "notebook_shim"]
@@ -40,13 +42,14 @@ class There:
             "LabApp": {"news_url": None, "extension_manager": "readonly"},
         }
         (self.config / "jupyter_server_config.json").write_text(json.dumps(settings))
-        self.host = bed.host("gpu01", env=self._environment(f"{folder}/tools:/usr/bin:/bin"))
+        self.host = bed.host("gpu01", env=self._environment(f"{tools}:/usr/bin:/bin"))
 
     def _environment(self, path: str) -> dict[str, str | Path]:
         return {
             "JUPYTER_RUNTIME_DIR": self.runtime,
             "JUPYTER_CONFIG_DIR": self.config,
             "JUPYTER_DATA_DIR": self.folder / "data",
+            "IPYTHONDIR": self.folder / "ipython",
             "TMPDIR": self.folder / "tmp",
             "PATH": path,
             "SHELL": "/bin/bash",
@@ -91,13 +94,16 @@ def _wrote_to(process: psutil.Process, path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def jupyter_there(bed: SshBed, folder: Path, *, lab: bool = False) -> Iterator[There]:
+def jupyter_there(
+    bed: SshBed, folder: Path, *, lab: bool = False, tools: Path | None = None
+) -> Iterator[There]:
     """Such a host; what was started on it is ended.
 
     :param folder: of the user there, with a short path.
     :param lab: whether JupyterLab is there, too.
+    :param tools: the folder of the programs of its Jupyter, if it has another one than this.
     """
-    there = There(bed, folder, lab=lab)
+    there = There(bed, folder, lab=lab, tools=tools)
     try:
         yield there
     finally:
