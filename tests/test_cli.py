@@ -12,6 +12,7 @@ import sys
 import termios
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import psutil
@@ -453,6 +454,26 @@ def test_a_reader_that_has_gone_is_no_error(
         )
     assert done.stderr == b""
     assert done.returncode == (0 if words == ["--help"] else 141)
+
+
+@pytest.mark.parametrize("imports", [1, 2, 5, 10, 20, 40, 60, 80, 100, 120, 150])
+def test_ctrl_c_is_no_mistake_of_ours_from_the_beginning(user: User, imports: int) -> None:
+    """After so many imports. (What Python itself does before is not ours.)"""
+    script = Path(sys.executable).with_name("jupyter-tunnel")
+    argv = [sys.executable, "-X", "importtime", str(script), "list"]
+    with subprocess.Popen(
+        argv, env=user.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.endswith(" jupyter_remote_tunnel.cli\n"):
+                break
+        for _ in range(imports):
+            process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said = [line for line in process.stderr if not line.startswith("import time:")]
+    assert said == []
+    assert process.returncode in (-signal.SIGINT, 1)
 
 
 def test_starting_loads_nothing_heavy(user: User) -> None:
