@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from ..model.errors import Fatal, RemoteTunnelError, Transient
-from ..model.forward import ForwardSpec, PrivateSocket, TcpBind
 from ..model.settings import EngineSettings
-from ..model.spec import OnConflict, TunnelSpec
+from ..model.spec import TunnelSpec
 from ..model.state import Event, State, next_state
 from ..model.status import ErrorStatus, Source, TunnelStatus
 from ..ssh.config import resolve
 from ..ssh.connection import Connection
-from ..ssh.forward import Forward, make_forward
+from ..ssh.forward import Forward
 from .backoff import backoff
 from .holding import Hold
 from .legs import Legs, legs_of
 from .link import Lease, LinkPool
+from .making import has_moved, made_forwards
 from .policy import check_route
 from .prompts import Person, Prompts, needs_person
 from .snapshot import forward_statuses, iso
@@ -243,35 +243,14 @@ class Tunnel:
         self._go(Event.OPENED)
 
     async def _listen(self) -> None:
-        for number, spec in enumerate(self.spec.forwards, start=1):
-            wanted, on_conflict = self._decided(spec, number)
-            forward = make_forward(
-                wanted,
-                self._around.settings,
-                private_dir=self._around.private_dir,
-                on_conflict=on_conflict,
-                proxy_protocol=self.spec.proxy_protocol,
-                on_change=self._forward_changed,
-            )
+        around, told = self._around, self._forward_changed
+        for forward in made_forwards(
+            self.id, self.spec, self._bound, around.settings, around.private_dir, told
+        ):
             self._forwards.append(forward)
             await forward.listen()
         offered = () if self.spec.kind == "kernel" else self._forwards
         self._legs = legs_of(offered, self._tasks, self._tell)
-
-    def _decided(self, spec: ForwardSpec, number: int) -> tuple[ForwardSpec, OnConflict]:
-        """The forward with what was left open decided: the port it had before, the name of its
-        socket.
-        """
-        if spec.bind == PrivateSocket(None):
-            return replace(spec, bind=PrivateSocket(f"{self.id}-{number}")), "fail"
-        before = self._bound[number - 1] if number <= len(self._bound) else None
-        open_port = isinstance(spec.bind, TcpBind) and (
-            spec.bind.port == 0 or self.spec.on_conflict == "pick"
-        )
-        if before is None or not open_port or not isinstance(spec.bind, TcpBind):
-            return spec, self.spec.on_conflict
-        port = int(before.rpartition(":")[2])
-        return replace(spec, bind=TcpBind(spec.bind.host, port)), "pick"
 
     async def _attach(self, connection: Connection) -> None:
         """Give the forwards their connection.
@@ -449,12 +428,7 @@ class Tunnel:
     @property
     def moved(self) -> bool:
         """Whether one of its forwards listens on another port than it was asked to."""
-        return any(
-            bound is not None
-            and isinstance(forward.bind, TcpBind)
-            and forward.bind.port not in (0, int(bound.rpartition(":")[2]))
-            for forward, bound in zip(self.spec.forwards, self.bound, strict=False)
-        )
+        return has_moved(self.spec, self.bound)
 
     @property
     def _next_try(self) -> str | None:
