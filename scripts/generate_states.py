@@ -14,7 +14,8 @@ _MEANING = {
     State.CONNECTING: "The host is resolved, listeners are bound, the connection is being made.",
     State.WAITING_FOR_USER: "A person is asked, or has to restart it: until then it rests.",
     State.OPEN: "Connected; streams flow. A single forward may have an error of its own.",
-    State.RECONNECTING: "The connection was lost and is tried again. Local ports stay.",
+    State.RECONNECTING: "The connection was lost and is tried again; local ports stay."
+    " Or a declared or restored tunnel waits for a local port.",
     State.CLOSING: "It is being closed; with a drain, its streams may end first.",
     State.FAILED: "It stopped and says why, until it is restarted or dismissed.",
 }

@@ -268,9 +268,10 @@ class Manager:
     def restore(self, wanted: Sequence[Wanted]) -> None:
         """Open again what was wanted, under the same ids, in the background.
 
-        What cannot be reached now is tried until it can; what is not allowed any more, has the
-        chosen name of another one, or fails for good, stays in the list with its error. So does
-        what was never open: opening it may have been what ended the engine.
+        What cannot be reached now is tried until it can, and a local port that is taken is waited
+        for; what is not allowed any more, has the chosen name of another one, or fails for good,
+        stays in the list with its error. So does what was never open: opening it may have been what
+        ended the engine.
 
         One host comes after the other: where one of them ends the engine, the log shows which, and
         those before it are back.

@@ -9,6 +9,7 @@ Every change of state goes through the table in `model.state`.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -98,10 +99,11 @@ class Tunnel:
 
         :param person: who can be asked for what its hosts want to know.
         :param persist: what may pass is retried in the background, as for a tunnel that was open
-        before; what needs a person waits for one to restart it.
+        before, and a local port that is taken is waited for; what needs a person waits for one to
+        restart it.
         :param after: seconds to wait with the connection; the listeners are there at once.
-        :raises RemoteTunnelError: it failed; the tunnel keeps the error and nothing is left open,
-        but for the listeners of one that waits for a person.
+        :raises RemoteTunnelError: it failed, or waits for a port; the tunnel keeps the error and
+        nothing is left open, but for the listeners of one that waits for a person.
         """
         if self._given_up:
             raise self._closed_meanwhile()
@@ -233,6 +235,10 @@ class Tunnel:
         except RemoteTunnelError as error:
             if persist and self._lease is not None and needs_person(error):
                 self._wait_for_user(error)
+            elif persist and error.code == "port_in_use":
+                await self._tear_down()
+                self._fall_back(error)
+                self._tasks.start(self._wait_for_port(), f"wait for a port of {self.spec.name}")
             else:
                 await self._fail(error)
             raise
@@ -251,6 +257,34 @@ class Tunnel:
             await forward.listen()
         offered = () if self.spec.kind == "kernel" else self._forwards
         self._legs = legs_of(offered, self._tasks, self._tell)
+
+    async def _wait_for_port(self) -> None:
+        """Open it when what has a local port in its place has ended."""
+        log.warning("%s waits for its port: %s", self.spec.name, self.error)
+        settings = self._around.settings
+        for wait in backoff(settings.backoff_first, settings.backoff_max):
+            await asyncio.sleep(wait)
+            if await self._finds_room():
+                break
+        with contextlib.suppress(RemoteTunnelError):  # the tunnel shows it
+            await self.restart()
+
+    async def _finds_room(self) -> bool:
+        """Whether all its ports are free, or something else is wrong with them."""
+        try:
+            await self._listen()
+        except RemoteTunnelError as error:
+            return error.code != "port_in_use"
+        else:
+            return True
+        finally:
+            await self._stop_listening()
+
+    async def _stop_listening(self) -> None:
+        """Close its forwards, newest first."""
+        for forward in reversed(self._forwards):
+            await forward.close()
+        self._forwards.clear()
 
     async def _attach(self, connection: Connection) -> None:
         """Give the forwards their connection.
@@ -384,9 +418,7 @@ class Tunnel:
         """Close what is open of it, newest first. The state is the caller's business."""
         self._connection = None
         await self._tasks.close()
-        for forward in reversed(self._forwards):
-            await forward.close()
-        self._forwards.clear()
+        await self._stop_listening()
         if self._lease is not None:
             lease, self._lease = self._lease, None
             lease.link.unsubscribe(self)

@@ -1,6 +1,7 @@
 """Tunnels that the configuration declares, and those that are restored."""
 
 import json
+import socket
 from typing import Any
 
 import httpx
@@ -70,6 +71,21 @@ def test_declared_tunnels_are_opened_and_tried_again(bed: SshBed) -> None:
         assert {tunnel["source"] for tunnel in tunnels(client)} == {"config"}
         late.start()
         wait_until(lambda: _states(client)["late:socks-0"] == "open", "the host that came late")
+
+
+def test_a_declared_tunnel_waits_for_its_port(bed: SshBed) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        traits = {"TunnelManager": manager(bed, tunnels=[f"-L {port}:localhost:9 gpu01"])}
+        with jupyter(traits=traits) as server, by_token(server) as client:
+            server.process.wait_for_line(f"gpu01:9 waits for its port.*{port}")
+            wait_until(lambda: _states(client) == {"gpu01:9": "reconnecting"}, "its state")
+            (tunnel,) = tunnels(client)
+            assert tunnel["error"]["code"] == "port_in_use"
+            taken.close()
+            wait_until(lambda: _states(client) == {"gpu01:9": "open"}, "the free port")
+            (tunnel,) = tunnels(client)
+            assert tunnel["forwards"][0]["bound"] == f"127.0.0.1:{port}"
 
 
 def test_open_tunnels_are_saved_and_restored_where_that_is_wanted(bed: SshBed) -> None:

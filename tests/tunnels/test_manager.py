@@ -17,6 +17,7 @@ from jupyter_remote_tunnel.tunnels import backoff
 from jupyter_remote_tunnel.tunnels.manager import Wanted
 from jupyter_remote_tunnel.tunnels.tunnel import Tunnel
 from tests.support.echo import Server, serve
+from tests.support.ports import unused_port
 from tests.support.sshd import SshBed, Sshd
 
 from .conftest import QUICK, Rig, port_of
@@ -330,6 +331,49 @@ async def test_restore_keeps_ids_and_ports_and_tries_until_the_host_is_there(
     await rig.recorder.until(lambda: again.state is State.OPEN)
     assert port_of(again) == port
     assert await says(port) == b"hello"
+
+
+async def declared(rig: Rig, line: str) -> Tunnel:
+    """A tunnel that is opened with nobody there who could open it again."""
+    rig.manager.restore([Wanted("0" * 12, rig.spec(line), "config", ())])
+    return rig.manager.get("0" * 12)
+
+
+async def test_what_is_restored_waits_for_its_port(rig: Rig, sshd: Sshd, echo: Server) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, unused_port() as other:
+        port = taken.getsockname()[1]
+        to = f"127.0.0.1:{echo.port}"
+        tunnel = await declared(rig, f"-L {other}:{to} -L {port}:{to} gpu01")
+        await rig.recorder.until(lambda: tunnel.state is State.RECONNECTING)
+        assert tunnel.error is not None
+        assert tunnel.error.code == "port_in_use"
+        assert rig.manager.pool.size == 0, "no host is troubled meanwhile"
+        error = await refusal(rig.manager.restart(tunnel.id))
+        assert error.code == "port_in_use", "who restarts it is told"
+        assert tunnel.state is State.RECONNECTING
+    await rig.recorder.until(lambda: tunnel.state is State.OPEN)
+    assert tunnel.bound == (f"127.0.0.1:{other}", f"127.0.0.1:{port}")
+    assert await says(port) == b"hello"
+
+
+async def test_what_waits_for_its_port_can_be_restarted_and_closed(
+    ssh_bed: SshBed, short_dir: Path, sshd: Sshd, echo: Server
+) -> None:
+    rig = Rig(ssh_bed, short_dir, replace(QUICK, backoff_first=1000, backoff_max=1000))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        tunnel = await declared(rig, f"-L {port}:127.0.0.1:{echo.port} gpu01")
+        await rig.recorder.until(lambda: tunnel.state is State.RECONNECTING)
+    await rig.manager.restart(tunnel.id)
+    assert await says(port) == b"hello"
+    await rig.manager.close(tunnel.id)
+    with socket.create_server(("127.0.0.1", port)):
+        rig.manager.restore([Wanted("1" * 12, tunnel.spec, "config", ())])
+        waiting = rig.manager.get("1" * 12)
+        await rig.recorder.until(lambda: waiting.state is State.RECONNECTING)
+        await rig.manager.close(waiting.id)
+    assert rig.manager.tunnels == []
+    await rig.manager.close_all()
 
 
 async def test_who_closes_what_is_about_to_be_restored_has_it_closed(rig: Rig, sshd: Sshd) -> None:
