@@ -7,14 +7,11 @@ Importing the package imports nothing heavy: what JupyterLab, Jupyter Server, IP
 context manager need is imported when they ask for it.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ._version import __version__
 
-# Not from typing: to import that takes longer than all else that comes before `cli`.
-TYPE_CHECKING = False
-
 if TYPE_CHECKING:
-    from typing import Any
-
     from .context import TunnelContext
 
 __all__ = ["__version__", "load_ipython_extension", "tunnel"]
@@ -33,14 +30,14 @@ def tunnel(command: str, *, name: str | None = None, server: str | None = None) 
     return TunnelContext(command, name=name, server=server)
 
 
-def load_ipython_extension(shell: "Any") -> None:
+def load_ipython_extension(shell: Any) -> None:
     """`%load_ext jupyter_remote_tunnel`: the magic `%tunnel`."""
     from .magic import load
 
     load(shell)
 
 
-def _jupyter_server_extension_points() -> "list[dict[str, Any]]":
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     from .server.app import RemoteTunnelApp
 
     return [{"module": "jupyter_remote_tunnel", "app": RemoteTunnelApp}]

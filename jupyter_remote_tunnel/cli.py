@@ -5,20 +5,20 @@ calls that status 130), as nothing has to be taken back, and not with a tracebac
 imports next to nothing.
 """
 
-import _signal  # type: ignore[import-not-found] # what `signal` adds takes some milliseconds
+import signal
 import sys
 
 
-def main(argv: "list[str] | None" = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """As `shell.main`."""
-    raises = _signal.default_int_handler
+    raises = signal.default_int_handler
     # A shell has what it runs in the background ignore Ctrl-C.
-    if _signal.getsignal(_signal.SIGINT) is raises:
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is raises:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
             from . import shell
         finally:
-            _signal.signal(_signal.SIGINT, raises)
+            signal.signal(signal.SIGINT, raises)
     else:
         from . import shell
     return shell.main(argv)
