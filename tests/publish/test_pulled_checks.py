@@ -78,13 +78,18 @@ def on(machine: Workstation, **traits: Any) -> Iterator[Jupyter]:
     ("traits", "failed", "said"),
     [
         ({"local_hostnames": None}, "host name", f"local_hostnames = ['localhost', '{NAME}']"),
-        ({"allow_origin": "*"}, "other sites", "allow_origin"),
-        ({"allow_origin_pat": ".*"}, "other sites", "allow_origin_pat"),
-        ({"disable_check_xsrf": True}, "other sites", "disable_check_xsrf"),
         (
             {"disable_check_xsrf": True, "allow_origin": "*"},
             "other sites",
             "allow_origin or allow_origin_pat, disable_check_xsrf.",
+        ),
+        *(
+            pytest.param({name: value}, "other sites", name, marks=pytest.mark.long)
+            for name, value in (
+                ("allow_origin", "*"),
+                ("allow_origin_pat", ".*"),
+                ("disable_check_xsrf", True),
+            )
         ),
     ],
 )
@@ -142,10 +147,11 @@ def test_a_short_token_and_one_that_is_another(machine: Workstation, ann: Ann) -
     ("password", "status", "line"),
     [
         ("letmein", 1, "FAILED  password      Its password (jupyter_server_config.json) is one of"),
-        (
+        pytest.param(
             "iloveyou",
             1,
             "FAILED  password      Its password (jupyter_server_config.json) is one of",
+            marks=pytest.mark.long,
         ),
         ("a good one, all in all", 0, "ok      password      Who comes without its password"),
     ],

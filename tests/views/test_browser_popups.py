@@ -30,7 +30,9 @@ def opens(frame: Frame, how: str) -> Page:
     return opened.value
 
 
-@pytest.mark.parametrize("how", ["script", "link", "link noopener noreferrer"])
+@pytest.mark.parametrize(
+    "how", ["script", pytest.param("link", marks=pytest.mark.long), "link noopener noreferrer"]
+)
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_framed_page_opens_another_one_in_a_tab(
     lab: Lab, host: Page, socket_path: Path, view: str, how: str
