@@ -29,6 +29,7 @@ from jupyter_remote_tunnel.engine.announce import Kind
 from jupyter_remote_tunnel.engine.discovery import list_engines
 from jupyter_remote_tunnel.engine.holder import Holder
 from jupyter_remote_tunnel.engine.sync import LoopThread, SyncEngine
+from jupyter_remote_tunnel.model.errors import Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.status import TunnelStatus
 from tests.support.netns import Namespace
@@ -119,9 +120,13 @@ class User:
         """Close the tunnels that are left, so that their engines end, and remove the folder."""
         try:
             for engine in list_engines():
-                with contextlib.closing(SyncEngine(engine.socket, "shell")) as client:
-                    for tunnel in client.list_tunnels():
-                        client.close_tunnel(tunnel.id)
+                try:
+                    with contextlib.closing(SyncEngine(engine.socket, "shell")) as client:
+                        for tunnel in client.list_tunnels():
+                            client.close_tunnel(tunnel.id)
+                except Fatal:
+                    if engine.path.exists():  # else it has just ended, as without a tunnel it does
+                        raise
         finally:
             shutil.rmtree(self.folder)
 
