@@ -224,7 +224,8 @@ class Tunnel:
             link.subscribe(self)
             await asyncio.sleep(after)
             self._reached_out = True
-            await self._attach(await link.connect(self._audience, afresh=afresh))
+            connection = await link.connect(self._audience, afresh=afresh)
+            await self._attach(connection, whole=afresh or not persist)
         except Transient as error:
             if persist and self._lease is not None:
                 self._lease.link.keep_trying()
@@ -286,21 +287,20 @@ class Tunnel:
             await forward.close()
         self._forwards.clear()
 
-    async def _attach(self, connection: Connection) -> None:
+    async def _attach(self, connection: Connection, *, whole: bool = False) -> None:
         """Give the forwards their connection.
 
-        The first time one that fails fails all. After a loss a tunnel is open with what works, and
-        the rest is tried again: a stale sshd may still hold its port.
+        Where it is to be `whole`, as a person opens it, one that fails fails all. Else it is open
+        with what works, and the rest is tried again: a stale sshd may still hold its port.
         """
         self._connection = connection
         self._host_key = connection.host_key
-        first = self.state is State.CONNECTING
         failed = []
         for forward in self._forwards:
             try:
                 await forward.attach(connection)
             except Fatal:
-                if first:
+                if whole:
                     raise
                 failed.append(forward)
         if connection.lost.done():

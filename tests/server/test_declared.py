@@ -88,6 +88,24 @@ def test_a_declared_tunnel_waits_for_its_port(bed: SshBed) -> None:
             assert tunnel["forwards"][0]["bound"] == f"127.0.0.1:{port}"
 
 
+def test_a_declared_tunnel_waits_for_its_port_on_the_host(bed: SshBed) -> None:
+    """As after a loss: a dead session may hold it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        declared = {"host": "gpu01", "forwards": [f"-R {port}:localhost:9", "-D 0"]}
+        traits = {"TunnelManager": manager(bed, tunnels=[declared])}
+        with jupyter(traits=traits) as server, by_token(server) as client:
+            wait_until(lambda: list(_states(client).values()) == ["open"], "what can be opened")
+            (tunnel,) = tunnels(client)
+            remote, dynamic = tunnel["forwards"]
+            assert f"{port}" in remote["error"]["message"]
+            assert dynamic["error"] is None
+            assert dynamic["bound"]
+            taken.close()
+            wait_until(lambda: tunnels(client)[0]["forwards"][0]["error"] is None, "the free port")
+            socket.create_connection(("127.0.0.1", port)).close()
+
+
 def test_open_tunnels_are_saved_and_restored_where_that_is_wanted(bed: SshBed) -> None:
     with jupyter(traits={"TunnelManager": manager(bed)}) as first:
         with by_token(first) as client:
