@@ -90,7 +90,8 @@ def test_a_declared_tunnel_waits_for_its_port(bed: SshBed) -> None:
 
 def test_a_declared_tunnel_waits_for_its_port_on_the_host(bed: SshBed) -> None:
     """As after a loss: a dead session may hold it."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    both = socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    with both as taken:
         port = taken.getsockname()[1]
         declared = {"host": "gpu01", "forwards": [f"-R {port}:localhost:9", "-D 0"]}
         traits = {"TunnelManager": manager(bed, tunnels=[declared])}
