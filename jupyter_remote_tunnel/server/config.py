@@ -120,7 +120,8 @@ class TunnelManager(LoggingConfigurable):
         " in the remote host's logs. To find whose an offered port is, one is run every keepalive"
         " interval where no socket tells. A remote forward runs one, to see where sshd listens; an"
         " offer runs some, to make its folder and files. `jupyter tunnel doctor` runs"
-        " two, to make a folder and to remove it.",
+        " two, to make a folder and to remove it, and one that lists what is offered, to try a"
+        " `localhost:PORT`.",
     ).tag(config=True)
     stream_wait = _seconds(
         _DEFAULTS.stream_wait, "How long a new stream waits for a lost connection", least=0.0

@@ -104,8 +104,12 @@ class Doctor:
         probes, settings, place = Probes(connection), self._settings, connection.hop.place
         remote = "" if settings.allow_remote_forward else "c.TunnelManager.allow_remote_forward"
         commands = "" if settings.session_exec == "auto" else "c.TunnelManager.session_exec"
+        offers = {} if commands else await probes.offers(destinations)
         tries: list[tuple[StepName, Callable[[], Awaitable[Step]], str]] = [
-            *(("destination", partial(probes.destination, to), "") for to in destinations),
+            *(
+                ("destination", partial(probes.destination, to, offers.get(to)), "")
+                for to in destinations
+            ),
             ("tcp_forward", probes.tcp, ""),
             ("socket_forward", probes.sockets, remote or commands),
             ("remote_forward", probes.remote, remote),

@@ -25,7 +25,7 @@ from .ends import LocalEnd
 from .errors import folder_error
 from .files import Files, exists
 from .listeners import AT_A_TIME, BACKLOG, Listeners, bind_private, bind_tcp, bind_unix
-from .offered import away, gone
+from .offered import away, gone, offered_port
 from .pump import Relay
 from .socks_ends import LocalSocks
 
@@ -184,12 +184,8 @@ class LocalForward(Forward):
 
     @property
     def offered_port(self) -> int | None:
-        """The port of the remote host that it leads to, if an offer may stand for it.
-
-        `127.0.0.1:5006` is that port and nothing else.
-        """
-        to = self.spec.destination
-        return to.port if isinstance(to, TcpAddress) and to.host == "localhost" else None
+        """See `offered.offered_port`."""
+        return offered_port(self.spec.destination)
 
     @override
     def _explain(

@@ -47,6 +47,16 @@ _MOMENT = 1.0
 """Seconds after which a stream that was opened and has not ended is taken for one that lasts."""
 
 
+def offered_port(destination: Address | None) -> int | None:
+    """The port of the remote host that it is, if an offer may stand for it.
+
+    `127.0.0.1:5006` is that port and nothing else.
+    """
+    if isinstance(destination, TcpAddress) and destination.host == "localhost":
+        return destination.port
+    return None
+
+
 async def list_offers(connection: Connection) -> str:
     """What is offered on the host of that connection, for `offers_in`.
 

@@ -13,7 +13,7 @@ What sshd answers, as tried with OpenSSH 9.2:
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import asyncssh
@@ -21,9 +21,10 @@ import asyncssh
 from ..model.address import Address, TcpAddress, UnixAddress
 from ..model.diagnosis import Step, StepName
 from ..model.errors import Fatal, RemoteTunnelError
-from ..model.offer import MARK
+from ..model.offer import MARK, Offer, offers_in
 from ..model.text import plain
 from .connection import Connection
+from .offered import list_offers, offered_port, try_leg
 from .public_bind import is_public
 from .steps import Timer, done, failed
 from .wire import abort_late_channel
@@ -44,8 +45,26 @@ class Probes:
         self._hop = connection.hop
         self._reached_some = False
 
-    async def destination(self, destination: Address) -> Step:
-        """What one tunnel leads to: that is connected to, and let go of at once."""
+    async def offers(self, destinations: Sequence[Address]) -> Mapping[Address, Offer]:
+        """What is offered there in the place of these, as a tunnel would find it; nothing where the
+        host does not tell.
+        """
+        ports = {to: port for to in destinations if (port := offered_port(to)) is not None}
+        if not ports:
+            return {}
+        try:
+            offers = offers_in(await list_offers(self._connection))
+        except RemoteTunnelError:
+            return {}
+        return {to: offers[port] for to, port in ports.items() if port in offers}
+
+    async def destination(self, destination: Address, offer: Offer | None = None) -> Step:
+        """What one tunnel leads to: that is connected to, and let go of at once.
+
+        :param offer: what is offered in its place, which is asked how it is.
+        """
+        if offer is not None:
+            return await self._offered(destination, offer)
         name: StepName = "destination"
         timer, place = Timer(), self._hop.place
         try:
@@ -56,6 +75,23 @@ class Probes:
             return failed(name, place, self._connection.explain(refusal, destination), timer)
         self._reached_some |= isinstance(destination, TcpAddress)
         return done(name, place, f"{self._hop.alias} connects to {destination} for you.", timer)
+
+    async def _offered(self, destination: Address, offer: Offer) -> Step:
+        name: StepName = "destination"
+        timer, place = Timer(), self._hop.place
+        ask_after, may_stay_away = self._hop.signs_of_life
+        patience = ask_after * may_stay_away or self._hop.connect_timeout
+        port = offered_port(destination) or 0
+        leg = await try_leg(self._connection, port, offer, patience)
+        to = f", which leads to {offer.destination} there" if offer.destination else ""
+        way = (
+            f"{destination} is what {offer.by or 'a machine'} offers as {port} on"
+            f" {self._hop.alias}{to}, by way of {offer.address}."
+        )
+        if leg.error is not None:
+            return failed(name, place, leg.error, timer, [way])
+        self._reached_some |= isinstance(offer.address, TcpAddress)
+        return done(name, place, f"{way} It answers.", timer)
 
     async def tcp(self) -> Step:
         """-L and -D to a port."""

@@ -15,6 +15,7 @@ from jupyter_remote_tunnel.ssh.steps import Timer
 from jupyter_remote_tunnel.tunnels.prompts import Person
 from tests.support.echo import serve
 from tests.support.pam_sshd import pam_host
+from tests.support.ports import unused_port
 from tests.support.process import wait_until
 from tests.support.sshd import SshBed, Sshd
 
@@ -183,3 +184,33 @@ async def test_each_destination_of_a_tunnel_is_tried_once(practice: Practice, ss
         forwards = f"-L 0:localhost:{echo.port} -L 0:localhost:{echo.port} -R 0:localhost:1"
         found = await practice.visit(f"{forwards} gpu01")
     assert said(found, "destination").says == f"gpu01 connects to localhost:{echo.port} for you."
+
+
+@pytest.mark.parametrize("bind", ["offer", "offer/tcp"])
+async def test_what_is_offered_is_looked_up_as_a_tunnel_does(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig, bind: str
+) -> None:
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    with unused_port() as port, serve("echo") as echo:
+        offering = await rig.open(f"-R {bind}/{port}:localhost:{echo.port} gw")
+        spec = rig.spec(f"-L 0:localhost:{port} gw")
+        found = await rig.manager.diagnose(spec, lambda _: None, from_shell=True)
+        step = said(found, "destination")
+        assert step.verdict == "ok", step
+        there = offering.bound[0] if bind == "offer" else f"127.0.0.1:{port}"
+        assert f" offers as {port} on gw, which leads to localhost:{echo.port}" in step.says
+        assert step.says.endswith(f" there, by way of {there}. It answers.")
+
+
+async def test_what_is_offered_and_does_not_answer_fails(
+    ssh_bed: SshBed, short_dir: Path, rig: Rig
+) -> None:
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    with unused_port() as nobodys:
+        await rig.open(f"-R offer/5006:localhost:{nobodys} gw")
+        spec = rig.spec("-L 0:localhost:5006 gw")
+        found = await rig.manager.diagnose(spec, lambda _: None, from_shell=True)
+    step = said(found, "destination")
+    assert step.verdict == "failed"
+    assert f"is there, and localhost:{nobodys} does not answer it" in step.says
+    assert " offers as 5006 on gw" in step.details[0]
