@@ -75,10 +75,11 @@ class Holders:
 
     def beside(self, bind: TcpBind) -> tuple[Listener, ...]:
         """Those of the others whom somebody can reach who means what was asked for."""
-        if bind.public:
-            return self.others
-        wanted = LOOPBACK if bind.loopback else ()
-        return tuple(one for one in self.others if any(one.takes(ip, bind.port) for ip in wanted))
+        return _meant_by(bind, self.others)
+
+    def all_at(self, bind: TcpBind) -> tuple[Listener, ...]:
+        """Those whom somebody can reach who means what was asked for, ours as well."""
+        return _meant_by(bind, (*self.ours, *self.others))
 
     def we_have(self, ip: Ip, port: int) -> bool:
         """Whether a connection to there comes to us, and to nobody else."""
@@ -95,6 +96,13 @@ class Holders:
         own = uid if any(one.uid == uid for one in found) else 0
         ours = tuple(one for one in found if one.uid == own)
         return cls(ours, tuple(one for one in found if one.uid != own))
+
+
+def _meant_by(bind: TcpBind, listeners: tuple[Listener, ...]) -> tuple[Listener, ...]:
+    if bind.public:
+        return listeners
+    wanted = LOOPBACK if bind.loopback else ()
+    return tuple(one for one in listeners if any(one.takes(ip, bind.port) for ip in wanted))
 
 
 def named(listeners: Sequence[Listener]) -> str:

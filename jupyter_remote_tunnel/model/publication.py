@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from .address import bracketed, check_host, check_path, is_ipv4
 from .diagnosis import Verdict
 from .errors import BadInput
+from .forward import TcpBind
 from .spec import HostArgument, SshOptions
 from .text import plain
 
@@ -147,6 +148,19 @@ class PublishRequest:
     def public_port(self) -> int:
         """The port of browsers' URLs."""
         return self.port or (HTTPS if self.way == "proxy" else _UNPRIVILEGED)
+
+    @property
+    def port_there(self) -> TcpBind | None:
+        """The port on which the gateway is asked to listen; None where that is a socket, or there
+        is no gateway.
+        """
+        if self.way == "bind":
+            return TcpBind("*", self.public_port)
+        if self.loopback_port is None:
+            return None
+        # By its address, so that sshd refuses one that somebody has already: of the name
+        # “localhost”, which is two, it would take the other half and not tell.
+        return TcpBind("127.0.0.1", self.loopback_port)
 
     @property
     def has_own_site(self) -> bool:

@@ -3,8 +3,11 @@ by its web server. What has to be typed there goes with it.
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 
+from ..model.forward import TcpBind
+from ..model.listeners import Listener, named
 from ..model.publication import Check
 from ..model.text import plain
 from .gateway import FolderRights, Gateway, ServerThere
@@ -23,6 +26,7 @@ from .names import about_apps
 from .sites import Site, WebServer
 
 _OLDEST: dict[WebServer, tuple[int, int]] = {"nginx": (1, 18), "caddy": (2, 6)}
+_ROOTS_PORTS = 1024
 _TITLES: dict[WebServer, str] = {"nginx": "nginx", "caddy": "Caddy"}
 _WEB_SERVER_COMMANDS = {
     "nginx": ("sudo apt install nginx",),
@@ -78,6 +82,31 @@ def check_loopback(host: str, port: int, *, own_site: bool = False) -> Check:
         if own_site
         else "",
     )
+
+
+def check_port(
+    host: str, bind: TcpBind, listeners: Sequence[Listener], uid: int | None
+) -> Check | None:
+    """What there is to say of a port of the gateway before it is asked to listen there.
+
+    :param listeners: who has it, while it is not ours.
+    :param uid: ours there; None where that is not known.
+    """
+    option = "--port" if bind.public else "--tcp"
+    instead = "" if bind.public else "; or have a socket, without --tcp, which nobody can take"
+    lowest = f" from {_ROOTS_PORTS} on" if bind.port < _ROOTS_PORTS and uid != 0 else ""
+    advice = f"Choose another one{lowest} with {option}{instead}."
+    if listeners:
+        others = [one for one in listeners if one.uid != uid]
+        who = f"another user ({named(others)}) listens there"
+        if not others:
+            who = "a program of yours listens there, or a connection that was lost"
+        says = f"Port {bind.port} of {host} is taken: {who}."
+        return Check("port", "failed", says, advice=advice)
+    if not lowest:
+        return None
+    says = f"Ports below {_ROOTS_PORTS} are for root: {host} may not let you have {bind.port}."
+    return Check("port", "note", says, advice=advice)
 
 
 def installation_commands(

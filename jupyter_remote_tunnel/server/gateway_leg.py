@@ -70,13 +70,7 @@ class GatewayLeg:
     @property
     def _bind(self) -> TcpBind | UnixAddress:
         """Where the gateway is asked to listen."""
-        if self._request.way == "bind":
-            return TcpBind("*", self._request.public_port)
-        if self._request.loopback_port is not None:
-            # By its address, so that sshd refuses one that somebody has already: of the name
-            # “localhost”, which is two, it would take the other half and not tell.
-            return TcpBind("127.0.0.1", self._request.loopback_port)
-        return UnixAddress(self._new_socket)
+        return self._request.port_there or UnixAddress(self._new_socket)
 
     @property
     def _new_socket(self) -> str:

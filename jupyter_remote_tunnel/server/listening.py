@@ -36,6 +36,7 @@ from tornado.web import Application
 from typing_extensions import override
 
 from ..model.proxy_protocol import LONGEST_HEADER, read_proxy_header
+from ..model.publication import Check
 from .outside import Gate, Refused, moved, visitor_of
 from .passing import Passing
 from .views.gate import UNKNOWN_ADDRESS
@@ -316,6 +317,33 @@ class _Elsewhere(Router):
     @override
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
         return self._porch.get_handler_delegate(request, Refused, self._made)
+
+
+async def why_not_here(port: int, error: OSError) -> Check:
+    """What to tell of a port of this machine on which we cannot listen."""
+    from ..port_holder import port_holder
+
+    why = f"{error.strerror or error}."
+    if error.errno == errno.EADDRINUSE:
+        holder = await asyncio.to_thread(port_holder, port)
+        why = f"it is in use{f' by {holder}' if holder else ''}."
+    return Check(
+        "port",
+        "failed",
+        f"This machine does not listen on port {port}: {why}",
+        advice="Choose another one with --port; those below 1024 are for root.",
+    )
+
+
+async def check_port_here(port: int) -> Check | None:
+    """Whether we could not listen on that port of this machine now; None where we could."""
+    try:
+        sockets = on_all_interfaces(port)
+    except OSError as error:
+        return await why_not_here(port, error)
+    for listening in sockets:
+        listening.close()
+    return None
 
 
 def on_all_interfaces(port: int) -> list[socket.socket]:

@@ -3,6 +3,7 @@ checks of a gateway, of a name and of a certificate are asked for.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..model.address import is_ipv6
 from ..model.app_domain import AppDomain
 from ..model.errors import BadInput, Fatal, RemoteTunnelError
 from ..model.host_name import published_name
+from ..model.listeners import Holders, Listener, listing_of
 from ..model.publication import Check, PublishRequest
 from ..model.spec import TunnelRequest
 from ..model.text import plain
@@ -24,6 +26,7 @@ from ..publish.gateway_checks import (
     check_app_certificate,
     check_gateway,
     check_loopback,
+    check_port,
     check_port_80,
     installation_commands,
     without_certificate,
@@ -37,7 +40,7 @@ from ..publish.names import (
 )
 from ..publish.own_folder import check_own_folder
 from ..publish.sites import CertificateFiles, Site
-from .listening import Certificate
+from .listening import Certificate, check_port_here
 from .probes import WELL_KNOWN
 
 if TYPE_CHECKING:
@@ -117,6 +120,9 @@ class Looking:
                 assert self.certificate is not None
                 for check in await self._judged(self.certificate):
                     yield check
+                here = None if self.listens else await check_port_here(self.request.public_port)
+                if here is not None:
+                    yield here
                 return
             ours = await self._reach()
             gateway = plain(self.request.gateway)
@@ -126,7 +132,12 @@ class Looking:
             if self.apps is not None:
                 yield await check_app_names(self.apps, gateway, ours)
             ends_here = self.request.way == "bind"
-            rest = self._brought() if ends_here else self._web_server(named=name.verdict)
+            port = await self._port_there()
+            if port is not None:
+                yield port
+            is_taken = port is not None and port.verdict == "failed"
+            named = name.verdict
+            rest = self._brought() if ends_here else self._web_server(named=named, taken=is_taken)
             async for check in rest:
                 yield check
         except RemoteTunnelError as error:
@@ -206,7 +217,10 @@ class Looking:
 
     # TLS ends on the gateway.
 
-    async def _web_server(self, *, named: str) -> AsyncIterator[Check]:
+    async def _web_server(self, *, named: str, taken: bool = False) -> AsyncIterator[Check]:
+        """:param named: what came of the name.
+        :param taken: whether somebody else has the port to which the site leads.
+        """
         request, gateway = self.request, self._gateway
         assert gateway is not None
         is_there = True
@@ -216,22 +230,38 @@ class Looking:
             site = self._site(gateway)
             if site.port is None:
                 self.socket = site.socket
-            *before, installed = await self._of_the_site(gateway, site)
+            *before, installed = await self._of_the_site(gateway, site, leaves=not taken)
             for check in before:
                 yield check
             is_there = all(check.verdict != "failed" for check in (*before, installed))
             if gateway.choose(request.proxy) is not None:
                 lines = certificate_commands(gateway, site, request.proxy)
-            last = [_in_turn(installed, waits=named == "failed" and bool(lines))]
+            last = [_in_turn(installed, waits=named == "failed" and bool(lines), taken=taken)]
         elif (place := await self._own_place()) is not None:
             yield place
         async for check in self._certificates(named, lines, is_there=is_there):
             yield check
         for check in last:
             yield check
-        if named != "failed" and is_there and not self.listens:
+        if named != "failed" and is_there and not self.listens and not taken:
             async for check in self._taken():
                 yield check
+
+    async def _port_there(self) -> Check | None:
+        """What there is to say of the port on which the gateway will be asked to listen; None where
+        that is nothing, is not known, or we listen there ourselves.
+        """
+        bind = self.request.port_there
+        if bind is None or self.listens:
+            return None
+        shell, listeners = await self._shell(), tuple[Listener, ...]()
+        with contextlib.suppress(RemoteTunnelError):
+            argv = ["sh", "-c", listing_of(bind.port)]
+            done = await shell.exec(self._host, argv, person=self._person)
+            holders = Holders.parse(done.stdout.decode(errors="replace"))
+            listeners = () if holders is None else holders.all_at(bind)
+        uid = None if self._gateway is None else self._gateway.uid
+        return check_port(plain(self.request.gateway), bind, listeners, uid)
 
     async def _own_place(self) -> Check | None:
         """Who can come between a site that is not ours and what listens for it."""
@@ -254,12 +284,14 @@ class Looking:
         async for check in self._presented_to_apps(is_there=is_there):
             yield check
 
-    async def _of_the_site(self, gateway: Gateway, site: Site) -> list[Check]:
-        """What is thought of the web server. A text that has to be installed is left there."""
+    async def _of_the_site(self, gateway: Gateway, site: Site, *, leaves: bool) -> list[Check]:
+        """What is thought of the web server. If `leaves`, a text that has to be installed is left
+        there.
+        """
         wanted = self.request.proxy
         found = check_gateway(gateway, site, wanted, here=self.here)
         server = gateway.choose(wanted)
-        if server is None or found[-1].verdict != "failed":
+        if server is None or found[-1].verdict != "failed" or not leaves:
             return found
         return check_gateway(gateway, site, wanted, left_at=await self._leave(site, server))
 
@@ -334,6 +366,9 @@ class Looking:
             (lacking,) = check_gateway(gateway, site, wanted, here=self.here)
             hint = f"{lacking.advice} With apt: {'; '.join(lacking.typed)}"
             raise Fatal(lacking.says, code="not_found", hint=hint)
+        port = await self._port_there()
+        if port is not None and port.verdict == "failed":
+            raise Fatal(port.says, code="port_in_use", hint=port.advice)
         left_at = await self._leave(site, server)
         return {
             "host": gateway.host,
@@ -406,14 +441,17 @@ class Looking:
         return fetched.checks
 
 
-def _in_turn(site: Check, *, waits: bool) -> Check:
+def _in_turn(site: Check, *, waits: bool, taken: bool) -> Check:
     """What is said of the site.
 
     :param waits: for a certificate that was not looked at: nginx takes no site without it.
+    :param taken: whether somebody else has the port to which it would lead.
     """
-    if site.verdict != "failed" or not waits:
+    if site.verdict != "failed" or not (waits or taken):
         return site
     advice = "First the name, then the certificate; look again then."
+    if taken:
+        advice = "First another port, which the site names; look again then."
     return replace(site, typed=(), advice=advice, remedy="")
 
 

@@ -103,7 +103,9 @@ class Published(Lifetime):
         try:
             sockets = self._listen()
         except OSError as error:
-            yield self._port_is_not_ours(error)
+            from .listening import why_not_here
+
+            yield await why_not_here(self.request.public_port, error)
             return
         except RemoteTunnelError as error:
             yield failed("socket", error)
@@ -138,15 +140,6 @@ class Published(Lifetime):
         self._folder = PrivateDirectory.make()
         self._local_socket = self._folder.path / "outside"
         return [bind_unix_socket(str(self._local_socket), mode=0o600)]
-
-    def _port_is_not_ours(self, error: OSError) -> Check:
-        port = self.request.public_port
-        return Check(
-            "port",
-            "failed",
-            f"This machine does not listen on port {port}: {error.strerror or error}.",
-            advice="Choose another one with --port; those below 1024 are for root.",
-        )
 
     async def _open_leg(self, person: "Who | None") -> Check | None:
         """Open the tunnel; why it is not open."""

@@ -218,7 +218,13 @@ class Publishing:
     def _looking(self, request: PublishRequest, person: "Who | None") -> Looking:
         """:raises BadInput: it is asked for what cannot be."""
         apps = self._settings.names_of_apps
-        return Looking(understood(request), self._server.base_url, self._engine, person, apps)
+        wanted = understood(request)
+        looking = Looking(wanted, self._server.base_url, self._engine, person, apps)
+        looking.listens = any(
+            _place(one.request) == _place(wanted) and one.state != "ended"
+            for one in self._all.values()
+        )
+        return looking
 
     async def _look(self, looking: Looking, tell: Tell) -> PublishReport:
         found = []
@@ -295,3 +301,8 @@ class Publishing:
         if one.state == "ended":
             self._all.pop(one.id, None)
         self._tell(one.id, one.state)
+
+
+def _place(request: PublishRequest) -> tuple[object, ...]:
+    """Where browsers find it, and what listens for it there."""
+    return request.authority, request.way, request.gateway, request.loopback_port

@@ -17,12 +17,10 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from ..model.address import TcpAddress, UnixAddress
 from ..model.errors import BadInput, Fatal
 from ..model.forward import TcpBind
-from ..model.text import plain
+from ..port_holder import port_holder
 from .files import Files
 
 BACKLOG = 256
@@ -35,8 +33,6 @@ turns also where it is refused."""
 _LOOPBACK = ("127.0.0.1", "::1")
 _ALL = ("0.0.0.0", "::")  # noqa: S104
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-_ENGINE = "jupyter_remote_tunnel.engine"  # as in the command line of its process
-_NAME = 60  # characters of the name of another process that are shown
 _PORT_TRIES = 50
 _REMOVED_WITHIN = 2.0
 
@@ -180,24 +176,6 @@ async def _busy(bind: TcpBind) -> Fatal:
         hint="Choose another port, or 0 for any free one. With --on-conflict pick (in the dialog:"
         ' “use another one”; in a configuration: "on_conflict": "pick") a busy port is replaced.',
     )
-
-
-def port_holder(port: int) -> str | None:
-    """Who listens on a TCP port here: "python3 (process 123)", or that it is an engine; None where
-    it cannot be known."""
-    try:
-        found = psutil.net_connections("tcp")
-    except (psutil.Error, OSError):
-        return None
-    for entry in found:
-        if entry.status == psutil.CONN_LISTEN and entry.laddr[1:] == (port,) and entry.pid:
-            with contextlib.suppress(psutil.Error):
-                process = psutil.Process(entry.pid)
-                # Both can be whatever another user wants to have read here.
-                ours = process.uids().real == os.getuid() and _ENGINE in process.cmdline()
-                name = "another engine for tunnels" if ours else plain(process.name(), _NAME)
-                return f"{name} (process {entry.pid})"
-    return None
 
 
 def bind_unix(path: str) -> Listeners:

@@ -368,7 +368,9 @@ def test_a_port_that_another_user_has_is_not_shown(
     with bob(gateway, host) as running:
         running.wait_for_line(f"has {TCP}")
         said = person.tunnel(*PUBLISH, *BY_PORT, "gw", status=1).stdout
-        assert "FAILED  tunnel" in said, said
+        assert (
+            f"FAILED  port          Port {TCP} of gw is taken: another user (uid 64901" in said
+        ), said
         assert f"uid 64901 at {bracketed(host)}" in said
         assert "Published" not in said
         assert state(person) == ""
@@ -376,6 +378,24 @@ def test_a_port_that_another_user_has_is_not_shown(
     assert f"Published: {SITE.url}" in said, said
     assert "any of them can take the port" in said
     assert outsider.status(SITE.prefix + "login") == 200
+
+
+def test_a_port_that_another_user_has_is_told_before_a_site_leads_there(
+    gateway: WebGateway, person: User, by_port: None
+) -> None:
+    gateway.type(["rm /etc/nginx/sites-*/jupyter-remote-tunnel-*"])
+    with bob(gateway, "127.0.0.1") as running:
+        running.wait_for_line(f"has {TCP}")
+        said = person.tunnel(*PUBLISH, *BY_PORT, "--check", "gw", status=1).stdout
+        assert f"Port {TCP} of gw is taken: another user (uid 64901 at 127.0.0.1)" in said, said
+        assert "sites-enabled" not in said
+        done = person.tunnel(*PUBLISH, *BY_PORT, "--site", "nginx", "gw", status=1)
+        assert f"Port {TCP} of gw is taken" in done.stderr
+    said = person.tunnel(*PUBLISH, *BY_PORT, "--check", "gw", status=1).stdout
+    assert "is taken" not in said
+    assert "sites-enabled" in said
+    said = person.tunnel(*PUBLISH, "--tcp", "999", "--check", "gw", status=1).stdout
+    assert "note    port          Ports below 1024 are for root: gw may not" in said
 
 
 def problem(person: User) -> str:

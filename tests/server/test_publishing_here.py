@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import os
 import shutil
 import socket
 import ssl
@@ -140,6 +141,21 @@ def test_it_is_published_until_it_is_ended(
     assert tunnels(api) == []
 
 
+@pytest.mark.parametrize("gateway", ["", "gw"])
+def test_whose_a_port_is_that_is_taken(
+    scene: Scene, api: httpx.Client, port: int, gateway: str
+) -> None:
+    request = scene.request(port, gateway=gateway)
+    with socket.create_server(("127.0.0.1", port)):
+        answer = api.post(f"{PUBLISH}/check", json=request)
+    (failed,) = (one for one in answer.json()["checks"] if one["verdict"] == "failed")
+    whose = "a program of yours" if gateway else f"(process {os.getpid()})"
+    assert (failed["name"], whose in failed["says"]) == ("port", True), failed
+    publish(api, **request)
+    report = api.post(f"{PUBLISH}/check", json=request).json()
+    assert report["ok"], "it is ours"
+
+
 def is_refused(port: int) -> bool:
     """Whether nobody listens there."""
     with socket.socket() as probe:
@@ -229,8 +245,8 @@ def test_a_port_that_is_taken(scene: Scene, api: httpx.Client, gateway: str) -> 
         first, *_ = [taken.enter_context(one) for one in on_all_interfaces(0)]
         port = first.getsockname()[1]
         (failed,) = refused(api, **scene.request(port, gateway=gateway))
-    assert failed["name"] == ("tunnel" if gateway else "port")
-    assert "in use" in failed["says"] + failed["advice"]
+    assert failed["name"] == "port"
+    assert ("is taken" if gateway else "in use by") in failed["says"]
 
 
 def test_a_certificate_that_is_none(
