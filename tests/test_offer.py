@@ -112,6 +112,23 @@ def test_on_a_port_if_that_is_asked_for(user: User, words: list[str], ssh_bed: S
         wait_until(lambda: _far_state(user) == "down", "the news", 120)
 
 
+def test_restart_tells_of_another_offer(
+    user: User, ssh_bed: SshBed, gateway: Sshd, shared_app: BokehApp
+) -> None:
+    with ReservedPort() as port:
+        forward = f"{port.number}:localhost:{shared_app.port}"
+        line = ["-F", str(ssh_bed.config_file), "-R", forward, "gw"]
+        user.tunnel("offer", "--tcp", *line)
+        near = ["-F", str(ssh_bed.config_file), "-L", f"0:localhost:{port.number}", "gw"]
+        answer = user.tunnel("open", *near, "--name", "near").stdout
+        assert "It is a port of gw’s loopback" in answer
+        user.tunnel("close", f"gw:{port.number}")
+        user.tunnel("offer", *line)
+        answer = user.tunnel("restart", "near").stdout
+        assert "That leg is up." in answer, answer
+        assert "loopback" not in answer
+
+
 def test_another_port_if_that_is_asked_for(user: User, words: list[str], ssh_bed: SshBed) -> None:
     with serve("echo") as echo, serve("echo", host="::1", port=echo.port):
         line = ["-F", str(ssh_bed.config_file), "-R", f"{echo.port}:localhost:{echo.port}", "gw"]

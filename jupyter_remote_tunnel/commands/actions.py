@@ -42,8 +42,8 @@ from .units import offer_unit
 Action = Callable[[Engines, Parsed], Awaitable[Answer]]
 
 FAR_WITHIN = 2.0
-"""Seconds that `open` waits to tell of the machine behind a gateway, too. Some hosts take long to
-run a command.
+"""Seconds that `open` and `restart` wait to tell of the machine behind a gateway, too. Some hosts
+take long to run a command.
 """
 
 
@@ -146,7 +146,7 @@ async def restart(engines: Engines, parsed: Parsed) -> Answer:
     :raises RemoteTunnelError: it is not open again, though it may be tried further.
     """
     tunnel, client, _ = await engines.tunnel(parsed.options["tunnel"])
-    restarted = await client.restart_tunnel(tunnel.id, person=engines.person)
+    restarted = await client.restart_tunnel(tunnel.id, person=engines.person, far_within=FAR_WITHIN)
     if restarted.state != State.OPEN:
         raise not_open(restarted)
     lines = (f"{plain(restarted.name)} is {restarted.state}.", *tunnel_lines(restarted))

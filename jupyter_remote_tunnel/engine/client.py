@@ -220,12 +220,16 @@ class EngineClient:
         answer = await self.call("tunnels.close", {"tunnel": tunnel, "drain": drain or 0.0})
         return TunnelStatus.from_dict(answer["tunnel"])
 
-    async def restart_tunnel(self, tunnel: str, *, person: Who | None = None) -> TunnelStatus:
+    async def restart_tunnel(
+        self, tunnel: str, *, person: Who | None = None, far_within: float = 0.0
+    ) -> TunnelStatus:
         """Open the forwards of a tunnel again, and its connection if that is not open.
 
+        :param far_within: as in `open_tunnel`.
         :raises RemoteTunnelError: `not_found`, or why it is not open.
         """
-        answer = await self.call("tunnels.restart", {"tunnel": tunnel, **_asking(person)})
+        params = {"tunnel": tunnel, "far_within": far_within}
+        answer = await self.call("tunnels.restart", {**params, **_asking(person)})
         return TunnelStatus.from_dict(answer["tunnel"])
 
     async def list_hosts(self) -> HostList:

@@ -119,10 +119,11 @@ class NamedTunnel:
 
 @dataclass(frozen=True)
 class RestartTunnel:
-    """Open the tunnel of that id or name again."""
+    """Open the tunnel of that id or name again; `far_within` as in `OpenTunnel`."""
 
     tunnel: str
     person: Who | None = None
+    far_within: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,7 @@ class Service:
         tunnel = await self._manager.restart(params.tunnel, _anybody(params.person, caller))
         if tunnel.spec.connection_file is not None:
             connection_files.renew(Path(tunnel.spec.connection_file), self._private_dir)
+        await tunnel.far_known(params.far_within)
         return messages.OneTunnel(tunnel.status())
 
     async def _hosts(self, _params: messages.Empty, _caller: Caller) -> messages.HostList:

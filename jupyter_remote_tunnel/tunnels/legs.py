@@ -129,13 +129,13 @@ class Legs:
         tried = self._forwards
         while True:
             is_missed |= await self._try_all(tried, connection, patience)
-            if not self._trying:
-                self._known.set()
             if is_missed or any(f.offer is None and f.failed_at for f in self._forwards):
                 is_missed = False
                 offers = await link.listing.look_again()
                 if offers is not None and self._take(offers, are_all=True):
                     await self._try_all(self._forwards, connection, patience)
+            if not self._trying:
+                self._known.set()
             await self._pause(interval)
             tried = self._forwards if self._stirred.is_set() else self._due()
 

@@ -151,7 +151,7 @@ class Tunnel:
 
     async def far_known(self, seconds: float) -> None:
         """Wait until it is known what is offered on its host, but not for longer."""
-        if self._legs is not None:
+        if self._legs is not None and self.state is State.OPEN:
             await self._legs.known(seconds)
 
     def refuse(self, error: RemoteTunnelError) -> None:
