@@ -112,6 +112,26 @@ def test_on_a_port_if_that_is_asked_for(user: User, words: list[str], ssh_bed: S
         wait_until(lambda: _far_state(user) == "down", "the news", 120)
 
 
+@pytest.mark.parametrize("how", [[], ["--foreground"]])
+def test_a_number_that_nobody_answers_is_told_where_it_is_typed(
+    user: User, ssh_bed: SshBed, gateway: Sshd, how: list[str]
+) -> None:
+    with ReservedPort() as port:
+        to = f"localhost:{port.number}"
+        line = [*how, "-F", str(ssh_bed.config_file), "-R", f"5009:{to}", "gw"]
+        told = f"Nothing answers at {to} on this machine now: Connection refused. It is offered"
+        if how:
+            argv = [sys.executable, "-m", "jupyter_remote_tunnel.cli", "offer", *line]
+            with child(argv, env=user.environment) as process:
+                process.wait_for_line(told)
+            return
+        said = user.tunnel("offer", *line).stdout
+        assert "gw:5009 is offered." in said
+        assert told in said
+        with serve("echo", port=port.number):
+            assert "Nothing answers" not in user.tunnel("offer", *line).stdout
+
+
 def test_restart_tells_of_another_offer(
     user: User, ssh_bed: SshBed, gateway: Sshd, shared_app: BokehApp
 ) -> None:

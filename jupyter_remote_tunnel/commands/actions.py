@@ -33,7 +33,7 @@ from .engines import Engines
 from .grammar import Parsed, usage
 from .hosts import hosts
 from .jupyters import jupyter
-from .offers import offered, offered_answer, with_example
+from .offers import offered, offered_answer, with_example, with_silence
 from .publishing import publish
 from .recipes import by_ssh
 from .typed import absolute, from_here, host_request, visit_request
@@ -89,7 +89,7 @@ async def offer(engines: Engines, parsed: Parsed) -> Answer:
         return offer_unit(spec, engines.say)
     client = await engines.lasting()
     tunnel, created = await client.open_tunnel(spec.request(), person=engines.person)
-    return opened(spec, tunnel, created=created)
+    return await with_silence(spec, opened(spec, tunnel, created=created))
 
 
 def opened(spec: TunnelSpec, tunnel: TunnelStatus, *, created: bool) -> Answer:

@@ -16,6 +16,7 @@ from .actions import FAR_WITHIN, not_open, opened, wanted
 from .answers import Answer
 from .grammar import Parsed
 from .jupyters import open_here
+from .offers import with_silence
 from .questions import Desk, Face
 
 # Opens a tunnel: its status, and how that is answered.
@@ -35,7 +36,8 @@ def opening(parsed: Parsed) -> Opening:
         tunnel, created = await client.open_tunnel(
             spec.request(), person=person, far_within=FAR_WITHIN
         )
-        return tunnel, opened(spec, tunnel, created=created)
+        answer = opened(spec, tunnel, created=created)
+        return tunnel, await with_silence(spec, answer) if spec.kind == "offer" else answer
 
     return open_tunnel
 

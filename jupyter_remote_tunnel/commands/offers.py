@@ -1,16 +1,18 @@
 """What is offered on a gateway: the tunnel that does it, and its answer."""
 
+import asyncio
 import shlex
 from dataclasses import replace
 
-from ..model.address import bracketed
-from ..model.errors import BadInput
+from ..model.address import Address, UnixAddress, bracketed
+from ..model.errors import BadInput, cause
 from ..model.forward import ForwardKind, ForwardSpec, OfferedPort, TcpBind
 from ..model.spec import TunnelSpec
 from ..model.status import TunnelStatus
 from ..model.text import plain
 from .answers import Answer, tunnel_lines
 
+_ANSWERS_WITHIN = 2.0  # seconds
 _EXAMPLE = "For example: jupyter tunnel offer -R 5006:localhost:5006 ann@gw"
 
 
@@ -81,6 +83,32 @@ def offered_answer(spec: TunnelSpec, tunnel: TunnelStatus, *, created: bool) -> 
         host = bracketed(spec.host)
         lines += [f"  jupyter tunnel open {_user(spec, tunnel)}@{host}:{port}" for port in ports]
     return Answer(tunnel.as_dict(), tuple(lines))
+
+
+async def with_silence(spec: TunnelSpec, answer: Answer) -> Answer:
+    """That answer, and which of what is offered does not answer here now: its number may have been
+    mistyped.
+    """
+    wanted = dict.fromkeys(forward.destination for forward in spec.forwards)
+    told = [await _silence(to) for to in wanted if to is not None]
+    return replace(answer, lines=(*answer.lines, *filter(None, told)))
+
+
+async def _silence(destination: Address) -> str:
+    """Why nothing answers there; "" where something does."""
+    try:
+        async with asyncio.timeout(_ANSWERS_WITHIN):
+            if isinstance(destination, UnixAddress):
+                _, writer = await asyncio.open_unix_connection(destination.path)
+            else:
+                _, writer = await asyncio.open_connection(destination.host, destination.port)
+    except (OSError, UnicodeError) as error:
+        return (
+            f"Nothing answers at {plain(str(destination))} on this machine now: {cause(error)}. It"
+            " is offered all the same."
+        )
+    writer.close()
+    return ""
 
 
 def _user(spec: TunnelSpec, tunnel: TunnelStatus) -> str:
