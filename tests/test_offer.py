@@ -154,6 +154,7 @@ def test_another_port_if_that_is_asked_for(user: User, words: list[str], ssh_bed
         line = ["-F", str(ssh_bed.config_file), "-R", f"{echo.port}:localhost:{echo.port}", "gw"]
         complaint = user.tunnel("offer", "--tcp", *line, status=1).stderr
         assert "something there has it already" in complaint
+        assert "With --pick, any free one is taken there" in complaint
         answer = user.tunnel("offer", "--tcp", "--pick", *line).stdout
         assert f"Understood: jupyter tunnel offer --pick --tcp -R {echo.port}:" in answer
         assert f"Port {echo.port} was taken: 127.0.0.1:" in answer
@@ -230,6 +231,17 @@ class TestUnit:
         path.unlink()
         user.tunnel("offer", "--systemd", *words)
         user.tunnel("offer", "--systemd", *words)
+
+    def test_a_number_that_the_background_offers_is_told(
+        self, user: User, words: list[str], config: Path
+    ) -> None:
+        told = "close that first: jupyter tunnel close gw:5006"
+        user.tunnel("offer", *words)
+        assert told in user.tunnel("offer", "--systemd", *words).stdout
+        other = [*words[:2], "-R", "5007:localhost:1", "gw"]
+        assert "close that first" not in user.tunnel("offer", "--systemd", *other).stdout
+        user.tunnel("close", "gw:5006")
+        assert told not in user.tunnel("offer", "--systemd", *words).stdout
 
     def test_as_data(self, user: User, words: list[str], config: Path) -> None:
         data = json.loads(user.tunnel("offer", "--systemd", "--json", *words).stdout)

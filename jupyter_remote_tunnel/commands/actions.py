@@ -4,6 +4,7 @@ An action asks `Engines` for the engine that it needs, and raises `RemoteTunnelE
 a person should read. `open --foreground` and `demo` live in a process of their own: see `cli`.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,11 +30,11 @@ from .answers import (
 )
 from .cert import cert
 from .diagnoses import follow
-from .engines import Engines
+from .engines import Engines, Found
 from .grammar import Parsed, usage
 from .hosts import hosts
 from .jupyters import jupyter
-from .offers import offered, offered_answer, with_example, with_silence
+from .offers import held_numbers, offered, offered_answer, with_example, with_silence
 from .publishing import publish
 from .recipes import by_ssh
 from .typed import absolute, from_here, host_request, visit_request
@@ -86,10 +87,20 @@ async def offer(engines: Engines, parsed: Parsed) -> Answer:
     if parsed.options["print"]:
         return by_ssh(spec)
     if parsed.options["systemd"]:
-        return offer_unit(spec, engines.say)
+        return await _offer_unit(engines, spec)
     client = await engines.lasting()
     tunnel, created = await client.open_tunnel(spec.request(), person=engines.person)
     return await with_silence(spec, opened(spec, tunnel, created=created))
+
+
+async def _offer_unit(engines: Engines, spec: TunnelSpec) -> Answer:
+    answer = offer_unit(spec, engines.say)
+    found: list[Found] = []
+    with contextlib.suppress(RemoteTunnelError):
+        found = await engines.tunnels()
+    # One in the foreground may be the unit's own.
+    held = [entry.tunnel for entry in found if entry.engine.kind != "foreground"]
+    return replace(answer, lines=(*answer.lines, *held_numbers(spec, held)))
 
 
 def opened(spec: TunnelSpec, tunnel: TunnelStatus, *, created: bool) -> Answer:

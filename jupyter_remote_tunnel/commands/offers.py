@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..model.address import Address, UnixAddress, bracketed
@@ -109,6 +110,27 @@ async def _silence(destination: Address) -> str:
         )
     writer.close()
     return ""
+
+
+def held_numbers(spec: TunnelSpec, tunnels: Sequence[TunnelStatus]) -> list[str]:
+    """Which of these tunnels offer as one of the numbers of `spec`, and are in the way of its unit:
+    a line for each.
+    """
+    wanted = {_number(str(forward.bind)) for forward in spec.forwards}
+    return [
+        f"{plain(tunnel.name)} is offered already, by a tunnel in the background: the unit would"
+        " find its number taken, and try again every ten seconds. So close that first:"
+        f" jupyter tunnel close {shlex.quote(plain(tunnel.name))}"
+        for tunnel in tunnels
+        if tunnel.kind == "offer"
+        and tunnel.host == spec.login
+        and wanted & {_number(forward.asked) for forward in tunnel.forwards}
+    ]
+
+
+def _number(asked: str) -> str:
+    """What is found there, be it a socket or a port."""
+    return asked.removeprefix("offer/").removeprefix("tcp/")
 
 
 def _user(spec: TunnelSpec, tunnel: TunnelStatus) -> str:

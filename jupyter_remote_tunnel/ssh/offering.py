@@ -86,6 +86,8 @@ _KEPT = 1.0
 class OfferingForward(RemoteForward):
     """See `Forward`."""
 
+    _PICKING = "With --pick, any free one is taken there: it is found by this number all the same."
+
     def __init__(
         self,
         spec: ForwardSpec,

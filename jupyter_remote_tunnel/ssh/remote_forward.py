@@ -26,7 +26,7 @@ from .descriptors import lowest_free
 from .ends import LocalEnd
 from .errors import destination_error
 from .public_bind import bound_by, holders_of, is_public, remark, remark_on
-from .refused_listening import why_not
+from .refused_listening import Refusal, why_not
 from .socks_ends import RemoteSocks
 from .unix_socket import connected_unix
 from .window import LEAST
@@ -36,6 +36,8 @@ _CANCEL_TIMEOUT = 5.0
 
 class RemoteForward(Forward):
     """See `Forward`. It listens again on each connection that it is attached to."""
+
+    _PICKING = "With --on-conflict pick, another one is taken there when it is busy."
 
     def __init__(
         self,
@@ -87,6 +89,16 @@ class RemoteForward(Forward):
             raise why.error from None
         self.bound = bind.path
 
+    def _refused(self, why: Refusal, *, asked_again: bool) -> Fatal:
+        """That error, with what has another port taken, where that can be typed: not for one that
+        is published.
+        """
+        error = why.error
+        if not why.in_use or asked_again or self._proxy_protocol:
+            return error
+        hint = f"{error.hint} {self._PICKING}"
+        return Fatal(error.message, code=error.code, hint=hint, hop=error.hop)
+
     async def _listen_tcp(self, connection: Connection, bind: TcpBind) -> None:
         host = {None: "localhost", "*": ""}.get(bind.host, bind.host or "")
         port = self._port or bind.port
@@ -96,7 +108,7 @@ class RemoteForward(Forward):
             asked, had = TcpAddress(host, port), self._port is not None
             why = await why_not(connection, asked, refused, was_ours=had, look=self._looks)
             if not (why.in_use and self._pick):
-                raise why.error from None
+                raise self._refused(why, asked_again=had) from None
             self._listener = await connection.listen_tcp(host, 0, self._accept)
         self._port = self._listener.get_port()
         found, others = await self._where_bound(connection, bind, self._port)
