@@ -10,6 +10,7 @@ import * as React from 'react';
 
 import { JupyterServer, JupyterStart, OpenedJupyter } from './api';
 import { DialogBody, Explanation, launch } from './dialogs';
+import { Labelled } from './publishfields';
 import { Wrong } from './remedy';
 import { isOfThisMachine } from './view';
 
@@ -134,10 +135,11 @@ class StartForm extends DialogBody {
 function StartFields(
   props: Asked & { trans: TranslationBundle; onShown: () => void }
 ): JSX.Element {
-  const { atPort, before, host, onShown, trans, wrong } = props;
+  const { atPort, before, host, onShown, trans } = props;
+  const [wrong, setWrong] = React.useState(props.wrong);
   React.useEffect(onShown, []);
   return (
-    <div className="jp-RemoteTunnel-fields">
+    <div className="jp-RemoteTunnel-fields" onInput={() => setWrong(undefined)}>
       {wrong && <Explanation error={wrong} />}
       <p>{trans.__('No Jupyter server of yours runs on %1.', host)}</p>
       <label>
@@ -196,14 +198,18 @@ function WhichFields(
     onShown: () => void;
   }
 ): JSX.Element {
-  const { atPort, before, onShown, servers, trans, wrong } = props;
+  const { atPort, before, onShown, servers, trans } = props;
+  const [wrong, setWrong] = React.useState(props.wrong);
   const first = Math.max(servers.indexOf(before?.server as JupyterServer), 0);
   const [index, setIndex] = React.useState(first);
   const there = /:(\d+)$/.exec(servers[index]!.destination)?.[1];
   const usual = index === first ? (before?.port ?? there) : there;
   React.useEffect(onShown, []);
   return (
-    <div className="jp-RemoteTunnel-fields jp-RemoteTunnel-form">
+    <div
+      className="jp-RemoteTunnel-fields jp-RemoteTunnel-form"
+      onInput={() => setWrong(undefined)}
+    >
       {wrong && <Explanation error={wrong} />}
       <label>
         {trans.__('Jupyter server')}
@@ -231,23 +237,46 @@ function PortField(props: {
   trans: TranslationBundle;
 }): JSX.Element {
   const { trans, usual } = props;
+  const [isWrong, setWrong] = React.useState(false);
   return (
-    <label>
-      {trans.__('Port on this machine (0: any free one)')}
-      <input
-        type="text"
-        className="jp-mod-styled"
-        inputMode="numeric"
-        required
-        pattern="\s*\d{1,5}\s*"
-        data-port
-        defaultValue={usual}
-        autoComplete="off"
-        spellCheck={false}
-      />
-    </label>
+    <Labelled
+      label={trans.__('Port on this machine (0: any free one)')}
+      lacks={
+        isWrong
+          ? trans.__('A port from 1 to 65535, or 0 for any free one')
+          : null
+      }
+    >
+      {described => (
+        <input
+          type="text"
+          className="jp-mod-styled"
+          inputMode="numeric"
+          required
+          pattern={PORT}
+          data-port
+          defaultValue={usual}
+          autoComplete="off"
+          spellCheck={false}
+          onInput={({ currentTarget }) =>
+            setWrong(!currentTarget.validity.valid)
+          }
+          {...described}
+        />
+      )}
+    </Labelled>
   );
 }
+
+// At most 65535.
+const PORT = `\\s*0*(${[
+  '\\d{1,4}',
+  '[1-5]\\d{4}',
+  '6[0-4]\\d{3}',
+  '65[0-4]\\d{2}',
+  '655[0-2]\\d',
+  '6553[0-5]'
+].join('|')})\\s*`;
 
 /** What stands in that field, if it is there. */
 function portIn(form: HTMLElement): number | undefined {

@@ -284,10 +284,37 @@ describe('open a Jupyter at a port', () => {
     });
     expect(node.querySelector('select')!.selectedIndex).toBe(1);
     expect(field(node, PORT).value).toBe('9000');
+    type(node, PORT, '9001');
+    await vi.waitFor(() =>
+      expect(node.querySelector('[role="alert"]')).toBeNull()
+    );
     press(node, 'Cancel');
     await running;
     expect([opened, shows]).toEqual([[], 0]);
   });
+
+  it.each(['', 'x', '80a', '-1', '65536', '123456'])(
+    'says that “%s” is no port',
+    async text => {
+      await begin([jupyter(8888)], answer);
+      const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);
+      const node = await dialog('Open a Jupyter of gpu01 at a port');
+      const range = 'A port from 1 to 65535, or 0 for any free one';
+      const accept = node.querySelector<HTMLButtonElement>(
+        'button.jp-mod-accept'
+      )!;
+      expect(node.textContent).not.toContain(range);
+      type(node, PORT, text);
+      await vi.waitFor(() => expect(node.textContent).toContain(range));
+      expect(field(node, PORT).ariaInvalid).toBe('true');
+      expect(accept.disabled).toBe(true);
+      type(node, PORT, '65535');
+      await vi.waitFor(() => expect(node.textContent).not.toContain(range));
+      expect(accept.disabled).toBe(false);
+      press(node, 'Cancel');
+      await running;
+    }
+  );
 
   it('starts one where there is none', async () => {
     await begin([], answer);
