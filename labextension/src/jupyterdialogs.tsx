@@ -10,8 +10,9 @@ import * as React from 'react';
 
 import { JupyterServer, JupyterStart, OpenedJupyter } from './api';
 import { DialogBody, Explanation, launch } from './dialogs';
+import { inOurWords } from './format';
 import { Labelled } from './publishfields';
-import { Wrong } from './remedy';
+import { TunnelError } from './restapi';
 import { isOfThisMachine } from './view';
 
 /** What is asked of a server that is to be opened. */
@@ -20,7 +21,7 @@ export interface Asked {
   /** Whether at a port here, for which there is a field then. */
   atPort: boolean;
   /** Why what was answered before was not done, and what that was. */
-  wrong?: Wrong;
+  wrong?: TunnelError;
   before?: Partial<Choice>;
 }
 
@@ -32,6 +33,7 @@ export async function askToStart(
   const title = trans.__('Start a Jupyter on %1?', asked.host);
   const { button, value } = await ask<JupyterStart>(
     title,
+    asked,
     () => new StartForm(asked, trans),
     [Dialog.okButton({ label: trans.__('Start') })],
     trans
@@ -56,6 +58,7 @@ export async function askWhich(
     : trans.__('Which Jupyter of %1?', asked.host);
   const { button, value } = await ask<Choice>(
     title,
+    asked,
     () => new WhichForm(servers, asked, trans),
     [
       Dialog.createButton({
@@ -78,9 +81,10 @@ export async function askWhich(
 
 const PASSWORD = 'password';
 
-/** Ask by a form, which has the focus in its first field. */
+/** Ask by a form, which has the focus in its first field, or in that of a port that is taken. */
 function ask<T>(
   title: string,
+  { wrong }: Asked,
   form: () => DialogBody & { getValue(): T },
   buttons: readonly Dialog.IButton[],
   trans: TranslationBundle
@@ -90,7 +94,8 @@ function ask<T>(
       title,
       body: form(),
       buttons: [Dialog.cancelButton({ label: trans.__('Cancel') }), ...buttons],
-      focusNodeSelector: 'input, select'
+      focusNodeSelector:
+        wrong?.code === 'port_in_use' ? '[data-port]' : 'input, select'
     });
     dialog.addClass('jp-RemoteTunnel-dialog');
     dialog.node.setAttribute('aria-label', title);
@@ -140,7 +145,9 @@ function StartFields(
   React.useEffect(onShown, []);
   return (
     <div className="jp-RemoteTunnel-fields" onInput={() => setWrong(undefined)}>
-      {wrong && <Explanation error={wrong} />}
+      {wrong && (
+        <Explanation error={inOurWords(wrong, trans, undefined, null)} />
+      )}
       <p>{trans.__('No Jupyter server of yours runs on %1.', host)}</p>
       <label>
         {trans.__('Its folder there (optional)')}
@@ -210,7 +217,9 @@ function WhichFields(
       className="jp-RemoteTunnel-fields jp-RemoteTunnel-form"
       onInput={() => setWrong(undefined)}
     >
-      {wrong && <Explanation error={wrong} />}
+      {wrong && (
+        <Explanation error={inOurWords(wrong, trans, undefined, null)} />
+      )}
       <label>
         {trans.__('Jupyter server')}
         <select

@@ -265,7 +265,11 @@ describe('open a Jupyter at a port', () => {
 
   it('asks again where the port is taken', async () => {
     await begin([jupyter(8888), jupyter(8889)], answer);
-    const body = { code: 'port_in_use', message: 'Taken.', hint: 'Another.' };
+    const body = {
+      code: 'port_in_use',
+      message: 'Taken.',
+      hint: 'Another. With --on-conflict pick (in the dialog: “use another one”) it is replaced.'
+    };
     refusals = [{ status: 409, body }];
     const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);
     const first = await dialog('Open a Jupyter of gpu01 at a port');
@@ -278,10 +282,13 @@ describe('open a Jupyter at a port', () => {
     const node = await vi.waitFor(() => {
       const found = document.querySelector<HTMLElement>('.jp-Dialog')!;
       expect(found?.querySelector('[role="alert"]')?.textContent).toBe(
-        'Taken.Another.'
+        'Taken.Choose another port, or 0 for any free one.'
       );
       return found;
     });
+    await vi.waitFor(() =>
+      expect(document.activeElement).toBe(field(node, PORT))
+    );
     expect(node.querySelector('select')!.selectedIndex).toBe(1);
     expect(field(node, PORT).value).toBe('9000');
     type(node, PORT, '9001');
