@@ -22,7 +22,7 @@ export interface Asked {
   atPort: boolean;
   /** Why what was answered before was not done, and what that was. */
   wrong?: TunnelError;
-  before?: Partial<Choice>;
+  before?: Partial<Choice & Pick<JupyterStart, 'folder' | 'keep'>>;
 }
 
 /** How a person wants one started where none runs; null if they do not. */
@@ -155,13 +155,14 @@ function StartFields(
           type="text"
           className="jp-mod-styled"
           placeholder="~"
+          defaultValue={before?.folder ?? ''}
           autoComplete="off"
           spellCheck={false}
         />
       </label>
       {atPort && <PortField usual={before?.port ?? 0} trans={trans} />}
       <label className="jp-RemoteTunnel-check">
-        <input type="checkbox" />
+        <input type="checkbox" defaultChecked={before?.keep} />
         {trans.__('Keep it running when its tunnel is closed')}
       </label>
     </div>

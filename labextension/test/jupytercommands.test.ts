@@ -186,25 +186,57 @@ describe('open a Jupyter', () => {
     expect(opened).toEqual([]);
   });
 
-  it('says what the server says where it does not start', async () => {
+  it('asks again, with what was typed, where it does not start', async () => {
+    await begin([]);
     const body = {
       code: 'not_found',
-      message: 'No Jupyter was found.',
-      hint: 'Give a prelude.'
+      message: 'gpu01 has no folder /nope.',
+      hint: 'Make it.'
     };
-    await begin([], { status: 404, body });
+    refusals = [{ status: 404, body }];
     const running = commands.execute(CommandIDs.openJupyter, { host: 'gpu01' });
-    press(await dialog('Start a Jupyter on gpu01?'), 'Start');
-    const node = await dialog('No Jupyter of gpu01 could be opened');
-    expect(node.textContent).toContain('No Jupyter was found.');
-    expect(node.textContent).toContain('Give a prelude.');
-    press(node, 'Dismiss');
+    const first = await dialog('Start a Jupyter on gpu01?');
+    expect(first.querySelector('[role="alert"]')).toBeNull();
+    type(first, FOLDER, '/nope');
+    first.querySelector<HTMLElement>('[type="checkbox"]')!.click();
+    press(first, 'Start');
+    const node = await vi.waitFor(() => {
+      const found = document.querySelector<HTMLElement>('.jp-Dialog')!;
+      expect(found?.querySelector('[role="alert"]')?.textContent).toBe(
+        'gpu01 has no folder /nope.Make it.'
+      );
+      return found;
+    });
+    expect(field(node, FOLDER).value).toBe('/nope');
+    expect(field(node, 'Keep it running').checked).toBe(true);
+    await vi.waitFor(() =>
+      expect(document.activeElement).toBe(field(node, FOLDER))
+    );
+    type(node, FOLDER, '/data');
+    press(node, 'Start');
     await running;
-    expect(asked('/jupyters/start')).toEqual([{ host: 'gpu01' }]);
-    expect(opened).toEqual([]);
+    expect(asked('/jupyters/start')).toEqual([
+      { host: 'gpu01', folder: '/nope', keep: true },
+      { host: 'gpu01', folder: '/data', keep: true }
+    ]);
+    expect(opened).toHaveLength(1);
     expect(Notification.manager.notifications).toEqual([]);
   });
+
+  it('asks no more where a person answered nothing to the host', async () => {
+    await begin([]);
+    const body = { code: 'needs_user', message: 'Cancelled.', hint: '' };
+    refusals = [{ status: 409, body }];
+    const running = commands.execute(CommandIDs.openJupyter, { host: 'gpu01' });
+    press(await dialog('Start a Jupyter on gpu01?'), 'Start');
+    await running;
+    expect(document.querySelector('.jp-Dialog')).toBeNull();
+    expect(asked('/jupyters/start')).toHaveLength(1);
+    expect(opened).toEqual([]);
+  });
 });
+
+const FOLDER = 'Its folder there';
 
 function field(node: HTMLElement, label: string): HTMLInputElement {
   const found = [...node.querySelectorAll('label')].find(({ textContent }) =>
