@@ -391,6 +391,9 @@ export async function confirmStop(
     Dialog.cancelButton({ label: trans.__('Cancel') }),
     Dialog.warnButton({ label: trans.__('End') })
   ];
-  const result = await launch(() => new Dialog({ title, body, buttons }));
+  // As JupyterLab does before it deletes: an Enter too many loses nothing.
+  const result = await launch(
+    () => new Dialog({ title, body, buttons, defaultButton: 0 })
+  );
   return result.button.accept;
 }

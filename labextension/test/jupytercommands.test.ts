@@ -472,6 +472,7 @@ describe('end a Jupyter', () => {
     const running = commands.execute(CommandIDs.stopJupyter, { host: 'gpu01' });
     const node = await dialog('End the Jupyter on gpu01?');
     expect(node.textContent).toContain('127.0.0.1:8888 in /home/ann/8888');
+    expect(document.activeElement!.textContent).toBe('Cancel');
     press(node, 'End');
     await running;
     expect(asked('/jupyters/stop')).toEqual([
