@@ -59,11 +59,21 @@ class Tunnels(Handler):
             raise BadInput("The body: “keeper” cannot be chosen.", hint="Use POST jupyters.")
         if request.proxy_protocol:
             raise BadInput("The body: “proxy_protocol” cannot be chosen.", hint="Use POST publish.")
+        if self.is_outside:
+            await self._refuse_way_in(request)
         client = await self.engine.client()
         params = {"request": request.as_dict(), "person": self.who()}
         opened = await client.call("tunnels.open", params)
         self.set_created(opened["created"])
         return opened
+
+    async def _refuse_way_in(self, request: "TunnelRequest") -> None:
+        """:raises Fatal: `not_allowed`, it is another way from outside to this Jupyter."""
+        from ..model.command_line import spec_of
+
+        settings = await self.engine.settings()
+        if any(map(settings.reaches_own_server, spec_of(request).forwards)):
+            self.refuse_outside()
 
 
 class Tunnel(Handler):
@@ -238,6 +248,7 @@ class JupyterPasswords(Handler):
         from ..apps.jupyter_password import set_password
         from .bodies import JupyterPasswordSet, TunnelRequest, Who
 
+        self.refuse_outside()  # the host may be this machine by another name
         host, person = TunnelRequest(host=wanted.host, ssh=wanted.ssh), Who(**self.who())
         client = await self.engine.client()
         done = await set_password(client, host, wanted.password, person=person)

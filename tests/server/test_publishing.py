@@ -414,6 +414,28 @@ def test_from_outside_nothing_is_widened(scene: Scene, api: httpx.Client) -> Non
     wait_until(lambda: publications(api) == [], "its end")
 
 
+def test_from_outside_no_other_way_in_is_opened(scene: Scene, api: httpx.Client) -> None:
+    publish(api, **scene.request)
+    own, other = scene.server.port, 1
+    with scene.outsider(scene.server.token) as user:
+        for body in (
+            {"command": f"-R 127.0.0.1:0:localhost:{own} gw"},
+            {"host": "gw", "forwards": [f"-L 0:localhost:{own}", f"-R 0:10.0.0.1:{own}"]},
+            {"command": "-R 0 gw"},
+        ):
+            answer = user.post(PREFIX + "tunnels", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed"), body
+        body = {"host": "gw", "password": "a new and long one"}
+        answer = user.post(PREFIX + "jupyters/password", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+        for allowed in (f"-R 127.0.0.1:0:localhost:{other} gw", f"-L 0:localhost:{own} gw"):
+            answer = user.post(PREFIX + "tunnels", json={"command": allowed})
+            assert answer.status_code == 201, answer.text
+        assert user.post(PREFIX + "tunnels", json={"command": "-R"}).status_code == 400
+    answer = api.post(PREFIX + "tunnels", json={"command": f"-R 127.0.0.1:0:localhost:{own} gw"})
+    assert answer.status_code == 201, answer.text
+
+
 def test_a_password_is_not_set_with_a_login_from_outside(scene: Scene, api: httpx.Client) -> None:
     publish(api, **scene.request)
     with scene.outsider() as stranger:
