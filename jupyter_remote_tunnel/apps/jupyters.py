@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ..model.address import TcpAddress
+from ..model.address import TcpAddress, parse_address
 from ..model.errors import BadInput, Fatal
 from ..model.forward import Bind, ForwardKind, ForwardSpec, PrivateSocket, TcpBind
 from ..model.remote_shell import FENCE, LIVES, MARKER, RUNTIME_DIR, between_fences, is_folder
 from ..model.spec import SshOptions, TunnelRequest
 from ..model.ssh_option import split_option
-from ..model.status import TunnelStatus
+from ..model.status import TunnelStatus, not_open
 from ..model.text import plain
 from .jupyter_files import SIZE_LIMIT, FoundJupyter, JupyterServer, parse
 from .listeners import Listeners
@@ -266,8 +266,18 @@ def own_address(host: TunnelRequest) -> str | None:
 
 
 def url_here(tunnel: TunnelStatus, found: FoundJupyter) -> str:
-    """Where a browser of this machine finds a server behind a tunnel that listens on a port."""
-    bound = tunnel.forwards[0].bound or ""
+    """Where a browser of this machine finds a server behind a tunnel that listens on a port.
+
+    The browser is sent there with what lets a person in, and takes the next word of a URL without
+    an address for a host.
+
+    :raises RemoteTunnelError: it listens on none, or not now.
+    """
+    bound = tunnel.forwards[0].bound
+    if bound is None:
+        raise not_open(tunnel)
+    if not isinstance(parse_address(bound), TcpAddress):
+        raise Fatal(f"{plain(tunnel.name)} has no port on this machine.", code="unsupported")
     return f"{'https' if found.secure else 'http'}://{bound}{found.base_url}"
 
 

@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from jupyter_remote_tunnel.apps.jupyters import Found, enter, find, open_jupyter, own_address
+from jupyter_remote_tunnel.apps.jupyters import (
+    Found,
+    enter,
+    find,
+    open_jupyter,
+    own_address,
+    url_here,
+)
 from jupyter_remote_tunnel.engine.sync import SyncEngine
 from jupyter_remote_tunnel.model.errors import BadInput, Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
@@ -22,6 +29,8 @@ from tests.support.jupyter import Jupyter, jupyter
 from tests.support.ports import ReservedPort
 from tests.support.sshd import SshBed
 from tests.support.user import User
+
+from .samples import JUPYTER, WAITING, forward
 
 GPU01 = TunnelRequest(host="gpu01")
 
@@ -188,3 +197,16 @@ def test_so_have_those_that_are_all_called_localhost_behind_their_jump_hosts() -
     *addresses, beside = [own_address(TunnelRequest(host="localhost", ssh=way)) for way in ways]
     assert len(set(addresses)) == len(addresses)
     assert beside == addresses[1]
+
+
+def test_what_listens_on_no_port_has_no_url() -> None:
+    """A browser takes `http:///evil.example/` for that host, and is sent there with a token."""
+    with pytest.raises(Fatal, match="Port 9000 of this machine is in use") as caught:
+        url_here(WAITING, JUPYTER)
+    assert caught.value.code == "port_in_use"
+    private = forward("-L private:localhost:8888", "/evil.example", "localhost:8888")
+    with pytest.raises(Fatal, match="has no port"):
+        url_here(replace(WAITING, forwards=(private,)), JUPYTER)
+    here = forward("-L 9000:localhost:8888", "127.0.0.1:9000", "localhost:8888")
+    url = url_here(replace(WAITING, forwards=(here,)), JUPYTER)
+    assert url == "http://127.0.0.1:9000/evil.example/"
