@@ -184,7 +184,7 @@ def test_each_host_has_an_address_of_its_own() -> None:
     assert first != "127.0.0.1"
 
 
-def test_so_have_those_that_are_all_called_localhost_behind_their_jump_hosts() -> None:
+def test_so_have_those_that_are_called_the_same() -> None:
     ways = [
         SshOptions(),
         SshOptions(jump="gw1"),
@@ -192,11 +192,24 @@ def test_so_have_those_that_are_all_called_localhost_behind_their_jump_hosts() -
         SshOptions(jump="gw1", port=2222),
         SshOptions(jump="gw1", options=("HostKeyAlias=ws1",)),
         SshOptions(jump="gw1", options=("HostKeyAlias=ws2",)),
-        SshOptions(jump="gw1", compression=True),
+        SshOptions(config_file="/home/ann/one"),
+        SshOptions(config_file="/home/ann/two"),
+        SshOptions(options=("CanonicalDomains=a.example",)),
+        SshOptions(options=("CanonicalDomains=b.example",)),
+        SshOptions(options=("Tag=b",)),
+        SshOptions(user="ann"),
+        SshOptions(bind_address="10.0.0.1"),
     ]
-    *addresses, beside = [own_address(TunnelRequest(host="localhost", ssh=way)) for way in ways]
+    addresses = [own_address(TunnelRequest(host="localhost", ssh=way)) for way in ways]
     assert len(set(addresses)) == len(addresses)
-    assert beside == addresses[1]
+
+
+def test_the_address_of_a_host_stays() -> None:
+    """It stands in bookmarks and in the saved set; which shell's agent is asked does not count."""
+    ways = [SshOptions(user="ann", jump="gw"), SshOptions("ann", None, "gw", agent_socket="/a")]
+    for way in ways:
+        assert own_address(TunnelRequest(host="gpu01", ssh=way)) == "127.237.184.253"
+    assert own_address(TunnelRequest(host="gpu01")) == "127.52.141.57"
 
 
 def test_what_listens_on_no_port_has_no_url() -> None:
