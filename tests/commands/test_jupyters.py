@@ -240,7 +240,7 @@ def test_one_is_started_and_ends_with_its_tunnel_or_stays(
         f"PATH={nothing_runs.folder}/tools:$PATH",
     ]
     with user.start(*start, "--foreground") as process:
-        process.wait_for_line("It ends when this is closed")
+        process.wait_for_line("It ends with the last of its tunnels")
         process.send_signal(signal.SIGINT)
         assert process.wait() == 0
     wait_until(lambda: not nothing_runs.is_left, "its end")
