@@ -133,8 +133,11 @@ class Follower:
             self._hear(client, event)
         try:
             await self._listen(client)
-        except RemoteTunnelError:
-            pass  # it ended before it told the list: the next one tells
+        except RemoteTunnelError as error:
+            # Mostly it has ended before it told the list: the next one tells.
+            if not client.lost.is_set():
+                self._log.warning("%s %s", error.message, error.hint)
+                await asyncio.sleep(_AGAIN)
         finally:
             self.client = None
             await client.close()

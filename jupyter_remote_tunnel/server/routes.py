@@ -217,8 +217,9 @@ def _opened(tunnel: "TunnelStatus", found: "FoundJupyter", base_url: str) -> dic
     from ..apps.jupyters import url_here
     from .bodies import OpenedJupyter
 
-    is_private = tunnel.forwards[0].asked == "private"
-    address = None if is_private else url_here(tunnel, found)
+    forward = tunnel.forwards[0]
+    has_none = forward.bound is None or forward.asked == "private"
+    address = None if has_none else url_here(tunnel, found)
     app = asdict(applications(tunnel, base_url)[0])
     return asdict(OpenedJupyter(**app, protection=found.server.protection, address=address))
 

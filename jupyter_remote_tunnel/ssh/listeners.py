@@ -22,6 +22,7 @@ import psutil
 from ..model.address import TcpAddress, UnixAddress
 from ..model.errors import BadInput, Fatal
 from ..model.forward import TcpBind
+from ..model.text import plain
 from .files import Files
 
 BACKLOG = 256
@@ -35,6 +36,7 @@ _LOOPBACK = ("127.0.0.1", "::1")
 _ALL = ("0.0.0.0", "::")  # noqa: S104
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _ENGINE = "jupyter_remote_tunnel.engine"  # as in the command line of its process
+_NAME = 60  # characters of the name of another process that are shown
 _PORT_TRIES = 50
 _REMOVED_WITHIN = 2.0
 
@@ -191,8 +193,9 @@ def port_holder(port: int) -> str | None:
         if entry.status == psutil.CONN_LISTEN and entry.laddr[1:] == (port,) and entry.pid:
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(entry.pid)
-                ours = _ENGINE in process.cmdline()
-                name = "another engine for tunnels" if ours else process.name()
+                # Both can be whatever another user wants to have read here.
+                ours = process.uids().real == os.getuid() and _ENGINE in process.cmdline()
+                name = "another engine for tunnels" if ours else plain(process.name(), _NAME)
                 return f"{name} (process {entry.pid})"
     return None
 

@@ -111,9 +111,11 @@ def test_of_notebook_6_too(user: User, ssh_bed: SshBed, config: Path, tmp_path: 
     host.start()
     assert "by `jupyter notebook password`" in asked(user, ssh_bed, PASSWORD, PASSWORD).screen
     assert (tmp_path / "typed").read_text() == f"{PASSWORD}\n{PASSWORD}\n"
-    script.write_text("#!/bin/sh\n[ $2 = --version ] && echo 6.5.7 && exit\ncat; exit 3\n")
+    # Whatever it makes of the password, none of it is shown.
+    script.write_text("#!/bin/sh\n[ $2 = --version ] && echo 6.5.7 && exit\ntr a A; exit 3\n")
     said = asked(user, ssh_bed, PASSWORD, PASSWORD).screen
-    assert "failed on gpu01: … …" in said
+    assert "`jupyter notebook password` failed on gpu01 (exit status 3)." in said
+    assert "$HOME" not in said
     script.unlink()
     assert "has no Jupyter" in asked(user, ssh_bed, PASSWORD, PASSWORD).screen
 

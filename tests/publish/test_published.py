@@ -314,7 +314,8 @@ def test_a_public_port_leaves_the_site_of_that_name_as_it_is(
     gateway.start()
     with gateway.nginx():
         gateway.type(printed(person.tunnel(*PUBLISH, "--site", "nginx", "gw").stdout))
-        assert outsider.status(SITE.prefix + "login") == 502
+        # nginx is told to read it, and does so a moment later.
+        wait_until(lambda: outsider.status(SITE.prefix + "login") == 502, "the site")
         said = person.tunnel(*PUBLISH, "--site", "nginx", "gw").stdout
         assert said.endswith("It is installed on gw: nothing has to be typed there.\n")
         before = sites(gateway)

@@ -13,7 +13,18 @@ from jupyter_remote_tunnel.model.forward import TcpBind
 from jupyter_remote_tunnel.ssh import listeners
 from jupyter_remote_tunnel.ssh.listeners import Listeners, bind_private, bind_tcp, bind_unix
 from tests.support.echo import serve
-from tests.support.other_uid import squatter
+from tests.support.other_uid import as_other_user, other_users_python, squatter
+from tests.support.process import child
+
+# Listens under a name of its own choice.
+_NAMED = r"""
+import signal, socket
+with open("/proc/self/comm", "wb") as file:
+    file.write(b"\xff\x1b[2J\n[C Run")
+opened = socket.create_server(("127.0.0.1", 0))
+print("listens on", opened.getsockname()[1], flush=True)
+signal.pause()
+"""
 
 
 async def tcp(host: str | None, port: int = 0, *, pick: bool = False) -> Listeners:
@@ -95,6 +106,19 @@ async def test_a_unix_socket_is_ours_from_the_first_moment(short_dir: Path) -> N
     assert stat.S_IMODE((short_dir / "s").stat().st_mode) == 0o600
     await found.close()
     assert not (short_dir / "s").exists()
+
+
+async def test_who_has_a_port_is_named_in_plain_text() -> None:
+    """And is not taken for an engine of ours because it says so."""
+    argv = as_other_user(other_users_python(_NAMED, "jupyter_remote_tunnel.engine"))
+    with child(argv) as running:
+        port = int(running.wait_for_line(r"listens on (\d+)")[1])
+        with pytest.raises(Fatal) as caught:
+            await tcp("127.0.0.1", port)
+    message = caught.value.message
+    assert message.isprintable(), message
+    assert message.endswith(f"[C Run (process {running.pid})."), message
+    message.encode()
 
 
 async def test_a_live_unix_socket_is_not_replaced(short_dir: Path) -> None:

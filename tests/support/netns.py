@@ -80,7 +80,8 @@ class Namespace:
             undo.callback(_ip, "netns", "del", self.name)
             self._join()
             # Without the cable the default route must not take over: something may answer there.
-            _ip("route", "add", "unreachable", self._subnet, "metric", "4000")
+            # (One may be left of a process that was killed.)
+            _ip("route", "replace", "unreachable", self._subnet, "metric", "4000")
             undo.pop_all()
 
     def _join(self) -> None:
