@@ -67,7 +67,9 @@ export function addJupyterCommands(options: CommandOptions): void {
       await shown(options, failed, async () => {
         const found = await openOrStart(options, { host, atPort: true });
         if (found) {
-          await showAddress(found, host, trans);
+          if (found.address !== null) {
+            await showAddress(found, host, trans);
+          }
           options.show();
         }
       });

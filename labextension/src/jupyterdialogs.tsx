@@ -347,7 +347,7 @@ function Address(
   return (
     <div className="jp-RemoteTunnel-fields">
       <p>
-        {isApart && isOfThisMachine(here) ? (
+        {isApart && [here, hostname].every(isOfThisMachine) ? (
           <a href={address} target="_blank" rel="noopener noreferrer">
             {address}
           </a>

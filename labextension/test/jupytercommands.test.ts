@@ -295,6 +295,29 @@ describe('open a Jupyter at a port', () => {
     await running;
   });
 
+  it('links to no other machine', async () => {
+    const address = 'http://evil.example/';
+    const body = openedJupyter({ address });
+    await begin([jupyter(8888)], { status: 201, body });
+    const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);
+    press(await dialog('Open a Jupyter of gpu01 at a port'), 'Open');
+    const told = await dialog('The Jupyter on gpu01 is at a port here');
+    expect(told.querySelector('a')).toBeNull();
+    expect(told.querySelector('code')!.textContent).toBe(address);
+    press(told, 'Done');
+    await running;
+  });
+
+  it('shows the row of one that listens nowhere', async () => {
+    const body = openedJupyter({ address: null });
+    await begin([jupyter(8888)], { status: 200, body });
+    const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);
+    press(await dialog('Open a Jupyter of gpu01 at a port'), 'Open');
+    await running;
+    expect(shows).toBe(1);
+    expect(document.querySelector('.jp-Dialog')).toBeNull();
+  });
+
   it('asks again where the port is taken', async () => {
     await begin([jupyter(8888), jupyter(8889)], answer);
     const body = {
