@@ -12,7 +12,7 @@ from .engine.client import EngineClient
 from .engine.sync import CallingThread, LoopThread
 from .model.errors import Fatal
 from .model.pasted import split
-from .model.status import TunnelStatus
+from .model.status import TunnelStatus, not_open
 
 
 class TunnelContext:
@@ -47,14 +47,19 @@ class TunnelContext:
     def url(self) -> str:
         """`http://host:port` of its first local forward, for a client on this machine.
 
-        :raises Fatal: it has no port here.
+        :raises RemoteTunnelError: it has no port here, or listens nowhere.
         """
         return url_of(self.status)
 
     @property
     def address(self) -> tuple[str, int] | str:
-        """What `socket.connect` takes: (host, port), or the path of a Unix socket."""
-        bound = self.status.forwards[0].bound or ""
+        """What `socket.connect` takes: (host, port), or the path of a Unix socket.
+
+        :raises RemoteTunnelError: it listens nowhere.
+        """
+        bound = self.status.forwards[0].bound
+        if bound is None:
+            raise not_open(self.status)
         if "/" in bound:
             return bound
         host, _, port = bound.rpartition(":")

@@ -16,6 +16,7 @@ from jupyter_remote_tunnel.engine.discovery import find_engine
 from jupyter_remote_tunnel.engine.sync import SyncEngine
 from jupyter_remote_tunnel.model.errors import BadInput, Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
+from tests.apps.samples import WAITING
 from tests.support.bokeh_app import BokehApp
 from tests.support.ports import unused_port
 from tests.support.process import program
@@ -60,6 +61,14 @@ def test_address_is_what_connect_takes(engine: SyncEngine, shared_app: BokehApp)
             stream.connect(found.address)
         with pytest.raises(Fatal, match="private socket"):
             _ = found.url
+
+
+def test_what_listens_nowhere_has_no_address() -> None:
+    found = jupyter_remote_tunnel.tunnel("gpu01:8888")
+    found._status = WAITING
+    for told in ("address", "url"):
+        with pytest.raises(Fatal, match="Port 9000 of this machine is in use"):
+            getattr(found, told)
 
 
 async def test_async(engine: SyncEngine, shared_app: BokehApp) -> None:

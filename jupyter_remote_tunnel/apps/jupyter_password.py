@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..model.errors import Fatal
-from ..model.password import refuse_weak
+from ..model.password import names_here, refuse_weak
 from ..model.remote_shell import FENCE, between_fences
 from ..model.spec import TunnelRequest
 from ..model.status import TunnelStatus
@@ -110,7 +110,7 @@ async def set_password(
     :raises BadInput: it is none for a Jupyter that others can reach.
     :raises RemoteTunnelError: the host is out of reach, has no Jupyter, or its tool failed.
     """
-    refuse_weak(password, (host.host or "", host.ssh.user or ""))
+    refuse_weak(password, (host.host or "", host.ssh.user or "", *names_here()))
     before = set(await _hashes(client, host, person=person))
     answer = await client.exec(
         host, ["sh", "-c", _SET], f"{password}\n".encode(), timeout=_SECONDS, person=person

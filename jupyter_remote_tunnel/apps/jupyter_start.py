@@ -5,6 +5,7 @@ of the user's own Jupyter: by the shell as every command is, where `jupyter` is 
 else was wished; else by the login shell, behind the prelude.
 """
 
+import asyncio
 import contextlib
 import json
 import re
@@ -71,6 +72,9 @@ _STOP = (
 
 _SLACK = 30.0
 """Seconds for all that comes before and after the server's own start."""
+
+_ASKED = 5.0
+"""Seconds that a host has to tell whether it is the one that has just answered."""
 
 _TAIL = 12
 """Lines of a log that are shown."""
@@ -281,18 +285,30 @@ async def stop_jupyter(
     found = await find(client, host, person=person)
     server = found.choose(destination, if_none="There is nothing to stop.")
     await _end(client, host, server, person)
-    closed = [
+    ours = {tunnel.id for tunnel in await client.list_tunnels(host)}
+    tunnels = [
         tunnel
         for tunnel in await client.list_tunnels()
         if tunnel.kind == "jupyter"
         and tunnel.host in (host.host, f"{host.ssh.user}@{host.host}")
         and tunnel.forwards[0].destination == str(server.address)
-        and await _leads_nowhere(client, tunnel)
     ]
-    for tunnel in closed:
-        with contextlib.suppress(RemoteTunnelError):  # somebody was faster
-            await client.close_tunnel(tunnel.id)
-    return server, closed
+    # At once: whoever takes that port there now would be sent what is meant for the server.
+    closings = (_close(client, tunnel, is_known=tunnel.id in ours) for tunnel in tunnels)
+    closed = await asyncio.gather(*closings)
+    return server, [tunnel for tunnel, is_closed in zip(tunnels, closed, strict=True) if is_closed]
+
+
+async def _close(client: "EngineClient", tunnel: TunnelStatus, *, is_known: bool) -> bool:
+    """Close a tunnel that leads to a server that was ended: whether it does.
+
+    :param is_known: whether that is known. Else its host is asked.
+    """
+    if not is_known and not await _leads_nowhere(client, tunnel):
+        return False
+    with contextlib.suppress(RemoteTunnelError):  # somebody was faster
+        await client.close_tunnel(tunnel.id)
+    return True
 
 
 async def _leads_nowhere(client: "EngineClient", tunnel: TunnelStatus) -> bool:
@@ -300,8 +316,9 @@ async def _leads_nowhere(client: "EngineClient", tunnel: TunnelStatus) -> bool:
     `localhost` behind their jump hosts may have one at the same port.
     """
     try:
-        found = await find(client, tunnel)
-    except RemoteTunnelError:
+        async with asyncio.timeout(_ASKED):
+            found = await find(client, tunnel)
+    except (RemoteTunnelError, TimeoutError):
         return False  # it is not the host that has just answered
     return all(one.destination != tunnel.forwards[0].destination for one in found.servers)
 

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ..model.address import TcpAddress
+from ..model.address import TcpAddress, parse_address
 from ..model.errors import BadInput, Fatal
 from ..model.forward import Bind, ForwardKind, ForwardSpec, PrivateSocket, TcpBind
 from ..model.remote_shell import FENCE, LIVES, MARKER, RUNTIME_DIR, between_fences, is_folder
 from ..model.spec import SshOptions, TunnelRequest
-from ..model.ssh_option import split_option
-from ..model.status import TunnelStatus
+from ..model.status import TunnelStatus, not_open
 from ..model.text import plain
 from .jupyter_files import SIZE_LIMIT, FoundJupyter, JupyterServer, parse
 from .listeners import Listeners
@@ -27,9 +26,6 @@ from .listeners import Listeners
 if TYPE_CHECKING:
     from ..engine.client import EngineClient
     from ..engine.messages import Who
-
-# Options of ssh by which it is another host that is called the same.
-_OTHER_HOST = ("hostkeyalias", "hostname", "port", "proxycommand", "proxyjump", "user")
 
 _MOST = 50
 _NAMED = 5  # of them in a hint
@@ -254,20 +250,32 @@ def own_address(host: TunnelRequest) -> str | None:
     login cookie of one at 127.0.0.1:8888, and takes its `_xsrf` for its own. Linux has the whole of
     127.0.0.0/8; the browser of a Windows machine finds only 127.0.0.1 of its WSL.
 
-    Behind jump hosts, all hosts may be called `localhost`.
+    What is typed with a name decides which host it is: behind jump hosts all may be called
+    `localhost`, and a configuration file, `CanonicalDomains` or `Tag` can make anything of a name.
+    So every word for ssh counts: that one host has two addresses costs a login, that two have one
+    would tell the one the cookies of the other.
     """
     if sys.platform != "linux" or "microsoft" in platform.release().lower():
         return None
     ssh = host.ssh
-    others = [option for option in ssh.options if split_option(option)[0] in _OTHER_HOST]
-    others += [] if ssh.jump is None else [ssh.jump]
+    others = replace(ssh, user=None, port=None).words()
     digest = hashlib.sha256(str((host.host, ssh.user, ssh.port, *others)).encode()).digest()
     return ".".join(map(str, (127, *(1 + byte % 254 for byte in digest[:3]))))
 
 
 def url_here(tunnel: TunnelStatus, found: FoundJupyter) -> str:
-    """Where a browser of this machine finds a server behind a tunnel that listens on a port."""
-    bound = tunnel.forwards[0].bound or ""
+    """Where a browser of this machine finds a server behind a tunnel that listens on a port.
+
+    The browser is sent there with what lets a person in, and takes the next word of a URL without
+    an address for a host.
+
+    :raises RemoteTunnelError: it listens on none, or not now.
+    """
+    bound = tunnel.forwards[0].bound
+    if bound is None:
+        raise not_open(tunnel)
+    if not isinstance(parse_address(bound), TcpAddress):
+        raise Fatal(f"{plain(tunnel.name)} has no port on this machine.", code="unsupported")
     return f"{'https' if found.secure else 'http'}://{bound}{found.base_url}"
 
 

@@ -13,11 +13,11 @@ from ..apps.applications import ApplicationRequest, applications, open_applicati
 from ..kernels import connect
 from ..model.address import UnixAddress
 from ..model.command_line import command_line, parse_command
-from ..model.errors import BadInput, Fatal, RemoteTunnelError, Transient
+from ..model.errors import BadInput, Fatal
 from ..model.forward import ForwardKind, ForwardSpec
 from ..model.spec import TunnelSpec, check_name
 from ..model.state import State
-from ..model.status import TunnelStatus
+from ..model.status import ForwardStatus, TunnelStatus, not_open
 from ..model.text import plain
 from .answers import (
     Answer,
@@ -164,15 +164,6 @@ async def restart(engines: Engines, parsed: Parsed) -> Answer:
     return Answer(restarted.as_dict(), lines)
 
 
-def not_open(tunnel: TunnelStatus) -> RemoteTunnelError:
-    """The state of a tunnel as the error that it is to who wants it open."""
-    state = f"{plain(tunnel.name)} is {tunnel.state.replace('_', ' ')}"
-    if tunnel.error is None:
-        return Transient(f"{state}.")
-    cause = tunnel.error.as_exception()
-    return type(cause)(f"{state}: {cause.message}", code=cause.code, hint=cause.hint, hop=cause.hop)
-
-
 async def url(engines: Engines, parsed: Parsed) -> Answer:
     """`url`: data is {"url": "http://127.0.0.1:5006"}."""
     found = url_of((await engines.tunnel(parsed.options["tunnel"])).tunnel, parsed.prog)
@@ -182,7 +173,8 @@ async def url(engines: Engines, parsed: Parsed) -> Answer:
 def url_of(tunnel: TunnelStatus, prog: str = "jupyter tunnel") -> str:
     """Where code on this machine finds what the tunnel leads to.
 
-    :raises Fatal: it listens on no TCP port here; the hint proposes what to type behind `prog`.
+    :raises RemoteTunnelError: it listens on no TCP port here, or not now; the hint proposes what to
+        do, or to type behind `prog`.
     """
     if tunnel.kind == "kernel":
         raise Fatal(
@@ -198,6 +190,8 @@ def url_of(tunnel: TunnelStatus, prog: str = "jupyter tunnel") -> str:
             code="unsupported",
             hint=f"It listens on {plain(first.bound or first.asked)}.",
         )
+    if bound is None and any(map(_wants_port, tunnel.forwards)):
+        raise not_open(tunnel)
     if bound is None:
         destination = next((f.destination for f in tunnel.forwards if f.destination), "…")
         raise Fatal(
@@ -214,6 +208,10 @@ def bound_tcp(tunnel: TunnelStatus) -> str | None:
         if forward.kind == "local" and forward.bound and "/" not in forward.bound:
             return forward.bound
     return None
+
+
+def _wants_port(forward: ForwardStatus) -> bool:
+    return forward.kind == "local" and forward.asked != "private" and "/" not in forward.asked
 
 
 async def apps_list(engines: Engines, parsed: Parsed) -> Answer:

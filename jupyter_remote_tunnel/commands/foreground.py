@@ -11,8 +11,8 @@ from ..engine.messages import Who
 from ..model.errors import Fatal, RemoteTunnelError
 from ..model.settings import EngineSettings
 from ..model.state import State
-from ..model.status import TunnelStatus
-from .actions import FAR_WITHIN, not_open, opened, wanted
+from ..model.status import TunnelStatus, not_open
+from .actions import FAR_WITHIN, opened, wanted
 from .answers import Answer
 from .grammar import Parsed
 from .jupyters import open_here

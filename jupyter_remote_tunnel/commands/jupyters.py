@@ -255,7 +255,8 @@ def _opened_lines(opened: _Opened) -> Sequence[str]:
     where = f"{plain(server.destination)} on {plain(tunnel.host)}"
     first = f"{plain(tunnel.name)} {how}: {what} at {where}, in {plain(server.root_dir)}"
     if tunnel.ends_server:
-        return [first, f"It ends when this is closed: jupyter tunnel close {plain(tunnel.name)}"]
+        close = f"jupyter tunnel close {plain(tunnel.name)}"
+        return [first, f"It ends with the last of its tunnels. This one is closed by: {close}"]
     if opened.started:
         end = f"jupyter tunnel jupyter {plain(tunnel.host)} --stop"
         return [first, f"It stays there when this is closed, and ends by: {end}"]

@@ -177,9 +177,13 @@ class EngineClient:
         """Return when the engine has answered."""
         await self.call("ping")
 
-    async def list_tunnels(self) -> list[TunnelStatus]:
-        """All tunnels of this engine, in the order in which they were opened."""
-        answer = await self.call("tunnels.list")
+    async def list_tunnels(self, host: TunnelRequest | None = None) -> list[TunnelStatus]:
+        """The tunnels of this engine, in the order in which they were opened.
+
+        :param host: only those that log in just as this does, which has no forwards; None is all.
+        """
+        request = None if host is None else host.as_dict()
+        answer = await self.call("tunnels.list", {"request": request})
         return [TunnelStatus.from_dict(item) for item in answer["tunnels"]]
 
     async def get_tunnel(self, tunnel: str) -> TunnelStatus:

@@ -75,6 +75,15 @@ class Who:
 
 
 @dataclass(frozen=True)
+class ListTunnels:
+    """List those whose host is logged in to just as `request` (which has no forwards) says; without
+    it, all.
+    """
+
+    request: TunnelRequest | None = None
+
+
+@dataclass(frozen=True)
 class TunnelList:
     """Every tunnel, in the order in which they were opened."""
 
@@ -445,7 +454,7 @@ class Method(NamedTuple):
 METHODS: dict[str, Method] = {
     "hello": Method(Hello, Welcome),
     "ping": Method(Empty, Empty),
-    "tunnels.list": Method(Empty, TunnelList),
+    "tunnels.list": Method(ListTunnels, TunnelList),
     "tunnels.open": Method(OpenTunnel, OpenedTunnel),
     "tunnels.get": Method(NamedTunnel, OneTunnel),
     "tunnels.close": Method(CloseTunnel, OneTunnel),

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import itertools
 from collections.abc import Callable, Collection, Coroutine, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..model.errors import BadInput, Fatal, Transient
 from ..model.forward import ForwardKind, ForwardSpec, TcpBind
 from ..model.prompt import Answer, Prompt
 from ..model.settings import EngineSettings
-from ..model.spec import TunnelRequest, TunnelSpec, check_id
+from ..model.spec import SshOptions, TunnelRequest, TunnelSpec, check_id
 from ..model.text import plain
 from ..ssh.connection import Connection
 from ..ssh.keywords import as_options, not_honoured
@@ -117,8 +117,12 @@ class Service:
     async def _ping(self, _params: messages.Empty, _caller: Caller) -> messages.Empty:
         return messages.Empty()
 
-    async def _list(self, _params: messages.Empty, _caller: Caller) -> messages.TunnelList:
-        return messages.TunnelList(tuple(t.status() for t in self._manager.tunnels))
+    async def _list(self, params: messages.ListTunnels, _caller: Caller) -> messages.TunnelList:
+        tunnels = self._manager.tunnels
+        if params.request is not None:
+            typed = _typed_for_host(_host_spec(params.request))
+            tunnels = [tunnel for tunnel in tunnels if _typed_for_host(tunnel.spec) == typed]
+        return messages.TunnelList(tuple(tunnel.status() for tunnel in tunnels))
 
     async def _open(self, params: messages.OpenTunnel, caller: Caller) -> messages.OpenedTunnel:
         spec = spec_of(params.request)
@@ -294,7 +298,7 @@ class Service:
 
     async def _restore(self, params: messages.Restore, caller: Caller) -> messages.TunnelList:
         self._manager.restore([_wanted(entry) for entry in params.tunnels])
-        return await self._list(messages.Empty(), caller)
+        return await self._list(messages.ListTunnels(), caller)
 
     # What the manager tells (tunnels.manager.Listener).
 
@@ -379,6 +383,11 @@ def _host_spec(request: TunnelRequest) -> TunnelSpec:
         raise BadInput("Only a host and options of ssh belong here, no forwards.")
     unused = ForwardSpec(ForwardKind.DYNAMIC, TcpBind(None, 0), None)
     return TunnelSpec.make(request.host or "", (unused,), ssh=request.ssh)
+
+
+def _typed_for_host(spec: TunnelSpec) -> tuple[str, SshOptions]:
+    """What was typed to log in to its host, whichever shell's agent would be asked."""
+    return spec.host, replace(spec.ssh, agent_socket=None)
 
 
 def _visited(request: TunnelRequest) -> TunnelSpec:

@@ -3,7 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
+from os.path import realpath
 from typing import Any, Literal
+
+from .address import TcpAddress
+from .forward import ForwardKind, ForwardSpec
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,21 @@ class EngineSettings:
     own_socket: str | None = None
     own_protected: bool = True
     own_tls: bool = False
+
+    def reaches_own_server(self, forward: ForwardSpec) -> bool:
+        """Whether it would lead from its host to the Jupyter server that holds the engine. SOCKS on
+        the remote reaches every port here, this server's among them.
+        """
+        if forward.kind is not ForwardKind.REMOTE:
+            return False
+        to = forward.destination
+        if to is None:
+            return bool(self.own_ports)
+        # Whatever the host's name: it may be one of this machine's, and a wrong guess would publish
+        # it.
+        if isinstance(to, TcpAddress):
+            return to.port in self.own_ports
+        return self.own_socket is not None and realpath(to.path) == realpath(self.own_socket)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""

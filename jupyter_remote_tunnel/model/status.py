@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypedDict
 
-from .errors import RemoteTunnelError, from_dict
+from .errors import RemoteTunnelError, Transient, from_dict
 from .forward import ForwardSpec
 from .spec import HostArgument, TunnelKind, default_name
+from .text import plain
 
 Source = Literal["user", "config", "saved"]
 
@@ -150,6 +151,15 @@ class TunnelStatus:
             next_try=data["next_try"],
             ends_server=data["ends_server"],
         )
+
+
+def not_open(tunnel: TunnelStatus) -> RemoteTunnelError:
+    """The state of a tunnel as the error that it is to who wants it open."""
+    state = f"{plain(tunnel.name)} is {tunnel.state.replace('_', ' ')}"
+    if tunnel.error is None:
+        return Transient(f"{state}.")
+    cause = tunnel.error.as_exception()
+    return type(cause)(f"{state}: {cause.message}", code=cause.code, hint=cause.hint, hop=cause.hop)
 
 
 def _forward(data: Mapping[str, Any]) -> ForwardStatus:

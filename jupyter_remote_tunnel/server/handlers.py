@@ -156,6 +156,23 @@ class Handler(APIHandler):
         """Whom the hosts of what this request asks for can ask, as the JSON of `messages.Who`."""
         return {"login": login_of(self), "name": self.current_user.display_name}
 
+    def refuse_outside(self) -> None:
+        """:raises Fatal: `not_allowed`, the request came in from outside."""
+        if self.is_outside:
+            raise Fatal(
+                "From outside it can be seen and ended what is published, and not widened; nor is"
+                " a password set.",
+                code="not_allowed",
+                hint="Do that on the machine of this Jupyter, or over an SSH tunnel to it.",
+            )
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the request came in from outside."""
+        from .outside import is_outside
+
+        return is_outside(self)
+
     @property
     def wants_lines(self) -> bool:
         """Whether who asks accepts an answer in lines."""

@@ -159,6 +159,10 @@ class Listener:
         self.cut()
 
     def _accept(self, connection: socket.socket, address: Any) -> None:
+        # All that becomes of it goes on in this context.
+        self._gate.log.begun().run(self._take, connection, address)
+
+    def _take(self, connection: socket.socket, address: Any) -> None:
         connection.setblocking(False)
         if self.count >= MAX_STREAMS and not self._make_room():
             connection.close()

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from ipaddress import IPv6Address
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from jupyter_server.auth.login import LoginFormHandler
 from tornado.http1connection import HTTP1Connection
@@ -35,6 +36,7 @@ from ..model.app_domain import AppDomain
 from ..model.publication import HTTPS, Visitor
 from .probes import WELL_KNOWN, Nonce, probe_handler
 from .strangers import BODY_SECONDS, SMALL_BODY, Bodies, Counted, Standing, Visit, standing
+from .strangers_log import StrangersLog
 from .views.gate import UNKNOWN_ADDRESS, has_body
 from .views.names import LEAD_HERE
 from .views.origin import OriginHandler, ProbeHandler
@@ -113,6 +115,7 @@ class Gate(Router):
         self._logins = Logins()
         self._provider = web_app.settings.get("identity_provider")
         self._bodies = Bodies()
+        self.log = StrangersLog()
         # The same application, rules and all, with other settings.
         self._outside = copy.copy(web_app)
         settings = OutsideSettings(
@@ -161,6 +164,7 @@ class Gate(Router):
         self._forget_closed()
         visit = Visit(_address(request), datetime.now(UTC))
         self._visits[cast("HTTP1Connection", request.connection).stream] = visit
+        self.log.begin(visit)
         probed = request.path.removeprefix(self.door.base_url + WELL_KNOWN)
         if probed != request.path:
             handler, made = probe_handler(probed, self._nonce)
@@ -178,6 +182,7 @@ class Gate(Router):
             made = {"refusal": refusal}
             return self._porch.get_handler_delegate(request, RefusedAtTheEnd, made)
         visit.delegate, visit.was_known = delegate, told is Standing.LOGGED_IN
+        visit.tries_login = self._tries_login(delegate, request)
         if hasattr(delegate, "application"):
             self._let_in(delegate)
         return Counted(delegate, self._bodies) if told is Standing.UNTOLD else delegate
@@ -190,6 +195,8 @@ class Gate(Router):
 
     def _refusal(self, request: HTTPServerRequest) -> "Refusal | None":
         """Why a request does not pass, whatever it is for."""
+        if not _is_readable(request):
+            return _UNREADABLE
         for_app = self._is_for_app(request)
         if not for_app and request.host.lower() not in self._hosts:
             return _MISDIRECTED
@@ -212,8 +219,7 @@ class Gate(Router):
         """Why it does not pass to who would answer it."""
         if self._is_for_app(request) and not _shows_app(delegate):
             return _MISDIRECTED
-        tries = self._is_login(delegate) and request.method == "POST"
-        if tries and not self._logins.admits(_address(request)):
+        if self._tries_login(delegate, request) and not self._logins.admits(_address(request)):
             return Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "Too many logins were tried. Wait a minute.",
@@ -248,6 +254,11 @@ class Gate(Router):
         connection.set_max_body_size(room)
         return None
 
+    def _tries_login(
+        self, delegate: HTTPMessageDelegate | None, request: HTTPServerRequest
+    ) -> bool:
+        return self._is_login(delegate) and request.method == "POST"
+
     def _is_login(self, delegate: HTTPMessageDelegate | None) -> bool:
         """Whether a request was found to be for Jupyter's login, by whatever path."""
         own = getattr(self._provider, "login_handler_class", LoginFormHandler)
@@ -259,7 +270,7 @@ class Gate(Router):
             visit = self.visit_on(cast("HTTP1Connection", handler.request.connection).stream)
             if visit is not None:
                 visit.end()
-        self._app.log_request(handler)
+        self.log.finished(handler, self._app.log_request)
 
     def _forget_closed(self) -> None:
         for stream in [stream for stream in self._visits if stream.closed()]:
@@ -336,6 +347,7 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+_UNREADABLE = Refusal(HTTPStatus.BAD_REQUEST, "What is asked for, or from where, is no URL.")
 _MISDIRECTED = Refusal(HTTPStatus.MISDIRECTED_REQUEST, "Nothing is published by that name.")
 _NOT_HERE = Refusal(HTTPStatus.NOT_FOUND, "Nothing is published at that address.")
 _TOO_LONG = Refusal(HTTPStatus.FORBIDDEN, "Only who is logged in may send that much.")
@@ -376,6 +388,18 @@ class Refused(RequestHandler):
     @override
     def data_received(self, chunk: bytes) -> None:
         """Not read."""
+
+
+def _is_readable(request: HTTPServerRequest) -> bool:
+    """Whether the URLs in it are some: Jupyter takes them apart, and takes that for granted. What
+    else it says may hold any characters, as the name of a file does."""
+    asked = request.uri or ""
+    try:
+        for url in (asked, *(request.headers.get(name, "") for name in ("Referer", "Origin"))):
+            urlsplit(url)
+    except ValueError:
+        return False
+    return asked.isascii()
 
 
 def _split(authority: str) -> tuple[str, int]:

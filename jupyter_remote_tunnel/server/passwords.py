@@ -6,8 +6,6 @@ counts when Jupyter is started again, too, one by an older name goes from the us
 where anything but that file has set one, the new one stands under the name that goes before that.
 """
 
-import getpass
-import socket
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +17,7 @@ from jupyter_server.auth.security import passwd, passwd_check
 from ..engine.folders import make_folder, write_private
 from ..model.errors import Fatal
 from ..model.password import guesses as all_guesses
-from ..model.password import refuse_weak
+from ..model.password import names_here, refuse_weak
 from ..model.text import plain
 from .config_files import config_file, dump, elsewhere, is_read, parse, read_own, section
 
@@ -32,15 +30,7 @@ _OLD_NAME = "password"  # of the server, and of Notebook up to 6
 
 def guesses(*names: str) -> tuple[str, ...]:
     """What would be tried first: common passwords, and names that go with this machine."""
-    return all_guesses((*_names_here(), *names))
-
-
-def _names_here() -> Iterable[str]:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # without a name
-        user = ""
-    return user, socket.gethostname()
+    return all_guesses((*names_here(), *names))
 
 
 def is_guessed(hashed: str, words: Iterable[str]) -> bool:
@@ -53,9 +43,10 @@ def _is(hashed: str, word: str) -> bool:
     return bool(passwd_check(hashed, word))  # type: ignore[no-untyped-call]
 
 
-def set_password(server: "ServerApp", password: str) -> Path:
+def set_password(server: "ServerApp", password: str, *names: str) -> Path:
     """Set it for this server, now and when it is started again. Blocks: call it on a thread.
 
+    :param names: under which it is published, or is to be.
     :returns: the file that it was written to.
     :raises BadInput: it is no password for the outside.
     :raises Fatal: this server has no password of its own, or the file cannot be written, or what
@@ -64,7 +55,7 @@ def set_password(server: "ServerApp", password: str) -> Path:
     provider = server.identity_provider
     if not isinstance(provider, PasswordIdentityProvider):
         raise _decided_elsewhere(provider)
-    refuse_weak(password, _names_here())
+    refuse_weak(password, (*names_here(), *names))
     _refuse_overruled(server)
     hashed: str = passwd(password)  # type: ignore[no-untyped-call]
     path = config_file(server)

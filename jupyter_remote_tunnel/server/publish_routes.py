@@ -1,7 +1,7 @@
 """The routes about publishing this Jupyter: part of `routes`.
 
-Who came in from outside can see and end what is published, and not widen it: a stolen login must
-not make itself at home.
+Who came in from outside can see and end what is published, and not widen it (nor open another way
+in by `routes`): a stolen login must not make itself at home.
 """
 
 import asyncio
@@ -32,22 +32,6 @@ class PublishHandler(Handler):
         """
         await self.engine.settings()
         return self.publishing.get()
-
-    def refuse_outside(self) -> None:
-        """:raises Fatal: `not_allowed`, the request came in from outside."""
-        if self.is_outside:
-            raise Fatal(
-                "From outside it can be seen and ended what is published, and not widened.",
-                code="not_allowed",
-                hint="Do that on the machine of this Jupyter, or over an SSH tunnel to it.",
-            )
-
-    @property
-    def is_outside(self) -> bool:
-        """Whether the request came in from outside."""
-        from .outside import is_outside
-
-        return is_outside(self)
 
     async def report(
         self, work: "Callable[[Callable[[Check], None]], Awaitable[PublishReport]]"

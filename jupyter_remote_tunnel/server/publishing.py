@@ -58,6 +58,7 @@ class Publishing:
         self._settings = settings
         self._tell = tell
         self._all: dict[str, Published] = {}
+        self._looked_for = ""
 
     # What is asked.
 
@@ -159,7 +160,8 @@ class Publishing:
         """
         from .passwords import set_password
 
-        return await asyncio.to_thread(set_password, self._server, password)
+        names = {one.request.name for one in self._all.values()} | {self._looked_for}
+        return await asyncio.to_thread(set_password, self._server, password, *names)
 
     async def wrong_settings(self, prefix: str) -> tuple[Check, ...]:
         """The checks that fail by what this server is set to, of which some have a change.
@@ -217,11 +219,12 @@ class Publishing:
 
     def _looking(self, request: PublishRequest, person: "Who | None") -> Looking:
         """:raises BadInput: it is asked for what cannot be."""
-        apps = self._settings.names_of_apps
-        wanted = understood(request)
-        looking = Looking(wanted, self._server.base_url, self._engine, person, apps)
+        request, apps = understood(request), self._settings.names_of_apps
+        # Which a person is about to publish it by: no password for it.
+        self._looked_for = request.name
+        looking = Looking(request, self._server.base_url, self._engine, person, apps)
         looking.listens = any(
-            _place(one.request) == _place(wanted) and one.state != "ended"
+            _place(one.request) == _place(request) and one.state != "ended"
             for one in self._all.values()
         )
         return looking

@@ -59,11 +59,21 @@ class Tunnels(Handler):
             raise BadInput("The body: “keeper” cannot be chosen.", hint="Use POST jupyters.")
         if request.proxy_protocol:
             raise BadInput("The body: “proxy_protocol” cannot be chosen.", hint="Use POST publish.")
+        if self.is_outside:
+            await self._refuse_way_in(request)
         client = await self.engine.client()
         params = {"request": request.as_dict(), "person": self.who()}
         opened = await client.call("tunnels.open", params)
         self.set_created(opened["created"])
         return opened
+
+    async def _refuse_way_in(self, request: "TunnelRequest") -> None:
+        """:raises Fatal: `not_allowed`, it is another way from outside to this Jupyter."""
+        from ..model.command_line import spec_of
+
+        settings = await self.engine.settings()
+        if any(map(settings.reaches_own_server, spec_of(request).forwards)):
+            self.refuse_outside()
 
 
 class Tunnel(Handler):
@@ -207,8 +217,9 @@ def _opened(tunnel: "TunnelStatus", found: "FoundJupyter", base_url: str) -> dic
     from ..apps.jupyters import url_here
     from .bodies import OpenedJupyter
 
-    is_private = tunnel.forwards[0].asked == "private"
-    address = None if is_private else url_here(tunnel, found)
+    forward = tunnel.forwards[0]
+    has_none = forward.bound is None or forward.asked == "private"
+    address = None if has_none else url_here(tunnel, found)
     app = asdict(applications(tunnel, base_url)[0])
     return asdict(OpenedJupyter(**app, protection=found.server.protection, address=address))
 
@@ -238,6 +249,7 @@ class JupyterPasswords(Handler):
         from ..apps.jupyter_password import set_password
         from .bodies import JupyterPasswordSet, TunnelRequest, Who
 
+        self.refuse_outside()  # the host may be this machine by another name
         host, person = TunnelRequest(host=wanted.host, ssh=wanted.ssh), Who(**self.who())
         client = await self.engine.client()
         done = await set_password(client, host, wanted.password, person=person)

@@ -70,12 +70,14 @@ class Visit:
     :param address: of who asked; "" where that is not known.
     :param delegate: who answers; None before that is known, and when it is done.
     :param was_known: whether its head showed that they had logged in.
+    :param tries_login: whether it is one of the few logins that are taken in a minute.
     """
 
     address: str
     since: datetime
     delegate: HTTPMessageDelegate | None = None
     was_known: bool = False
+    tries_login: bool = False
 
     @property
     def is_known(self) -> bool:

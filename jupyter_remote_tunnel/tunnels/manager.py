@@ -16,7 +16,7 @@ from ..model.diagnosis import Diagnosis
 from ..model.errors import Fatal, RemoteTunnelError, Transient
 from ..model.forward import ForwardKind, TcpBind
 from ..model.settings import EngineSettings
-from ..model.spec import TunnelSpec
+from ..model.spec import OnConflict, TunnelSpec
 from ..model.state import State
 from ..model.status import Source
 from ..ssh.answers import Resolved
@@ -113,9 +113,10 @@ class Manager:
 
         What its hosts want to know is asked of `person`; without one, nobody is asked.
 
-        An equal one that failed is opened again; a failed one of that name gives way. A tunnel that
-        could not reach its host stays in the list, failed, if `keep_failed`; one that was refused
-        before does not. A new one has the id `tunnel_id`, if that is given.
+        An equal one that failed, or that waits for its port, is opened again, at another one
+        if `spec` takes any. A failed one of that name gives way. A tunnel that could not reach its
+        host stays in the list, failed, if `keep_failed`; one that was refused before does not. A
+        new one has the id `tunnel_id`, if that is given.
 
         :raises RemoteTunnelError: it is not allowed, its name or id is taken, or opening it failed.
         """
@@ -124,7 +125,7 @@ class Manager:
         if known is not None:
             if spec.keeper is not None:
                 known.adopt(spec.keeper)
-            await self._be_open(known, person)
+            await self._be_open(known, person, spec.on_conflict)
             return known, False
         self._check_room(len(self._tunnels))
         while (failed := self._named(spec.name)) is not None and failed.state is State.FAILED:
@@ -158,8 +159,13 @@ class Manager:
         return None
 
     @staticmethod
-    async def _be_open(tunnel: Tunnel, person: Person | None) -> None:
-        if tunnel.state in (State.FAILED, State.WAITING_FOR_USER, State.CONNECTING):
+    async def _be_open(tunnel: Tunnel, person: Person | None, on_conflict: OnConflict) -> None:
+        lacks_port = tunnel.error is not None and tunnel.error.code == "port_in_use"
+        waits_for_port = lacks_port and tunnel.state is State.RECONNECTING
+        not_open = (State.FAILED, State.WAITING_FOR_USER, State.CONNECTING)
+        if waits_for_port or tunnel.state in not_open:
+            if lacks_port and on_conflict == "pick":
+                tunnel.spec = replace(tunnel.spec, on_conflict="pick")
             await tunnel.restart(person)
 
     def _with_free_name(self, spec: TunnelSpec) -> TunnelSpec:

@@ -2,9 +2,8 @@
 opened."""
 
 from collections.abc import Sequence
-from os.path import normpath, realpath
+from os.path import normpath
 
-from ..model.address import TcpAddress
 from ..model.errors import BadInput, Fatal
 from ..model.forward import ForwardKind, ForwardSpec, TcpBind
 from ..model.settings import EngineSettings, is_among
@@ -125,7 +124,7 @@ def _check_remote(forward: ForwardSpec, settings: EngineSettings) -> None:
         raise _refused(
             "Remote forwards are not allowed here.", "See c.TunnelManager.allow_remote_forward."
         )
-    if not _reaches_own_server(forward, settings):
+    if not settings.reaches_own_server(forward):
         return
     if not settings.own_protected:
         raise _refused(
@@ -137,17 +136,6 @@ def _check_remote(forward: ForwardSpec, settings: EngineSettings) -> None:
             f"“{forward}” would publish this Jupyter server without TLS.",
             "Let it listen on the remote's loopback, or give this server a certificate.",
         )
-
-
-def _reaches_own_server(forward: ForwardSpec, settings: EngineSettings) -> bool:
-    """SOCKS on the remote reaches every port here, this server's among them."""
-    if forward.destination is None:
-        return bool(settings.own_ports)
-    # Whatever the host's name: it may be one of this machine's, and a wrong guess would publish it.
-    to = forward.destination
-    if isinstance(to, TcpAddress):
-        return to.port in settings.own_ports
-    return settings.own_socket is not None and realpath(to.path) == realpath(settings.own_socket)
 
 
 def _binds_loopback(forward: ForwardSpec) -> bool:

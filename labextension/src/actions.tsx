@@ -25,6 +25,8 @@ export interface Context {
 export function HostActions(props: Context & { host: string }): JSX.Element {
   const { commands, host, trans } = props;
   const more = trans.__('More for %1', host);
+  const menu = React.useRef<HTMLButtonElement>(null);
+  React.useLayoutEffect(() => keepFocus(host, menu.current!), [host]);
   return (
     <span className="jp-RemoteTunnel-actions">
       <Action
@@ -49,6 +51,7 @@ export function HostActions(props: Context & { host: string }): JSX.Element {
         label={trans.__('Add a tunnel to %1', host)}
       />
       <button
+        ref={menu}
         className="jp-RemoteTunnel-action"
         aria-haspopup="menu"
         aria-label={more}
@@ -62,6 +65,36 @@ export function HostActions(props: Context & { host: string }): JSX.Element {
       </button>
     </span>
   );
+}
+
+// The host that has had the focus in its line, while that is drawn in another section.
+let moving: string | null = null;
+
+/**
+ * Have the focus follow the line of a host, which goes to another section with its first tunnel and
+ * its last: to the button of its menu there, or, where it is seen no more, to the sidebar.
+ *
+ * @param menu - that button, which is there from now on.
+ * @returns to be called when it is about to go.
+ */
+function keepFocus(host: string, menu: HTMLElement): () => void {
+  const sidebar = menu.closest<HTMLElement>('.jp-RemoteTunnel');
+  if (moving === host) {
+    menu.focus();
+  }
+  return () => {
+    const line = menu.closest('.jp-RemoteTunnel-host, .jp-RemoteTunnel-alias');
+    if (line?.contains(document.activeElement)) {
+      moving = host;
+      // React has drawn the other line by then.
+      queueMicrotask(() => {
+        moving = null;
+        if (document.activeElement === document.body) {
+          sidebar?.focus();
+        }
+      });
+    }
+  };
 }
 
 /** What opens the same menu in the line of a host: the right button, or the keyboard's key. */

@@ -23,6 +23,8 @@ export async function launch<T>(
   make: () => Dialog<T>
 ): Promise<Dialog.IResult<T>> {
   const dialog = make();
+  // Before JupyterLab's own, which comes when the dialog is shown.
+  dialog.node.addEventListener('keydown', goRound, true);
   const result = dialog.launch();
   // Whoever is next in the queue is there in the next task.
   const isStuck = nextTask().then(() => !Dialog.tracker.find(isShown));
@@ -42,6 +44,36 @@ export async function launch<T>(
     return launch(make);
   }
 }
+
+/**
+ * Tab leads from the last button to the first field.
+ *
+ * JupyterLab's dialog looks for that before its body is drawn, and takes its own first button; and
+ * while its last button cannot be pressed, Tab leads out of it.
+ */
+function goRound(event: KeyboardEvent): void {
+  if (event.key !== 'Tab' || event.shiftKey) {
+    return;
+  }
+  const node = event.currentTarget as HTMLElement;
+  const buttons = node.querySelectorAll('.jp-Dialog-button:enabled');
+  const field = node.querySelector('.jp-Dialog-body')?.querySelector(CAN_FOCUS);
+  if (field && document.activeElement === buttons[buttons.length - 1]) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    (field as HTMLElement).focus();
+  }
+}
+
+// Of several radio buttons, Tab leads to the one that is chosen.
+const CAN_FOCUS = [
+  'input:enabled:not([type="radio"]:not(:checked))',
+  'select:enabled',
+  'textarea:enabled',
+  'button:enabled',
+  'summary',
+  'a[href]'
+].join(',');
 
 /** Take a dialog that will never be shown out of the queue. */
 function giveUp(dialog: Dialog<unknown>): void {

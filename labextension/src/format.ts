@@ -137,11 +137,13 @@ export function pickLabel(trans: TranslationBundle): string {
  * What is wrong and what to do about it, for people who click and type no options in a shell.
  *
  * @param tunnel - the one that has the error, if it is there already.
+ * @param tick - what lets another port be taken, if the dialog has that.
  */
 export function inOurWords(
   { hint, message }: Pick<ErrorStatus, 'hint' | 'message'>,
   trans: TranslationBundle,
-  tunnel?: TunnelStatus
+  tunnel?: TunnelStatus,
+  tick: string | null = pickLabel(trans)
 ): Pick<ErrorStatus, 'hint' | 'message'> {
   if (!hint.includes('--on-conflict')) {
     return { hint, message };
@@ -155,12 +157,14 @@ export function inOurWords(
       message
     };
   }
-  const tick = pickLabel(trans);
   return {
-    hint: trans.__(
-      'Choose another port, or 0 for any free one; or tick “%1” in the dialog.',
-      tick
-    ),
+    hint:
+      tick === null
+        ? trans.__('Choose another port, or 0 for any free one.')
+        : trans.__(
+            'Choose another port, or 0 for any free one; or tick “%1” in the dialog.',
+            tick
+          ),
     message
   };
 }

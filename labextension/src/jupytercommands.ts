@@ -67,7 +67,9 @@ export function addJupyterCommands(options: CommandOptions): void {
       await shown(options, failed, async () => {
         const found = await openOrStart(options, { host, atPort: true });
         if (found) {
-          await showAddress(found, host, trans);
+          if (found.address !== null) {
+            await showAddress(found, host, trans);
+          }
           options.show();
         }
       });
@@ -125,7 +127,7 @@ async function openOrStart(
     if (jupyters.length === 0 && problems.length === 0) {
       return untilDone(asked, async asked => {
         const wanted = await askToStart(asked, trans);
-        asked.before = { port: wanted?.local_port ?? 0 };
+        asked.before = { ...wanted, port: wanted?.local_port ?? 0 };
         return wanted && start(options, wanted);
       });
     }
@@ -153,7 +155,7 @@ async function openOrStart(
 }
 
 /**
- * Ask until what is answered can be done, as far as the port here is concerned.
+ * Ask until what is answered can be done: what was typed stays, and can be corrected.
  *
  * @param action - notes in `before` what is answered.
  */
@@ -165,11 +167,11 @@ async function untilDone<T>(
     try {
       return await action(asked);
     } catch (error) {
-      const wrong = error as TunnelError;
-      if (!asked.atPort || !['bad_input', 'port_in_use'].includes(wrong.code)) {
+      // Who gave up when the host asked something wants no more of it.
+      if (!(error instanceof TunnelError) || error.code === 'needs_user') {
         throw error;
       }
-      asked.wrong = wrong;
+      asked.wrong = error;
     }
   }
 }

@@ -10,7 +10,9 @@ import * as React from 'react';
 
 import { JupyterServer, JupyterStart, OpenedJupyter } from './api';
 import { DialogBody, Explanation, launch } from './dialogs';
-import { Wrong } from './remedy';
+import { inOurWords } from './format';
+import { Labelled } from './publishfields';
+import { TunnelError } from './restapi';
 import { isOfThisMachine } from './view';
 
 /** What is asked of a server that is to be opened. */
@@ -19,8 +21,8 @@ export interface Asked {
   /** Whether at a port here, for which there is a field then. */
   atPort: boolean;
   /** Why what was answered before was not done, and what that was. */
-  wrong?: Wrong;
-  before?: Partial<Choice>;
+  wrong?: TunnelError;
+  before?: Partial<Choice & Pick<JupyterStart, 'folder' | 'keep'>>;
 }
 
 /** How a person wants one started where none runs; null if they do not. */
@@ -31,6 +33,7 @@ export async function askToStart(
   const title = trans.__('Start a Jupyter on %1?', asked.host);
   const { button, value } = await ask<JupyterStart>(
     title,
+    asked,
     () => new StartForm(asked, trans),
     [Dialog.okButton({ label: trans.__('Start') })],
     trans
@@ -55,6 +58,7 @@ export async function askWhich(
     : trans.__('Which Jupyter of %1?', asked.host);
   const { button, value } = await ask<Choice>(
     title,
+    asked,
     () => new WhichForm(servers, asked, trans),
     [
       Dialog.createButton({
@@ -77,9 +81,10 @@ export async function askWhich(
 
 const PASSWORD = 'password';
 
-/** Ask by a form, which has the focus in its first field. */
+/** Ask by a form, which has the focus in its first field, or in that of a port that is taken. */
 function ask<T>(
   title: string,
+  { wrong }: Asked,
   form: () => DialogBody & { getValue(): T },
   buttons: readonly Dialog.IButton[],
   trans: TranslationBundle
@@ -89,7 +94,8 @@ function ask<T>(
       title,
       body: form(),
       buttons: [Dialog.cancelButton({ label: trans.__('Cancel') }), ...buttons],
-      focusNodeSelector: 'input, select'
+      focusNodeSelector:
+        wrong?.code === 'port_in_use' ? '[data-port]' : 'input, select'
     });
     dialog.addClass('jp-RemoteTunnel-dialog');
     dialog.node.setAttribute('aria-label', title);
@@ -134,11 +140,14 @@ class StartForm extends DialogBody {
 function StartFields(
   props: Asked & { trans: TranslationBundle; onShown: () => void }
 ): JSX.Element {
-  const { atPort, before, host, onShown, trans, wrong } = props;
+  const { atPort, before, host, onShown, trans } = props;
+  const [wrong, setWrong] = React.useState(props.wrong);
   React.useEffect(onShown, []);
   return (
-    <div className="jp-RemoteTunnel-fields">
-      {wrong && <Explanation error={wrong} />}
+    <div className="jp-RemoteTunnel-fields" onInput={() => setWrong(undefined)}>
+      {wrong && (
+        <Explanation error={inOurWords(wrong, trans, undefined, null)} />
+      )}
       <p>{trans.__('No Jupyter server of yours runs on %1.', host)}</p>
       <label>
         {trans.__('Its folder there (optional)')}
@@ -146,13 +155,14 @@ function StartFields(
           type="text"
           className="jp-mod-styled"
           placeholder="~"
+          defaultValue={before?.folder ?? ''}
           autoComplete="off"
           spellCheck={false}
         />
       </label>
       {atPort && <PortField usual={before?.port ?? 0} trans={trans} />}
       <label className="jp-RemoteTunnel-check">
-        <input type="checkbox" />
+        <input type="checkbox" defaultChecked={before?.keep} />
         {trans.__('Keep it running when its tunnel is closed')}
       </label>
     </div>
@@ -196,15 +206,21 @@ function WhichFields(
     onShown: () => void;
   }
 ): JSX.Element {
-  const { atPort, before, onShown, servers, trans, wrong } = props;
+  const { atPort, before, onShown, servers, trans } = props;
+  const [wrong, setWrong] = React.useState(props.wrong);
   const first = Math.max(servers.indexOf(before?.server as JupyterServer), 0);
   const [index, setIndex] = React.useState(first);
   const there = /:(\d+)$/.exec(servers[index]!.destination)?.[1];
   const usual = index === first ? (before?.port ?? there) : there;
   React.useEffect(onShown, []);
   return (
-    <div className="jp-RemoteTunnel-fields jp-RemoteTunnel-form">
-      {wrong && <Explanation error={wrong} />}
+    <div
+      className="jp-RemoteTunnel-fields jp-RemoteTunnel-form"
+      onInput={() => setWrong(undefined)}
+    >
+      {wrong && (
+        <Explanation error={inOurWords(wrong, trans, undefined, null)} />
+      )}
       <label>
         {trans.__('Jupyter server')}
         <select
@@ -231,23 +247,46 @@ function PortField(props: {
   trans: TranslationBundle;
 }): JSX.Element {
   const { trans, usual } = props;
+  const [isWrong, setWrong] = React.useState(false);
   return (
-    <label>
-      {trans.__('Port on this machine (0: any free one)')}
-      <input
-        type="text"
-        className="jp-mod-styled"
-        inputMode="numeric"
-        required
-        pattern="\s*\d{1,5}\s*"
-        data-port
-        defaultValue={usual}
-        autoComplete="off"
-        spellCheck={false}
-      />
-    </label>
+    <Labelled
+      label={trans.__('Port on this machine (0: any free one)')}
+      lacks={
+        isWrong
+          ? trans.__('A port from 1 to 65535, or 0 for any free one')
+          : null
+      }
+    >
+      {described => (
+        <input
+          type="text"
+          className="jp-mod-styled"
+          inputMode="numeric"
+          required
+          pattern={PORT}
+          data-port
+          defaultValue={usual}
+          autoComplete="off"
+          spellCheck={false}
+          onInput={({ currentTarget }) =>
+            setWrong(!currentTarget.validity.valid)
+          }
+          {...described}
+        />
+      )}
+    </Labelled>
   );
 }
+
+// At most 65535.
+const PORT = `\\s*0*(${[
+  '\\d{1,4}',
+  '[1-5]\\d{4}',
+  '6[0-4]\\d{3}',
+  '65[0-4]\\d{2}',
+  '655[0-2]\\d',
+  '6553[0-5]'
+].join('|')})\\s*`;
 
 /** What stands in that field, if it is there. */
 function portIn(form: HTMLElement): number | undefined {
@@ -308,7 +347,7 @@ function Address(
   return (
     <div className="jp-RemoteTunnel-fields">
       <p>
-        {isApart && isOfThisMachine(here) ? (
+        {isApart && [here, hostname].every(isOfThisMachine) ? (
           <a href={address} target="_blank" rel="noopener noreferrer">
             {address}
           </a>
@@ -352,6 +391,9 @@ export async function confirmStop(
     Dialog.cancelButton({ label: trans.__('Cancel') }),
     Dialog.warnButton({ label: trans.__('End') })
   ];
-  const result = await launch(() => new Dialog({ title, body, buttons }));
+  // As JupyterLab does before it deletes: an Enter too many loses nothing.
+  const result = await launch(
+    () => new Dialog({ title, body, buttons, defaultButton: 0 })
+  );
   return result.button.accept;
 }

@@ -91,7 +91,7 @@ export function NumberField(
 }
 
 /** A field with its label, and what it lacks below it; that is null where it lacks nothing. */
-function Labelled(props: {
+export function Labelled(props: {
   label: string;
   lacks: string | null;
   children: (described: React.AriaAttributes) => JSX.Element;

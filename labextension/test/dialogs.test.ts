@@ -1,8 +1,9 @@
 import { Dialog } from '@jupyterlab/apputils';
 import { nullTranslator } from '@jupyterlab/translation';
+import { createElement } from 'react';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
-import { confirmClose, launch } from '../src/dialogs';
+import { confirmClose, DialogBody, launch } from '../src/dialogs';
 import { tunnel } from './samples';
 
 const trans = nullTranslator.load('jupyter_remote_tunnel');
@@ -106,3 +107,90 @@ it('asks before streams are cut', async () => {
   accept();
   expect(await answer).toBe(true);
 });
+
+describe('Tab', () => {
+  /** Where it leads, from what has the focus; null where the browser decides. */
+  function tab(shiftKey = false): Element | null {
+    const from = document.activeElement!;
+    const event = new KeyboardEvent('keydown', {
+      key: 'Tab',
+      shiftKey,
+      bubbles: true,
+      cancelable: true
+    });
+    return from.dispatchEvent(event) ? null : document.activeElement;
+  }
+
+  async function asked(accept: string): Promise<HTMLElement[]> {
+    const answer = askWhatIsTyped(accept);
+    answer.catch(() => null);
+    await vi.waitFor(() =>
+      expect(document.activeElement?.tagName).toBe('INPUT')
+    );
+    return [
+      ...document.querySelectorAll<HTMLElement>(
+        'input, .jp-Dialog-footer button'
+      )
+    ];
+  }
+
+  function askWhatIsTyped(accept: string): Promise<unknown> {
+    return launch(
+      () =>
+        new Dialog({
+          title: 'ours',
+          body: new Fields(),
+          buttons: [
+            Dialog.cancelButton({ label: 'Cancel' }),
+            Dialog.okButton({ label: accept })
+          ],
+          focusNodeSelector: ':checked'
+        })
+    );
+  }
+
+  it('leads from the last button to the first field', async () => {
+    const [, chosen, , cancel, ok] = await asked('Open');
+    ok!.focus();
+    expect(tab()).toBe(chosen);
+    ok!.focus();
+    expect(tab(true)).toBeNull();
+    cancel!.focus();
+    expect(tab()).toBeNull();
+  });
+
+  it('leads there, too, while the last button cannot be pressed', async () => {
+    const [, chosen, typed, cancel, ok] = await asked('Open');
+    typed!.dispatchEvent(new Event('input', { bubbles: true }));
+    expect((ok as HTMLButtonElement).disabled).toBe(true);
+    cancel!.focus();
+    expect(tab()).toBe(chosen);
+  });
+
+  it('stays among the buttons where there is no field', async () => {
+    const answer = ours();
+    await shows('ours');
+    const buttons = document.querySelectorAll<HTMLElement>('.jp-Dialog-button');
+    buttons[1]!.focus();
+    expect(tab()).toBe(buttons[0]);
+    accept();
+    await answer;
+  });
+});
+
+/** Two ways, of which one is chosen, and a field that has to be filled in. */
+class Fields extends DialogBody {
+  protected render(): JSX.Element {
+    return createElement(
+      'div',
+      { ref: () => this.shown() },
+      createElement('input', { type: 'radio', name: 'way' }),
+      createElement('input', {
+        type: 'radio',
+        name: 'way',
+        defaultChecked: true
+      }),
+      createElement('input', { required: true })
+    );
+  }
+}

@@ -186,25 +186,57 @@ describe('open a Jupyter', () => {
     expect(opened).toEqual([]);
   });
 
-  it('says what the server says where it does not start', async () => {
+  it('asks again, with what was typed, where it does not start', async () => {
+    await begin([]);
     const body = {
       code: 'not_found',
-      message: 'No Jupyter was found.',
-      hint: 'Give a prelude.'
+      message: 'gpu01 has no folder /nope.',
+      hint: 'Make it.'
     };
-    await begin([], { status: 404, body });
+    refusals = [{ status: 404, body }];
     const running = commands.execute(CommandIDs.openJupyter, { host: 'gpu01' });
-    press(await dialog('Start a Jupyter on gpu01?'), 'Start');
-    const node = await dialog('No Jupyter of gpu01 could be opened');
-    expect(node.textContent).toContain('No Jupyter was found.');
-    expect(node.textContent).toContain('Give a prelude.');
-    press(node, 'Dismiss');
+    const first = await dialog('Start a Jupyter on gpu01?');
+    expect(first.querySelector('[role="alert"]')).toBeNull();
+    type(first, FOLDER, '/nope');
+    first.querySelector<HTMLElement>('[type="checkbox"]')!.click();
+    press(first, 'Start');
+    const node = await vi.waitFor(() => {
+      const found = document.querySelector<HTMLElement>('.jp-Dialog')!;
+      expect(found?.querySelector('[role="alert"]')?.textContent).toBe(
+        'gpu01 has no folder /nope.Make it.'
+      );
+      return found;
+    });
+    expect(field(node, FOLDER).value).toBe('/nope');
+    expect(field(node, 'Keep it running').checked).toBe(true);
+    await vi.waitFor(() =>
+      expect(document.activeElement).toBe(field(node, FOLDER))
+    );
+    type(node, FOLDER, '/data');
+    press(node, 'Start');
     await running;
-    expect(asked('/jupyters/start')).toEqual([{ host: 'gpu01' }]);
-    expect(opened).toEqual([]);
+    expect(asked('/jupyters/start')).toEqual([
+      { host: 'gpu01', folder: '/nope', keep: true },
+      { host: 'gpu01', folder: '/data', keep: true }
+    ]);
+    expect(opened).toHaveLength(1);
     expect(Notification.manager.notifications).toEqual([]);
   });
+
+  it('asks no more where a person answered nothing to the host', async () => {
+    await begin([]);
+    const body = { code: 'needs_user', message: 'Cancelled.', hint: '' };
+    refusals = [{ status: 409, body }];
+    const running = commands.execute(CommandIDs.openJupyter, { host: 'gpu01' });
+    press(await dialog('Start a Jupyter on gpu01?'), 'Start');
+    await running;
+    expect(document.querySelector('.jp-Dialog')).toBeNull();
+    expect(asked('/jupyters/start')).toHaveLength(1);
+    expect(opened).toEqual([]);
+  });
 });
+
+const FOLDER = 'Its folder there';
 
 function field(node: HTMLElement, label: string): HTMLInputElement {
   const found = [...node.querySelectorAll('label')].find(({ textContent }) =>
@@ -263,9 +295,36 @@ describe('open a Jupyter at a port', () => {
     await running;
   });
 
+  it('links to no other machine', async () => {
+    const address = 'http://evil.example/';
+    const body = openedJupyter({ address });
+    await begin([jupyter(8888)], { status: 201, body });
+    const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);
+    press(await dialog('Open a Jupyter of gpu01 at a port'), 'Open');
+    const told = await dialog('The Jupyter on gpu01 is at a port here');
+    expect(told.querySelector('a')).toBeNull();
+    expect(told.querySelector('code')!.textContent).toBe(address);
+    press(told, 'Done');
+    await running;
+  });
+
+  it('shows the row of one that listens nowhere', async () => {
+    const body = openedJupyter({ address: null });
+    await begin([jupyter(8888)], { status: 200, body });
+    const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);
+    press(await dialog('Open a Jupyter of gpu01 at a port'), 'Open');
+    await running;
+    expect(shows).toBe(1);
+    expect(document.querySelector('.jp-Dialog')).toBeNull();
+  });
+
   it('asks again where the port is taken', async () => {
     await begin([jupyter(8888), jupyter(8889)], answer);
-    const body = { code: 'port_in_use', message: 'Taken.', hint: 'Another.' };
+    const body = {
+      code: 'port_in_use',
+      message: 'Taken.',
+      hint: 'Another. With --on-conflict pick (in the dialog: “use another one”) it is replaced.'
+    };
     refusals = [{ status: 409, body }];
     const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);
     const first = await dialog('Open a Jupyter of gpu01 at a port');
@@ -278,16 +337,46 @@ describe('open a Jupyter at a port', () => {
     const node = await vi.waitFor(() => {
       const found = document.querySelector<HTMLElement>('.jp-Dialog')!;
       expect(found?.querySelector('[role="alert"]')?.textContent).toBe(
-        'Taken.Another.'
+        'Taken.Choose another port, or 0 for any free one.'
       );
       return found;
     });
+    await vi.waitFor(() =>
+      expect(document.activeElement).toBe(field(node, PORT))
+    );
     expect(node.querySelector('select')!.selectedIndex).toBe(1);
     expect(field(node, PORT).value).toBe('9000');
+    type(node, PORT, '9001');
+    await vi.waitFor(() =>
+      expect(node.querySelector('[role="alert"]')).toBeNull()
+    );
     press(node, 'Cancel');
     await running;
     expect([opened, shows]).toEqual([[], 0]);
   });
+
+  it.each(['', 'x', '80a', '-1', '65536', '123456'])(
+    'says that “%s” is no port',
+    async text => {
+      await begin([jupyter(8888)], answer);
+      const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);
+      const node = await dialog('Open a Jupyter of gpu01 at a port');
+      const range = 'A port from 1 to 65535, or 0 for any free one';
+      const accept = node.querySelector<HTMLButtonElement>(
+        'button.jp-mod-accept'
+      )!;
+      expect(node.textContent).not.toContain(range);
+      type(node, PORT, text);
+      await vi.waitFor(() => expect(node.textContent).toContain(range));
+      expect(field(node, PORT).ariaInvalid).toBe('true');
+      expect(accept.disabled).toBe(true);
+      type(node, PORT, '65535');
+      await vi.waitFor(() => expect(node.textContent).not.toContain(range));
+      expect(accept.disabled).toBe(false);
+      press(node, 'Cancel');
+      await running;
+    }
+  );
 
   it('starts one where there is none', async () => {
     await begin([], answer);
@@ -406,6 +495,7 @@ describe('end a Jupyter', () => {
     const running = commands.execute(CommandIDs.stopJupyter, { host: 'gpu01' });
     const node = await dialog('End the Jupyter on gpu01?');
     expect(node.textContent).toContain('127.0.0.1:8888 in /home/ann/8888');
+    expect(document.activeElement!.textContent).toBe('Cancel');
     press(node, 'End');
     await running;
     expect(asked('/jupyters/stop')).toEqual([

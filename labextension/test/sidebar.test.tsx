@@ -117,6 +117,41 @@ it('has counts kept current while it is in view, and looks for hosts as it comes
   expect([manager.watching, publications.watching]).toEqual([0, 0]);
 });
 
+describe('a host whose last tunnel goes', () => {
+  it('keeps the focus in its line', async () => {
+    list = { hosts: [alias('gpu01')], problem: null };
+    await hosts.refresh();
+    await show(tunnel({ host: 'gpu01' }));
+    const before = button('More for gpu01');
+    before.focus();
+    await show();
+    expect(before.isConnected).toBe(false);
+    expect(document.activeElement).toBe(button('More for gpu01'));
+    await show(tunnel({ host: 'gpu01' }));
+    expect(document.activeElement).toBe(button('More for gpu01'));
+  });
+
+  it('leaves it to the sidebar, where it is seen no more', async () => {
+    await show(tunnel({ host: 'gpu01' }));
+    button('More for gpu01').focus();
+    await show();
+    expect(document.activeElement).toBe(sidebar.node);
+    await show(tunnel({ host: 'gpu01' }));
+    expect(document.activeElement).toBe(sidebar.node);
+  });
+
+  it('takes it from nothing else', async () => {
+    list = { hosts: [alias('gpu01')], problem: null };
+    await hosts.refresh();
+    await show(tunnel({ host: 'gpu01' }));
+    const other = document.body.appendChild(document.createElement('input'));
+    other.focus();
+    await show();
+    expect(document.activeElement).toBe(other);
+    other.remove();
+  });
+});
+
 describe('the menu of a host', () => {
   function items(): (string | null)[] {
     return [...document.querySelectorAll('.lm-Menu [data-command]')].map(item =>

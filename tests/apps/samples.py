@@ -1,6 +1,15 @@
 """A tunnel's status with each kind of forward that matters to applications."""
 
-from jupyter_remote_tunnel.model.status import ForwardStatus, StreamCount, TunnelStatus
+from dataclasses import replace
+
+from jupyter_remote_tunnel.apps.jupyter_files import FoundJupyter, JupyterServer
+from jupyter_remote_tunnel.model.address import TcpAddress
+from jupyter_remote_tunnel.model.status import (
+    ErrorStatus,
+    ForwardStatus,
+    StreamCount,
+    TunnelStatus,
+)
 
 
 def forward(spec: str, bound: str | None, destination: str | None) -> ForwardStatus:
@@ -30,3 +39,21 @@ TUNNEL = TunnelStatus(
     since="2026-01-01T00:00:00.000Z",
     host_key="SHA256:abc",
 )
+
+WAITING = replace(
+    TUNNEL,
+    kind="jupyter",
+    forwards=(forward("-L 9000:localhost:8888", None, "localhost:8888"),),
+    state="reconnecting",
+    error=ErrorStatus("port_in_use", "Port 9000 of this machine is in use.", "Choose another."),
+)
+"""One that waits for its local port."""
+
+JUPYTER = FoundJupyter(
+    JupyterServer("http://localhost:8888/", "localhost:8888", "/", "2.21.1", 7, "token"),
+    TcpAddress("localhost", 8888),
+    base_url="/evil.example/",
+    secure=False,
+    token="t",
+)
+"""Its base URL would be a host in a URL without one."""

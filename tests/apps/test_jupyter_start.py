@@ -10,6 +10,7 @@ import signal
 import stat
 import termios
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from jupyter_remote_tunnel.engine.saved import SavedSet
 from jupyter_remote_tunnel.engine.sync import LoopThread, SyncEngine
 from jupyter_remote_tunnel.model.errors import BadInput, RemoteTunnelError
 from jupyter_remote_tunnel.model.settings import EngineSettings
-from jupyter_remote_tunnel.model.spec import TunnelRequest
+from jupyter_remote_tunnel.model.spec import SshOptions, TunnelRequest
 from jupyter_remote_tunnel.model.status import TunnelStatus
 from tests.support.jupyter_there import There, jupyter_there
 from tests.support.other_uid import python_as_other_user
@@ -243,6 +244,31 @@ def test_two_at_once_are_one_and_it_stays_if_asked(
         with pytest.raises(RemoteTunnelError, match="No Jupyter server of yours") as caught:
             engine.run(lambda client: stop_jupyter(client, GPU01, None))
         assert caught.value.hint == "There is nothing to stop."
+
+
+def test_who_ends_it_does_not_wait_for_what_is_called_the_same(
+    user: User, ssh_bed: SshBed, there: There
+) -> None:
+    others = [ssh_bed.host(f"other{number}") for number in (1, 2)]
+
+    async def stop_in_time(client: EngineClient) -> list[TunnelStatus]:
+        async with asyncio.timeout(25):  # a command may take 30 s
+            return (await stop_jupyter(client, GPU01, None))[1]
+
+    with an_engine(ssh_bed) as engine, contextlib.ExitStack() as stack:
+        tunnel, _, found, _ = started(engine, Start(keep=True))
+
+        async def lead_there(client: EngineClient) -> list[bool]:
+            ways = [replace(GPU01, ssh=SshOptions(port=other.port)) for other in others]
+            return [(await open_jupyter(client, way, found))[1] for way in ways]
+
+        assert engine.run(lead_there) == [True, True]
+        for other in others:
+            stack.enter_context(other.paused())
+        of_this = engine.run(lambda client: client.list_tunnels(GPU01))
+        assert [one.id for one in of_this] == [tunnel.id]
+        assert [one.id for one in engine.run(stop_in_time)] == [tunnel.id]
+        assert len(engine.list_tunnels()) == len(others)
 
 
 def test_a_tunnel_that_does_not_open_leaves_no_server(

@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from jupyter_remote_tunnel.apps.jupyters import Found, enter, find, open_jupyter, own_address
+from jupyter_remote_tunnel.apps.jupyters import (
+    Found,
+    enter,
+    find,
+    open_jupyter,
+    own_address,
+    url_here,
+)
 from jupyter_remote_tunnel.engine.sync import SyncEngine
 from jupyter_remote_tunnel.model.errors import BadInput, Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
@@ -22,6 +29,8 @@ from tests.support.jupyter import Jupyter, jupyter
 from tests.support.ports import ReservedPort
 from tests.support.sshd import SshBed
 from tests.support.user import User
+
+from .samples import JUPYTER, WAITING, forward
 
 GPU01 = TunnelRequest(host="gpu01")
 
@@ -175,7 +184,7 @@ def test_each_host_has_an_address_of_its_own() -> None:
     assert first != "127.0.0.1"
 
 
-def test_so_have_those_that_are_all_called_localhost_behind_their_jump_hosts() -> None:
+def test_so_have_those_that_are_called_the_same() -> None:
     ways = [
         SshOptions(),
         SshOptions(jump="gw1"),
@@ -183,8 +192,34 @@ def test_so_have_those_that_are_all_called_localhost_behind_their_jump_hosts() -
         SshOptions(jump="gw1", port=2222),
         SshOptions(jump="gw1", options=("HostKeyAlias=ws1",)),
         SshOptions(jump="gw1", options=("HostKeyAlias=ws2",)),
-        SshOptions(jump="gw1", compression=True),
+        SshOptions(config_file="/home/ann/one"),
+        SshOptions(config_file="/home/ann/two"),
+        SshOptions(options=("CanonicalDomains=a.example",)),
+        SshOptions(options=("CanonicalDomains=b.example",)),
+        SshOptions(options=("Tag=b",)),
+        SshOptions(user="ann"),
+        SshOptions(bind_address="10.0.0.1"),
     ]
-    *addresses, beside = [own_address(TunnelRequest(host="localhost", ssh=way)) for way in ways]
+    addresses = [own_address(TunnelRequest(host="localhost", ssh=way)) for way in ways]
     assert len(set(addresses)) == len(addresses)
-    assert beside == addresses[1]
+
+
+def test_the_address_of_a_host_stays() -> None:
+    """It stands in bookmarks and in the saved set; which shell's agent is asked does not count."""
+    ways = [SshOptions(user="ann", jump="gw"), SshOptions("ann", None, "gw", agent_socket="/a")]
+    for way in ways:
+        assert own_address(TunnelRequest(host="gpu01", ssh=way)) == "127.237.184.253"
+    assert own_address(TunnelRequest(host="gpu01")) == "127.52.141.57"
+
+
+def test_what_listens_on_no_port_has_no_url() -> None:
+    """A browser takes `http:///evil.example/` for that host, and is sent there with a token."""
+    with pytest.raises(Fatal, match="Port 9000 of this machine is in use") as caught:
+        url_here(WAITING, JUPYTER)
+    assert caught.value.code == "port_in_use"
+    private = forward("-L private:localhost:8888", "/evil.example", "localhost:8888")
+    with pytest.raises(Fatal, match="has no port"):
+        url_here(replace(WAITING, forwards=(private,)), JUPYTER)
+    here = forward("-L 9000:localhost:8888", "127.0.0.1:9000", "localhost:8888")
+    url = url_here(replace(WAITING, forwards=(here,)), JUPYTER)
+    assert url == "http://127.0.0.1:9000/evil.example/"

@@ -22,7 +22,7 @@ from jupyter_remote_tunnel.commands.grammar import parse
 from jupyter_remote_tunnel.commands.jupyters import wanted
 from jupyter_remote_tunnel.model.errors import BadInput
 from jupyter_remote_tunnel.model.settings import EngineSettings
-from jupyter_remote_tunnel.model.spec import TunnelRequest
+from jupyter_remote_tunnel.model.spec import SshOptions, TunnelRequest
 from tests.support.http import by_token
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.jupyter_there import There, jupyter_there
@@ -75,6 +75,12 @@ def there(runtime: Path, **knobs: Any) -> Any:
     return jupyter(extension=False, env={"JUPYTER_RUNTIME_DIR": str(runtime)}, **knobs)
 
 
+def address_of_gpu01(bed: SshBed) -> str | None:
+    """Where its Jupyter servers are found here, by who types `-F` with the bed's configuration."""
+    ssh = SshOptions(config_file=str(bed.config_file))
+    return own_address(TunnelRequest(host="gpu01", ssh=ssh))
+
+
 @pytest.fixture
 def browser(user: User) -> Path:
     """The file into which the user's browser writes what it has seen."""
@@ -122,7 +128,7 @@ def test_the_browser_is_logged_in_and_no_file_stays(
     said = user.tunnel(*words).stdout
     wait_until(browser.exists, "the browser")
     shown, mode, landed, status = browser.read_text().splitlines()
-    address = own_address(TunnelRequest(host="gpu01"))
+    address = address_of_gpu01(ssh_bed)
     assert stat.S_IMODE(int(mode, 8)) == 0o600
     assert landed == f"http://{address}:{remote.port}/", "the address that stays has no token"
     assert status == "200"
@@ -175,7 +181,7 @@ def test_in_the_foreground(user: User, ssh_bed: SshBed, remote: Jupyter) -> None
 
 def test_a_port_that_is_taken(user: User, ssh_bed: SshBed, remote: Jupyter) -> None:
     words = ["jupyter", "--no-browser", "-F", str(ssh_bed.config_file), "gpu01"]
-    own = own_address(TunnelRequest(host="gpu01"))
+    own = address_of_gpu01(ssh_bed)
     with socket.create_server((own or "127.0.0.1", remote.port)):
         said = user.tunnel(*words).stdout
         assert f"Port {remote.port} was taken" in said
@@ -234,7 +240,7 @@ def test_one_is_started_and_ends_with_its_tunnel_or_stays(
         f"PATH={nothing_runs.folder}/tools:$PATH",
     ]
     with user.start(*start, "--foreground") as process:
-        process.wait_for_line("It ends when this is closed")
+        process.wait_for_line("It ends with the last of its tunnels")
         process.send_signal(signal.SIGINT)
         assert process.wait() == 0
     wait_until(lambda: not nothing_runs.is_left, "its end")

@@ -178,7 +178,7 @@ def test_its_password_is_set(person: User, ssh_bed: SshBed, there: There, before
 def test_one_is_started_and_ended(person: User, ssh_bed: SshBed, there: There) -> None:
     said = person.tunnel(*command(ssh_bed, "--start", "--no-browser")).stdout
     assert "a new Jupyter at" in said
-    assert "It ends when this is closed" in said
+    assert "It ends with the last of its tunnels" in said
     [server] = json.loads(person.tunnel(*command(ssh_bed, "--list", "--json")).stdout)["jupyters"]
     assert server["protection"] == "token"
     assert server["destination"].startswith(str(there.runtime)), "it takes no port"

@@ -61,7 +61,7 @@ WANTED = {
 PARAMS: dict[str, list[dict[str, Any]]] = {
     "hello": [HELLO["params"]],  # type: ignore[list-item]  # its params are such a dictionary
     "ping": [{}],
-    "tunnels.list": [{}],
+    "tunnels.list": [{}, {"request": {"host": "gpu01", "ssh": {"user": "ann"}}}],
     "hosts.list": [{}],
     "tunnels.open": [
         {"request": REQUEST, "source": "user", "person": {"login": "ann", "name": "Ann"}},

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jupyter_remote_tunnel.engine import __main__ as engine
 from jupyter_remote_tunnel.engine.announce import Announcement
 from jupyter_remote_tunnel.engine.discovery import find_engine, list_engines
-from jupyter_remote_tunnel.engine.messages import Caller, Empty
+from jupyter_remote_tunnel.engine.messages import Caller, ListTunnels
 from jupyter_remote_tunnel.engine.saved import SavedSet
 from jupyter_remote_tunnel.engine.service import Service
 from jupyter_remote_tunnel.engine.start import StartLine
@@ -100,7 +100,7 @@ async def test_a_saved_set_is_restored_or_kept_aside(
     line = StartLine(EngineSettings(), 1, "/d", "/a", [{**one, "source": "saved"} for one in found])
     for tunnel in StartLine.decode(line.encode()).restore:
         await engine._restore(service, tunnel)
-    encode(await service.call("tunnels.list", Empty(), Caller("holder")))
+    encode(await service.call("tunnels.list", ListTunnels(), Caller("holder")))
     for restored in list(service._manager.tunnels):
         await service._manager.close(restored.id, 0)
 

@@ -15,6 +15,8 @@ from jupyter_server.auth.security import passwd_check
 
 from jupyter_remote_tunnel.apps.jupyters import own_address
 from jupyter_remote_tunnel.model.spec import TunnelRequest
+from jupyter_remote_tunnel.server.routes import _opened
+from tests.apps.samples import JUPYTER, WAITING
 from tests.server.conftest import PREFIX, close_all, manager
 from tests.support.http import anonymous, by_token
 from tests.support.jupyter import Jupyter, jupyter, started_again
@@ -130,6 +132,10 @@ def test_at_a_port_here(api: httpx.Client, server: Jupyter, runtime: Path) -> No
                     400,
                     f"{wrong} is no port.",
                 )
+
+
+def test_what_listens_nowhere_has_no_address() -> None:
+    assert _opened(WAITING, JUPYTER, "/")["address"] is None
 
 
 def test_on_a_unix_socket(

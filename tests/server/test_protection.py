@@ -118,6 +118,15 @@ def test_what_is_said() -> None:
     assert notes == ["other sites", "own port"]
 
 
+def test_the_name_that_it_was_looked_for_by_is_no_password() -> None:
+    """The next check would refuse that."""
+    with jupyter() as server, by_token(server) as client:
+        found(client)
+        answer = client.post(f"{PUBLISH}/password", json={"password": REQUEST["name"]})
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_input")
+        assert "tried first" in answer.json()["message"]
+
+
 def test_a_password_counts_at_once_and_later() -> None:
     with jupyter() as server, by_token(server) as client:
         file = server.folder / "config" / "jupyter_server_config.json"

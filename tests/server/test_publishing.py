@@ -20,6 +20,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from jupyter_remote_tunnel.server.strangers_log import LINES as LINES_OF_STRANGERS
 from tests.server.conftest import PREFIX, close_all, engines, manager, tunnels
 from tests.support.http import anonymous, by_token
 from tests.support.jupyter import Jupyter, jupyter, started_again
@@ -414,6 +415,28 @@ def test_from_outside_nothing_is_widened(scene: Scene, api: httpx.Client) -> Non
     wait_until(lambda: publications(api) == [], "its end")
 
 
+def test_from_outside_no_other_way_in_is_opened(scene: Scene, api: httpx.Client) -> None:
+    publish(api, **scene.request)
+    own, other = scene.server.port, 1
+    with scene.outsider(scene.server.token) as user:
+        for body in (
+            {"command": f"-R 127.0.0.1:0:localhost:{own} gw"},
+            {"host": "gw", "forwards": [f"-L 0:localhost:{own}", f"-R 0:10.0.0.1:{own}"]},
+            {"command": "-R 0 gw"},
+        ):
+            answer = user.post(PREFIX + "tunnels", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed"), body
+        body = {"host": "gw", "password": "a new and long one"}
+        answer = user.post(PREFIX + "jupyters/password", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+        for allowed in (f"-R 127.0.0.1:0:localhost:{other} gw", f"-L 0:localhost:{own} gw"):
+            answer = user.post(PREFIX + "tunnels", json={"command": allowed})
+            assert answer.status_code == 201, answer.text
+        assert user.post(PREFIX + "tunnels", json={"command": "-R"}).status_code == 400
+    answer = api.post(PREFIX + "tunnels", json={"command": f"-R 127.0.0.1:0:localhost:{own} gw"})
+    assert answer.status_code == 201, answer.text
+
+
 def test_a_password_is_not_set_with_a_login_from_outside(scene: Scene, api: httpx.Client) -> None:
     publish(api, **scene.request)
     with scene.outsider() as stranger:
@@ -430,6 +453,30 @@ def test_a_password_is_not_set_with_a_login_from_outside(scene: Scene, api: http
         assert stranger.post("login", headers=headers, data=form).status_code == 302
     with anonymous(scene.server) as here:
         assert "new_password" in here.get("login").text
+
+
+def test_what_a_stranger_writes_into_the_log(scene: Scene, api: httpx.Client) -> None:
+    publish(api, **scene.request)
+    before = len(scene.server.process.output)
+
+    def log() -> str:
+        return scene.server.process.output[before:]
+
+    host = f"Host: {NAME}:{scene.web.port}\r\nConnection: close\r\n".encode()
+    for referer, status in ((b"//[", b"400"), (b"http://\x9b2J/", b"403")):
+        with scene.stream() as stream:
+            head = b"GET /api/contents HTTP/1.1\r\n" + host
+            stream.sendall(head + b"Referer: " + referer + b"\r\n\r\n")
+            assert stream.recv(1000).split()[1] == status
+    wait_until(lambda: "referer=http:// 2J/" in log(), "its line")
+    assert "Traceback" not in log()
+    with scene.outsider() as stranger:
+        for _ in range(LINES_OF_STRANGERS):
+            assert stranger.get("api/contents").status_code == 403
+    with scene.outsider(scene.server.token) as user:
+        assert user.get("api/contents/nothing").status_code == 404
+    wait_until(lambda: "/api/contents/nothing" in log(), "who has logged in to be logged")
+    assert log().count(" 403 GET ") < LINES_OF_STRANGERS
 
 
 @pytest.mark.parametrize("path", ["api/sessions", "login", ".well-known/jupyter-remote-tunnel/x"])

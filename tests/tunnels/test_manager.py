@@ -356,6 +356,38 @@ async def test_what_is_restored_waits_for_its_port(rig: Rig, sshd: Sshd, echo: S
     assert await says(port) == b"hello"
 
 
+async def test_who_opens_what_waits_for_its_port_is_told_or_has_another_one(
+    rig: Rig, sshd: Sshd, echo: Server
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = f"-L {port}:127.0.0.1:{echo.port} gpu01"
+        tunnel = await declared(rig, line)
+        await rig.recorder.until(lambda: tunnel.state is State.RECONNECTING)
+        error = await refusal(rig.open(line))
+        assert error.code == "port_in_use"
+        assert tunnel.state is State.RECONNECTING
+        assert tunnel.status().forwards[0].bound is None
+        assert await rig.open(f"--on-conflict pick {line}") is tunnel
+        assert tunnel.status().state == "open"
+        assert port_of(tunnel) != port
+        assert await says(port_of(tunnel)) == b"hello"
+        assert (await refusal(rig.open(line))).code == "port_in_use", "it leads there no more"
+
+
+async def test_what_waits_for_its_port_is_opened_when_it_is_asked_for(
+    ssh_bed: SshBed, short_dir: Path, sshd: Sshd
+) -> None:
+    rig = Rig(ssh_bed, short_dir, replace(QUICK, backoff_first=1000, backoff_max=1000))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        tunnel = await declared(rig, f"-L {port}:localhost:1 gpu01")
+        await rig.recorder.until(lambda: tunnel.state is State.RECONNECTING)
+    assert await rig.open(f"-L {port}:localhost:1 gpu01") is tunnel
+    assert (tunnel.state, port_of(tunnel)) == (State.OPEN, port)
+    await rig.manager.close_all()
+
+
 async def test_what_waits_for_its_port_can_be_restarted_and_closed(
     ssh_bed: SshBed, short_dir: Path, sshd: Sshd, echo: Server
 ) -> None:
