@@ -13,7 +13,7 @@ from ..apps.applications import ApplicationRequest, applications, open_applicati
 from ..kernels import connect
 from ..model.address import UnixAddress
 from ..model.command_line import command_line, parse_command
-from ..model.errors import BadInput, Fatal
+from ..model.errors import BadInput, Fatal, RemoteTunnelError
 from ..model.forward import ForwardKind, ForwardSpec
 from ..model.spec import TunnelSpec, check_name
 from ..model.state import State
