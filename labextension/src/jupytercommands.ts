@@ -5,7 +5,12 @@
 
 import { Notification } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
-import { linkIcon, lockIcon, stopIcon } from '@jupyterlab/ui-components';
+import {
+  LabIcon,
+  linkIcon,
+  lockIcon,
+  stopIcon
+} from '@jupyterlab/ui-components';
 
 import { JupyterServer, JupyterStart, OpenedJupyter } from './api';
 import { CommandIDs, CommandOptions, shown, text } from './commands';
@@ -23,85 +28,90 @@ import { askForPassword } from './jupyterpassword';
 import { TunnelError } from './restapi';
 
 export function addJupyterCommands(options: CommandOptions): void {
-  const { app, hosts, trans } = options;
-  const { commands } = app;
+  const { trans } = options;
+  const { commands } = options.app;
 
-  commands.addCommand(CommandIDs.openJupyter, {
-    label: args =>
-      'host' in args
-        ? trans.__('Open or Start a Jupyter There…')
-        : trans.__('Open or Start a Jupyter of an SSH Host…'),
+  add(options, CommandIDs.openJupyter, {
+    label: trans.__('Open or Start a Jupyter of an SSH Host…'),
+    labelThere: trans.__('Open or Start a Jupyter There…'),
     icon: jupyterIcon,
-    execute: async args => {
-      void hosts.refresh();
-      const host = text(args, 'host') ?? (await whichHost(options));
-      if (!host) {
-        return;
-      }
-      const failed = trans.__('No Jupyter of %1 could be opened', host);
-      await shown(options, failed, async () => {
-        const found = await openOrStart(options, { host, atPort: false });
-        if (found) {
-          const { id, name } = found;
-          const command = options.hasTabs
-            ? CommandIDs.openInTab
-            : CommandIDs.openInBrowser;
-          await commands.execute(command, { app: id, name });
-        }
-      });
-    }
+    run: host =>
+      opened(options, { host, atPort: false }, ({ id, name }) => {
+        const command = options.hasTabs
+          ? CommandIDs.openInTab
+          : CommandIDs.openInBrowser;
+        return commands.execute(command, { app: id, name });
+      })
   });
-  commands.addCommand(CommandIDs.openJupyterAtPort, {
-    label: args =>
-      'host' in args
-        ? trans.__('Open a Jupyter There at a Port…')
-        : trans.__('Open a Jupyter of an SSH Host at a Port…'),
+  add(options, CommandIDs.openJupyterAtPort, {
+    label: trans.__('Open a Jupyter of an SSH Host at a Port…'),
+    labelThere: trans.__('Open a Jupyter There at a Port…'),
     icon: linkIcon,
-    execute: async args => {
-      void hosts.refresh();
-      const host = text(args, 'host') ?? (await whichHost(options));
-      if (!host) {
-        return;
-      }
-      const failed = trans.__('No Jupyter of %1 could be opened', host);
-      await shown(options, failed, async () => {
-        const found = await openOrStart(options, { host, atPort: true });
-        if (found) {
-          if (found.address !== null) {
-            await showAddress(found, host, trans);
-          }
-          options.show();
+    run: host =>
+      opened(options, { host, atPort: true }, async found => {
+        if (found.address !== null) {
+          await showAddress(found, host, trans);
         }
-      });
-    }
+        options.show();
+      })
   });
-  commands.addCommand(CommandIDs.setJupyterPassword, {
-    label: args =>
-      'host' in args
-        ? trans.__('Set the Password of the Jupyters There…')
-        : trans.__('Set the Password of the Jupyters of an SSH Host…'),
+  add(options, CommandIDs.setJupyterPassword, {
+    label: trans.__('Set the Password of the Jupyters of an SSH Host…'),
+    labelThere: trans.__('Set the Password of the Jupyters There…'),
     icon: lockIcon,
+    run: host => setPassword(options, host)
+  });
+  add(options, CommandIDs.stopJupyter, {
+    label: trans.__('End a Jupyter of an SSH Host…'),
+    labelThere: trans.__('End a Jupyter There…'),
+    icon: stopIcon,
+    run: host => {
+      const failed = trans.__('No Jupyter of %1 was ended', host);
+      return shown(options, failed, () => stop(options, host));
+    }
+  });
+}
+
+/** Add a command about one host: that of its arguments, in the menu of a host, or which is asked. */
+function add(
+  options: CommandOptions,
+  id: string,
+  command: {
+    label: string;
+    /** In the menu of a host. */
+    labelThere: string;
+    icon: LabIcon;
+    run: (host: string) => Promise<void>;
+  }
+): void {
+  const { icon, label, labelThere, run } = command;
+  options.app.commands.addCommand(id, {
+    label: args => ('host' in args ? labelThere : label),
+    icon,
     execute: async args => {
-      void hosts.refresh();
+      void options.hosts.refresh();
       const host = text(args, 'host') ?? (await whichHost(options));
       if (host) {
-        await setPassword(options, host);
+        await run(host);
       }
     }
   });
-  commands.addCommand(CommandIDs.stopJupyter, {
-    label: args =>
-      'host' in args
-        ? trans.__('End a Jupyter There…')
-        : trans.__('End a Jupyter of an SSH Host…'),
-    icon: stopIcon,
-    execute: async args => {
-      void hosts.refresh();
-      const host = text(args, 'host') ?? (await whichHost(options));
-      if (host) {
-        const failed = trans.__('No Jupyter of %1 was ended', host);
-        await shown(options, failed, () => stop(options, host));
-      }
+}
+
+/** Open one and go on with it, if a person chose one. */
+function opened(
+  options: CommandOptions,
+  asked: Asked,
+  goOn: (found: OpenedJupyter) => Promise<void>
+): Promise<void> {
+  const failed = options.trans.__(
+    'No Jupyter of %1 could be opened',
+    asked.host
+  );
+  return shown(options, failed, async () => {
+    const found = await openOrStart(options, asked);
+    if (found) {
+      await goOn(found);
     }
   });
 }

@@ -89,6 +89,15 @@ function asked(route: string): unknown[] {
     .map(({ body }) => body);
 }
 
+/** The dialog, when it has come back with that complaint. */
+function dialogThatSays(complaint: string): Promise<HTMLElement> {
+  return vi.waitFor(() => {
+    const found = document.querySelector<HTMLElement>('.jp-Dialog')!;
+    expect(found?.querySelector('[role="alert"]')?.textContent).toBe(complaint);
+    return found;
+  });
+}
+
 async function dialog(title: string): Promise<HTMLElement> {
   return vi.waitFor(() => {
     const found = document.querySelector<HTMLElement>('.jp-Dialog');
@@ -200,13 +209,7 @@ describe('open a Jupyter', () => {
     type(first, FOLDER, '/nope');
     first.querySelector<HTMLElement>('[type="checkbox"]')!.click();
     press(first, 'Start');
-    const node = await vi.waitFor(() => {
-      const found = document.querySelector<HTMLElement>('.jp-Dialog')!;
-      expect(found?.querySelector('[role="alert"]')?.textContent).toBe(
-        'gpu01 has no folder /nope.Make it.'
-      );
-      return found;
-    });
+    const node = await dialogThatSays('gpu01 has no folder /nope.Make it.');
     expect(field(node, FOLDER).value).toBe('/nope');
     expect(field(node, 'Keep it running').checked).toBe(true);
     await vi.waitFor(() =>
@@ -334,13 +337,9 @@ describe('open a Jupyter at a port', () => {
     await vi.waitFor(() => expect(field(first, PORT).value).toBe('8889'));
     type(first, PORT, '9000');
     press(first, 'Open');
-    const node = await vi.waitFor(() => {
-      const found = document.querySelector<HTMLElement>('.jp-Dialog')!;
-      expect(found?.querySelector('[role="alert"]')?.textContent).toBe(
-        'Taken.Choose another port, or 0 for any free one.'
-      );
-      return found;
-    });
+    const node = await dialogThatSays(
+      'Taken.Choose another port, or 0 for any free one.'
+    );
     await vi.waitFor(() =>
       expect(document.activeElement).toBe(field(node, PORT))
     );
