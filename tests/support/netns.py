@@ -12,11 +12,11 @@ import contextlib
 import ctypes
 import os
 import random
-import secrets
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -63,10 +63,9 @@ class Namespace:
 
     def __init__(self, *, behind: "Namespace | None" = None, ipv6: bool = False) -> None:
         self._lock, subnet = _claim_subnet()
-        tag = secrets.token_hex(4)
-        self.name = f"jrt-{tag}"
+        self.name = _name_of(subnet)
         self.reachable = behind is None
-        self._near, self._far = f"jn{tag}", f"jf{tag}"
+        self._near, self._far = f"jn{subnet:x}", f"jf{subnet:x}"
         self._near_namespace = behind.name if behind else None
         self._subnet = f"10.{subnet >> 8}.{subnet & 255}.0/30"
         self.near_address = f"10.{subnet >> 8}.{subnet & 255}.1"
@@ -219,6 +218,10 @@ class Namespace:
         self.close()
 
 
+def _name_of(subnet: int) -> str:
+    return f"jrt-{subnet:x}"
+
+
 def _claim_subnet() -> tuple[socket.socket, int]:
     """A number for 10.x.y.0/30 that no other test of this machine uses, and the lock on it."""
     for number in random.sample(range(201 << 8, 219 << 8), 50):
@@ -226,6 +229,10 @@ def _claim_subnet() -> tuple[socket.socket, int]:
         try:
             lock.bind(f"\0jupyter-remote-tunnel-test-subnet-{number}")
         except OSError:
+            lock.close()
+            continue
+        if Path("/run/netns", _name_of(number)).exists():
+            # A killed process left it: nothing answers there, and its cable has the addresses.
             lock.close()
             continue
         return lock, number

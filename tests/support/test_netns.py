@@ -1,7 +1,9 @@
 """Namespaces really have addresses of their own, and a link that goes is a black hole."""
 
+import random
 import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -32,6 +34,24 @@ def test_sshd_in_a_namespace_and_its_link_down(ssh_bed: SshBed) -> None:
         assert ssh_bed.ssh("far", "true").returncode == 0
         sshd.kill()
     assert namespace.name not in _existing()
+
+
+def test_what_a_killed_process_left_is_not_taken_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cable has the addresses, and nothing answers at its end."""
+    code = "from tests.support.netns import Namespace; print(Namespace().name)"
+    code += "; import os, signal, sys; sys.stdout.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+    killed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    left = killed.stdout.strip()
+    try:
+        assert left in _existing()
+        number = int(left.removeprefix("jrt-"), 16)
+        monkeypatch.setattr(random, "sample", lambda numbers, _: [number, numbers[0]])
+        with Namespace() as namespace:
+            assert namespace.name != left
+    finally:
+        subprocess.run([program("ip"), "netns", "del", left], check=True)
 
 
 def test_our_link_down_is_an_error_at_once(ssh_bed: SshBed) -> None:
