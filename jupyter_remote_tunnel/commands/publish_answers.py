@@ -124,6 +124,8 @@ def site_answer(found: Mapping[str, Any]) -> Answer:
     lines += map(_as_it_stands, found["text"].splitlines())
     if found["left_at"]:
         lines += ["", f"It lies on {host}, as {plain(found['left_at'], 300)}."]
+    if found["notes"]:
+        lines += ["", *(f"Note: {plain(note, _LONGEST)}" for note in found["notes"])]
     if not found["commands"]:
         lines += ["", f"It is installed on {host}: nothing has to be typed there."]
         return Answer(dict(found), tuple(lines))

@@ -27,6 +27,10 @@ _LET_IN = (
     "Does the web server listen there (sudo ss -ltnp), and does every firewall on the way let"
     " visitors in?"
 )
+_ORDER = "That of this server comes first, and those that vouch for it behind it."
+_WHOLE_CHAIN = (
+    "If that is an intermediate one, use the file with the whole chain (certbot: fullchain.pem)."
+)
 _LARGEST = 1 << 20
 _SMALLEST_RSA = 2048
 _LARGEST_RSA = 8192
@@ -92,6 +96,36 @@ def check_files(
     if _is_out_of_date(fault) and not _is_of_today(chain[0]):
         return checks  # that was said: nobody looks further
     return [*checks, _trust(chain[0], fault, insist=insist)]
+
+
+def check_chain(
+    data: bytes, shown: str, names: Sequence[str], *, insist: bool = False
+) -> list[Check]:
+    """What can be told of a certificate without its key, before a server shows it: whether
+    authorities vouch for it that browsers trust is not.
+
+    :param data: PEM: the certificate, and behind it those that vouch for it.
+    :param shown: how it is called in what is said.
+    :param names: as for `check_files`.
+    :param insist: take what nobody vouches for.
+    """
+    try:
+        leaf, *others = _parse_chain(data, shown)
+    except _Unfit as unfit:
+        return [_failed("certificate", unfit.says, unfit.advice)]
+    if not _is_for(leaf, names) and any(_is_for(one, names) for one in others):
+        says = f"{shown} holds the certificates in the wrong order."
+        return [_failed("certificate", says, _ORDER)]
+    judged = _judge(leaf, names, shown)
+    if not _is_of_today(leaf):
+        return [judged]  # nobody looks further
+    above = [one for one in others if _is_signed_by(leaf, one)]
+    if _is_signed_by(leaf, leaf):
+        return [judged, _self_signed(insist=insist)]
+    if not above:
+        says = f"{shown} does not hold the certificate of its issuer, “{_issuer(leaf)}”."
+        return [judged, Check("trust", "note", says, advice=_WHOLE_CHAIN)]
+    return [judged] if any(map(_is_of_today, above)) else [judged, _out_of_date()]
 
 
 async def check_presented(
@@ -163,7 +197,11 @@ def _read(path: Path, shown: str, what: str) -> bytes:
 
 def _read_chain(path: Path, shown: str) -> list[x509.Certificate]:
     """:raises _Unfit: there is none."""
-    data = _read(path, shown, "certificate")
+    return _parse_chain(_read(path, shown, "certificate"), shown)
+
+
+def _parse_chain(data: bytes, shown: str) -> list[x509.Certificate]:
+    """:raises _Unfit: it holds none."""
     try:
         return x509.load_pem_x509_certificates(data)
     except _UNREADABLE:
@@ -206,8 +244,7 @@ def _check_key(path: Path, shown: str, chain: Sequence[x509.Certificate], chain_
     if fits[0]:
         return
     if any(fits):
-        advice = "That of this server comes first, and those that vouch for it behind it."
-        raise _Unfit(f"{chain_shown} holds the certificates in the wrong order.", advice)
+        raise _Unfit(f"{chain_shown} holds the certificates in the wrong order.", _ORDER)
     raise _Unfit(f"{shown} is not the key of {chain_shown}.", "They are made as a pair.")
 
 
@@ -322,6 +359,10 @@ def covers(certificate: x509.Certificate, name: str) -> bool:
     return any(known.lower() in wanted for known in names.get_values_for_type(x509.DNSName))
 
 
+def _is_for(certificate: x509.Certificate, names: Sequence[str]) -> bool:
+    return all(covers(certificate, name) for name in names)
+
+
 def _names(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
     """Whose it is; None where it does not say so, or not as it should."""
     try:
@@ -371,9 +412,9 @@ def _issuer(leaf: x509.Certificate) -> str:
         return "nobody"
 
 
-def _is_self_signed(leaf: x509.Certificate) -> bool:
+def _is_signed_by(one: x509.Certificate, by: x509.Certificate) -> bool:
     try:
-        leaf.verify_directly_issued_by(leaf)
+        one.verify_directly_issued_by(by)
     except (TypeError, InvalidSignature, *_UNREADABLE):
         return False
     return True
@@ -396,22 +437,31 @@ def _trust(leaf: x509.Certificate, fault: ssl.SSLError | None, *, insist: bool) 
     """Who vouches for it."""
     if fault is None:
         return Check("trust", "ok", f"Browsers trust who signed it: {_issuer(leaf)}.")
-    code = _verify_code(fault)
     if _is_out_of_date(fault):
-        advice = "Name a file that holds the chain as it is now (certbot: fullchain.pem)."
-        return _failed("trust", "One of the certificates that vouch for it is out of date.", advice)
-    if code == _SELF_SIGNED or (code in _UNKNOWN_AUTHORITY and _is_self_signed(leaf)):
-        says = "It is self-signed: nobody vouches for it, and browsers warn everybody who comes."
-        advice = "Who comes has to compare its fingerprint. Let's Encrypt vouches for a name."
-    elif code in _UNKNOWN_AUTHORITY:
+        return _out_of_date()
+    code = _verify_code(fault)
+    if code == _SELF_SIGNED or (code in _UNKNOWN_AUTHORITY and _is_signed_by(leaf, leaf)):
+        return _self_signed(insist=insist)
+    if code in _UNKNOWN_AUTHORITY:
         says = f"No authority that this machine trusts vouches for it: “{_issuer(leaf)}” signed it."
-        advice = (
-            "If that is an intermediate one, use the file with the whole chain (certbot:"
-            " fullchain.pem). If it is your organization's own, browsers have to know it."
-        )
-    else:
-        said = plain(getattr(fault, "verify_message", "") or fault.reason or str(fault), 200)
-        return _failed("trust", f"Clients of TLS refuse it: {said}.", "Have another one made.")
+        advice = f"{_WHOLE_CHAIN} If it is your organization's own, browsers have to know it."
+        return _untrusted(says, advice, insist=insist)
+    said = plain(getattr(fault, "verify_message", "") or fault.reason or str(fault), 200)
+    return _failed("trust", f"Clients of TLS refuse it: {said}.", "Have another one made.")
+
+
+def _out_of_date() -> Check:
+    advice = "Name a file that holds the chain as it is now (certbot: fullchain.pem)."
+    return _failed("trust", "One of the certificates that vouch for it is out of date.", advice)
+
+
+def _self_signed(*, insist: bool) -> Check:
+    says = "It is self-signed: nobody vouches for it, and browsers warn everybody who comes."
+    advice = "Who comes has to compare its fingerprint. Let's Encrypt vouches for a name."
+    return _untrusted(says, advice, insist=insist)
+
+
+def _untrusted(says: str, advice: str, *, insist: bool) -> Check:
     if insist:
         return Check("trust", "note", says, advice=advice)
     return _failed("trust", says, f"{advice} To take it as it is: --self-signed")

@@ -31,6 +31,7 @@ from ..publish.gateway_checks import (
     installation_commands,
     without_certificate,
 )
+from ..publish.given_certificate import check_given
 from ..publish.names import (
     about_apps,
     any_app,
@@ -230,13 +231,15 @@ class Looking:
             site = self._site(gateway)
             if site.port is None:
                 self.socket = site.socket
-            *before, installed = await self._of_the_site(gateway, site, leaves=not taken)
+            *before, installed = await self._of_the_site(gateway, site, taken=taken)
             for check in before:
                 yield check
             is_there = all(check.verdict != "failed" for check in (*before, installed))
             if gateway.choose(request.proxy) is not None:
                 lines = certificate_commands(gateway, site, request.proxy)
-            last = [_in_turn(installed, waits=named == "failed" and bool(lines), taken=taken)]
+            # nginx takes no site without its certificate.
+            waits = named == "failed" and lines and not taken
+            last = [_in_turn(installed, "the name, then the certificate") if waits else installed]
         elif (place := await self._own_place()) is not None:
             yield place
         async for check in self._certificates(named, lines, is_there=is_there):
@@ -284,16 +287,34 @@ class Looking:
         async for check in self._presented_to_apps(is_there=is_there):
             yield check
 
-    async def _of_the_site(self, gateway: Gateway, site: Site, *, leaves: bool) -> list[Check]:
-        """What is thought of the web server. If `leaves`, a text that has to be installed is left
-        there.
+    async def _of_the_site(self, gateway: Gateway, site: Site, *, taken: bool) -> list[Check]:
+        """What is thought of the web server. If something has to be installed, the files that it
+        names are looked at before, and its text is left there; not if the port to which it would
+        lead is `taken`.
         """
         wanted = self.request.proxy
-        found = check_gateway(gateway, site, wanted, here=self.here)
+        *before, found = check_gateway(gateway, site, wanted, here=self.here)
         server = gateway.choose(wanted)
-        if server is None or found[-1].verdict != "failed" or not leaves:
-            return found
-        return check_gateway(gateway, site, wanted, left_at=await self._leave(site, server))
+        if server is None or found.verdict != "failed":
+            return [*before, found]
+        given = await self._given(site)
+        if taken:
+            found = _in_turn(found, "another port, which the site names")
+        elif any(check.verdict == "failed" for check in given):
+            found = _in_turn(found, "the certificate")
+        else:
+            left_at = await self._leave(site, server)
+            *_, found = check_gateway(gateway, site, wanted, left_at=left_at)
+        return [*before, *given, found]
+
+    async def _given(self, site: Site) -> list[Check]:
+        """What is thought of the certificate that the site names, if it names one."""
+        if site.certificate is None:
+            return []
+        shell, insist = await self._shell(), self.request.self_signed
+        return await check_given(
+            shell, self._host, site.certificate, [site.name], insist=insist, person=self._person
+        )
 
     async def _leave(self, site: Site, server: ServerThere) -> str:
         """Leave its text in the user's home; "" where that cannot be."""
@@ -348,7 +369,8 @@ class Looking:
 
     async def installation(self) -> dict[str, Any]:
         """The site as it has to be, and what installs it: {"host", "url", "server", "file",
-        "text", "left_at", "commands"}; "left_at" is the path there at which its text lies, or "".
+        "text", "left_at", "notes", "commands"}; "left_at" is the path there at which its text lies,
+        or "", and "notes" are sentences about the certificate that it names.
 
         :raises BadInput: TLS does not end there, or it has another site.
         :raises RemoteTunnelError: the gateway is out of reach, or has no web server.
@@ -369,6 +391,10 @@ class Looking:
         port = await self._port_there()
         if port is not None and port.verdict == "failed":
             raise Fatal(port.says, code="port_in_use", hint=port.advice)
+        given = await self._given(site)
+        for check in given:
+            if check.verdict == "failed":
+                raise Fatal(check.says, code="unsupported", hint=check.advice)
         left_at = await self._leave(site, server)
         return {
             "host": gateway.host,
@@ -377,6 +403,7 @@ class Looking:
             "file": gateway.places(server).file(site),
             "text": site.text(server.kind),
             "left_at": left_at,
+            "notes": [check.says for check in given if check.verdict == "note"],
             "commands": installation_commands(gateway, site, server, left_at=left_at),
         }
 
@@ -441,18 +468,14 @@ class Looking:
         return fetched.checks
 
 
-def _in_turn(site: Check, *, waits: bool, taken: bool) -> Check:
-    """What is said of the site.
+def _in_turn(site: Check, first: str) -> Check:
+    """A site that cannot be installed yet.
 
-    :param waits: for a certificate that was not looked at: nginx takes no site without it.
-    :param taken: whether somebody else has the port to which it would lead.
+    :param first: what has to be right before.
     """
-    if site.verdict != "failed" or not (waits or taken):
+    if site.verdict != "failed":
         return site
-    advice = "First the name, then the certificate; look again then."
-    if taken:
-        advice = "First another port, which the site names; look again then."
-    return replace(site, typed=(), advice=advice, remedy="")
+    return replace(site, typed=(), advice=f"First {first}; look again then.", remedy="")
 
 
 def failed(name: str, error: RemoteTunnelError) -> Check:

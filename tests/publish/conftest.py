@@ -1,5 +1,6 @@
 """A gateway with a web server for all tests of a module."""
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -44,6 +45,21 @@ def gateway(module_bed: SshBed) -> Iterator[WebGateway]:
         made.start()
         yield made
         made.kill()
+
+
+@contextlib.contextmanager
+def lying(bed: SshBed, gateway: WebGateway, said: str) -> Iterator[SyncEngine]:
+    """An engine that the gateway gives that answer, whatever it is asked."""
+    key = gateway.authorized_keys.read_text()
+    gateway.authorized_keys.write_text(f'command="printf %s {said}" {key}')
+    settings = EngineSettings(ssh_config=str(bed.config_file))
+    try:
+        with User() as user, user.engine(settings) as holder:
+            engine = SyncEngine(holder.socket_path, "shell")
+            yield engine
+            engine.close()
+    finally:
+        gateway.authorized_keys.write_text(key)
 
 
 @pytest.fixture(scope="module")

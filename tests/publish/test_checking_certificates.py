@@ -24,7 +24,11 @@ from jupyter_remote_tunnel.commands.publish_answers import MARGIN, check_lines
 from jupyter_remote_tunnel.model.publication import Check
 from jupyter_remote_tunnel.model.text import plain
 from jupyter_remote_tunnel.publish.certificates import make
-from jupyter_remote_tunnel.publish.checking_certificates import check_files, check_presented
+from jupyter_remote_tunnel.publish.checking_certificates import (
+    check_chain,
+    check_files,
+    check_presented,
+)
 from tests.ssh.test_lying_host import HOSTILE
 from tests.support.certificates import Pair, WebAuthority
 from tests.support.fuzzing import mutated_bytes, share, soon
@@ -349,6 +353,9 @@ def test_a_damaged_certificate(pieces: Pair, data: st.DataObject) -> None:
     pieces.chain.write_text(ssl.DER_cert_to_PEM_cert(damaged))
     with soon(), warnings.catch_warnings(category=CryptographyDeprecationWarning, action="ignore"):
         assert_shown_plainly(check_files(pieces.chain, pieces.key, [NAME]))
+        # On another machine, twice in its chain.
+        chain = 2 * pieces.chain.read_bytes()
+        assert_shown_plainly(check_chain(chain, str(pieces.chain), [NAME]))
 
 
 # What a server shows.

@@ -13,16 +13,14 @@ from jupyter_remote_tunnel.engine.sync import SyncEngine
 from jupyter_remote_tunnel.model.errors import Fatal
 from jupyter_remote_tunnel.model.publication import Check
 from jupyter_remote_tunnel.model.remote_shell import FENCE
-from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.model.spec import TunnelRequest
 from jupyter_remote_tunnel.publish.fetching import Fetched, fetch
 from jupyter_remote_tunnel.publish.installing import certbot_commands, copy_commands
 from jupyter_remote_tunnel.publish.sites import CertificateFiles, Site
-from tests.publish.conftest import NAME
+from tests.publish.conftest import NAME, lying
 from tests.support.certificates import Pair, WebAuthority
 from tests.support.process import PeerError
 from tests.support.sshd import SshBed
-from tests.support.user import User
 from tests.support.web_gateway import WebGateway
 
 GW = TunnelRequest(host="gw")
@@ -172,19 +170,12 @@ def test_an_answer_about_other_files(
     module_bed: SshBed, gateway: WebGateway, tmp_path: Path
 ) -> None:
     """That is data of the gateway: nobody is led to do anything to a file of its choice."""
-    key = gateway.authorized_keys.read_text()
-    parts = ["/etc/sudoers", "", "/etc/shadow", ""]
-    said = "".join(f"{FENCE}{part}" for part in parts)
-    gateway.authorized_keys.write_text(f'command="printf %s {said}" {key}')
-    settings = EngineSettings(ssh_config=str(module_bed.config_file))
-    try:
-        with User() as user, user.engine(settings) as holder:
-            lied_to = SyncEngine(holder.socket_path, "shell")
-            with pytest.raises(Fatal, match="gw answers about other files") as caught:
-                fetched(lied_to, tmp_path / "certificates")
-            lied_to.close()
-    finally:
-        gateway.authorized_keys.write_text(key)
+    said = "".join(f"{FENCE}{part}" for part in ("/etc/sudoers", "", "/etc/shadow", ""))
+    with (
+        lying(module_bed, gateway, said) as engine,
+        pytest.raises(Fatal, match="gw answers about other files") as caught,
+    ):
+        fetched(engine, tmp_path / "certificates")
     assert "/etc/" not in f"{caught.value.message} {caught.value.hint}"
 
 

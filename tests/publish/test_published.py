@@ -182,6 +182,32 @@ async def test_through_caddy(
         person.tunnel("publish", "--stop")
 
 
+@pytest.mark.parametrize("readable", [True, False])
+def test_the_certificate_comes_before_the_site_that_names_it(
+    gateway: WebGateway, authority: WebAuthority, person: User, readable: bool
+) -> None:
+    pair = authority.issue(NAME, days=(-90, -1))
+    for path, file in ((GIVEN.chain, pair.chain), (GIVEN.key, pair.key)):
+        gateway.path(path).write_bytes(file.read_bytes())
+        gateway.path(path).chmod(0o644 if readable else 0o600)
+    own = [*PUBLISH, "--certfile", GIVEN.chain, "--keyfile", GIVEN.key]
+    gateway.type(["rm -rf /home/ann/.jupyter-remote-tunnel"])
+    with gateway.nginx():
+        said = person.tunnel(*own, "--check", "gw", status=1).stdout
+        shown = person.tunnel(*own, "--site", "nginx", "gw", status=1 if readable else 0)
+    if readable:
+        assert f"FAILED  certificate   {GIVEN.chain} ended on " in said, said
+        assert "→ First the certificate; look again then." in said
+        assert not any("sites-available" in line for line in to_type(said.splitlines()))
+        assert f"{GIVEN.chain} ended on " in shown.stderr
+        assert gateway.run("ls", "/home/ann/.jupyter-remote-tunnel").returncode != 0
+    else:
+        assert f"note    certificate   You cannot read {GIVEN.chain} on gw: " in said, said
+        assert any("sites-available" in line for line in to_type(said.splitlines()))
+        assert f"Note: You cannot read {GIVEN.chain} on gw: " in shown.stdout
+        assert printed(shown.stdout)
+
+
 def test_a_public_port_has_the_certificate_that_the_gateway_renews(
     gateway: WebGateway, authority: WebAuthority, person: User, outsider: Outsider
 ) -> None:

@@ -102,6 +102,17 @@ def test_where_there_is_no_certificate_after_all(here: WebGateway, ann: Ann) -> 
         starts_again(here)
 
 
+def test_where_a_certificate_is_named_that_is_not_there(here: WebGateway, ann: Ann) -> None:
+    own = [*PULL, "--certfile", "/nope.pem", "--keyfile", "/nope.key"]
+    with here.nginx():
+        said = ann.publish(*own, status=1)
+        assert " has no /nope.pem." in said, said
+        assert "→ First the certificate; look again then." in said
+        type_all(here, to_type(said.splitlines()))
+        starts_again(here)
+        assert " has no /nope.pem." in ann.publish(*own, "--site", "nginx", status=1)
+
+
 @pytest.mark.long
 def test_where_nginx_does_not_run(
     here: WebGateway, ann: Ann, authority: WebAuthority, outsider: Outsider
