@@ -6,6 +6,7 @@ name or path. What is thought of it stands in `gateway_checks`.
 """
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,6 +90,19 @@ for plugin in /usr/lib/python3*/*-packages/certbot_nginx \\
 done
 for site in /etc/nginx/*/"$1".conf /etc/caddy/*/"$1"*; do file site "$site"; done
 record end
+"""
+_KEPT = 10
+_DIGITS = 12
+
+# $1 is how the file of the site is called, $2 what tells its text from others, $3 the web server.
+_LEAVE = f"""
+umask 077
+folder=$HOME/.jupyter-remote-tunnel; file=$folder/$1-$2.$3
+mkdir -p "$folder" && cat >"$file.new" && mv -f "$file.new" "$file" || exit
+ls -t "$folder/$1"-{"?" * _DIGITS}."$3" | tail -n +{_KEPT + 1} | while read -r old; do
+  rm -f "$old"
+done
+printf '{FENCE}%s' "$file"
 """
 _SECONDS = 30.0
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
@@ -243,16 +257,16 @@ async def leave_site(
     """Leave the site's text in the user's home on the gateway, from where it is installed.
 
     That is for users who may use sudo: for an administrator, it would be a file of somebody else.
+    Each text has a file of its own, so that what was printed for one never installs another; the
+    latest ones stay.
 
     :returns: the path there.
     :raises RemoteTunnelError: the gateway is out of reach, or the file could not be written.
     """
-    script = (
-        'umask 077; d="$HOME/.jupyter-remote-tunnel"; mkdir -p "$d" && cat > "$d/$1.new" &&'
-        f""" mv -f "$d/$1.new" "$d/$1" && printf '{FENCE}%s' "$d/$1" """
-    )
-    argv = ["sh", "-c", script, "sh", f"{site.file_name}.{server}"]
-    answer = await shell.exec(host, argv, site.text(server).encode(), person=person)
+    text = site.text(server).encode()
+    digest = hashlib.sha256(text).hexdigest()[:_DIGITS]
+    argv = ["sh", "-c", _LEAVE, "sh", site.file_name, digest, server]
+    answer = await shell.exec(host, argv, text, person=person)
     path = next(iter(between_fences(answer.stdout)), "")
     if answer.status != 0 or not is_plain_path(path):
         said = plain(answer.stderr.decode(errors="replace"), 200)

@@ -3,6 +3,8 @@
 import contextlib
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 import psutil
 import pytest
@@ -343,6 +345,23 @@ def test_the_text_is_left_in_the_home(engine: SyncEngine, shown: WebGateway) -> 
     assert len(site.typed) == 3, "no text of a site"
     shown.type(site.typed)
     assert failing(verdicts(engine)) == []
+
+
+def test_each_text_is_left_in_a_file_of_its_own(engine: SyncEngine, gateway: WebGateway) -> None:
+    """Who types a line later installs what was printed with it, whatever was printed since."""
+    others = [replace(SITE, prefix=f"/{number}/") for number in range(12)]
+    like_it = replace(SITE, name=f"{NAME}-0123456789ab")
+    paths = []
+    for site in (like_it, *others, others[-2], others[-1]):
+        path = engine.run(partial(leave_site, host=GW, site=site, server="nginx"))
+        assert gateway.path(path).read_text() == site.text("nginx")
+        paths.append(path)
+    assert len(set(paths)) == 13
+    assert paths[-2:] == paths[-4:-2]
+    folder = gateway.path("/home/ann/.jupyter-remote-tunnel")
+    left = {f"/home/ann/{folder.name}/{path.name}" for path in folder.iterdir()}
+    assert set(paths[3:]) | {paths[0]} <= left
+    assert set(paths[1:3]) & left == set(), "the oldest ones go"
 
 
 def test_a_link_in_the_home_leads_to_nothing_of_roots(shown: WebGateway) -> None:
