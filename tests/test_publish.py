@@ -4,7 +4,7 @@ import contextlib
 import json
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -170,8 +170,8 @@ def test_a_gateways_question_is_asked_in_the_terminal(
         person.tunnel("publish", "--stop")
 
 
-def asked(person: User, *answers: str) -> AtTerminal:
-    argv = [sys.executable, "-m", "jupyter_remote_tunnel.cli", "publish", "--set-password"]
+def asked(person: User, *answers: str, beside: Sequence[str] = ()) -> AtTerminal:
+    argv = [sys.executable, "-m", "jupyter_remote_tunnel.cli", "publish", "--set-password", *beside]
     with at_terminal(argv, env=person.environment, cwd=person.folder) as terminal:
         for label, answer in zip(("New password", "The same again"), answers, strict=False):
             terminal.read(label)
@@ -191,6 +191,21 @@ def test_a_password_is_typed_unseen(scene: Scene, person: User) -> None:
     text = json.loads(file.read_text())["IdentityProvider"]["hashed_password"]
     assert passwd_check(text, PASSWORD)  # type: ignore[no-untyped-call]
     assert PASSWORD not in scene.server.process.output
+
+
+def test_a_password_that_is_the_name_before_any_check() -> None:
+    """The name is given with it, or Jupyter's configuration has it."""
+    known = {"ServerApp": {"local_hostnames": ["localhost", "harbour.example.net"]}}
+    with jupyter(traits=known) as server, User() as user:
+        user.environment.update(server.environment)
+        for word, beside in (
+            ("harbour.example.net1", ()),
+            ("lighthouse1", ("--name", "lighthouse.example.net")),
+        ):
+            assert "tried first" in asked(user, word, word, beside=beside).screen
+        assert "The password is set" in asked(user, "lighthouse1", "lighthouse1").screen
+        said = user.tunnel("publish", "--set-password", "--port", "1", status=2).stderr
+        assert "--set-password stands alone, at most with --name." in said
 
 
 @pytest.fixture

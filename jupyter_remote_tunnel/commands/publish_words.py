@@ -97,7 +97,8 @@ _OTHERS = (
     argument(
         "--set-password",
         action="store_true",
-        help="set the password of this Jupyter, which counts at once",
+        help="set the password of this Jupyter, which counts at once; with --name, not one that is"
+        " made of that name",
     ),
     argument(
         "--fix",

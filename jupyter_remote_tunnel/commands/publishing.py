@@ -66,20 +66,21 @@ async def publish(engines: Engines, parsed: Parsed) -> Answer:
 
 def _check_alone(chosen: str, parsed: Parsed) -> None:
     """:raises BadInput: what has no place beside that one was typed, too."""
-    beside = {"fix": "prefix", "extend": "period"}.get(chosen, "")
+    beside = {"fix": "prefix", "extend": "period", "set_password": "name"}.get(chosen, "")
     taken = {chosen, beside, "json", "server"}
     others = {name for name, value in parsed.options.items() if value not in (None, False)} - taken
     if not parsed.words and not others:
         return
     flag = f"--{chosen.replace('_', '-')}"
-    at_most = {"prefix": ", at most with --prefix", "period": ", at most with --for"}
+    at_most = {"prefix": "--prefix", "period": "--for", "name": "--name"}.get(beside)
     hint = ""
     if chosen in ("stop", "extend"):
         more = " --for 2h" if chosen == "extend" else ""
         hint = f"The name of what is meant comes next: {parsed.prog} publish {flag} NAME{more}"
     elif chosen == "fix":
         hint = "It is for the Jupyter that runs here. What another host's lacks, --check prints."
-    raise BadInput(f"{flag} stands alone{at_most.get(beside, '')}.", hint=hint)
+    with_it = f", at most with {at_most}" if at_most else ""
+    raise BadInput(f"{flag} stands alone{with_it}.", hint=hint)
 
 
 async def _client(engines: Engines, or_else: str = "") -> EngineClient:
@@ -243,7 +244,7 @@ async def _extend(engines: Engines, parsed: Parsed) -> Answer:
     return Answer(answer, (f"{plain(status.url, 300)} is published {until(status)}.",))
 
 
-async def _set_password(engines: Engines, _: Parsed) -> Answer:
+async def _set_password(engines: Engines, parsed: Parsed) -> Answer:
     """:raises NeedsUser: it cannot be asked for, or is not given."""
     client, face = await _client(engines), engines.face
     if face is None:
@@ -260,7 +261,8 @@ async def _set_password(engines: Engines, _: Parsed) -> Answer:
         raise NeedsUser("No password was typed: it is as it was.") from None
     if password != again:
         raise BadInput("The two passwords differ: it is as it was.")
-    answer = await ask_server(client, "publish.set_password", {"password": password})
+    asked = {"password": password, "name": parsed.options["name"] or ""}
+    answer = await ask_server(client, "publish.set_password", asked)
     lines = (
         f"The password is set, in {plain(answer['file'], 500)}. It counts from now on.",
         "Who is logged in stays so. A token that this Jupyter was started with still lets in.",

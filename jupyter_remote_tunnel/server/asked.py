@@ -39,9 +39,10 @@ class Named:
 
 @dataclass(frozen=True)
 class Password:
-    """A new password."""
+    """A new password; `name` is the one that it is to be published under, if that is known."""
 
     password: str = field(repr=False)
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ async def _password_file(publishing: "Publishing", _: Nothing, __: Line) -> dict
 
 
 async def _set_password(publishing: "Publishing", asked: Password, _: Line) -> dict[str, Any]:
-    return {"file": str(await publishing.set_password(asked.password))}
+    return {"file": str(await publishing.set_password(asked.password, asked.name))}
 
 
 async def _settings(publishing: "Publishing", asked: Below, _: Line) -> dict[str, Any]:

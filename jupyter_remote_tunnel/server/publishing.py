@@ -152,15 +152,17 @@ class Publishing:
         one.extend(self._until(hours), sooner=hours is not None)
         return one.status
 
-    async def set_password(self, password: str) -> Path:
+    async def set_password(self, password: str, name: str = "") -> Path:
         """Set this server's password; the file that it was written to.
 
+        :param name: under which it is to be published, beside those that are known.
         :raises BadInput: it is no password for the outside.
         :raises Fatal: it cannot be set.
         """
         from .passwords import set_password
 
-        names = {one.request.name for one in self._all.values()} | {self._looked_for}
+        names = {one.request.name for one in self._all.values()} | {self._looked_for, name}
+        names.update(self._server.local_hostnames)
         return await asyncio.to_thread(set_password, self._server, password, *names)
 
     async def wrong_settings(self, prefix: str) -> tuple[Check, ...]:
