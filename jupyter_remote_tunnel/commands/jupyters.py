@@ -36,12 +36,16 @@ from .questions import GaveUp
 from .typed import from_here
 
 _ASKS = {
-    "token": "It asks for its token, which `jupyter server list` prints on {host} (for Notebook up"
-    " to 6, `jupyter notebook list`).",
+    "token": "It asks for its password or token. On {host}, `jupyter server list` prints the token"
+    " (for Notebook up to 6, `jupyter notebook list`).",
     "password": "It asks for its password.",
     "unknown": "It asks for a password, or for nothing.",
 }
-_SHORTLY = {"token": "its token", "password": "a password", "unknown": "a password, or nothing"}
+_SHORTLY = {
+    "token": "password or token",
+    "password": "a password",
+    "unknown": "a password, or nothing",
+}
 
 
 async def jupyter(engines: Engines, parsed: Parsed) -> Answer:

@@ -336,7 +336,7 @@ function Address(
   const here = window.location.hostname;
   const asks = {
     token: trans.__(
-      'It asks for its token, which “jupyter server list” prints on %1 (for Notebook up to 6, “jupyter notebook list”).',
+      'It asks for its password or token. On %1, “jupyter server list” prints the token (for Notebook up to 6, “jupyter notebook list”).',
       host
     ),
     password: trans.__('It asks for its password.'),

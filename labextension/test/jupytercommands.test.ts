@@ -277,7 +277,9 @@ describe('open a Jupyter at a port', () => {
     expect(link.href).toBe('http://127.43.7.1:9000/');
     expect(link.rel).toBe('noopener noreferrer');
     expect(told.textContent).toContain('leads to 127.0.0.1:8888 on gpu01');
-    expect(told.textContent).toContain('prints on gpu01');
+    expect(told.textContent).toContain(
+      'password or token. On gpu01, “jupyter server list” prints'
+    );
     press(told, 'Done');
     await running;
     expect([opened, shows]).toEqual([[], 1]);

@@ -146,7 +146,7 @@ def test_it_is_used_at_another_port_and_without_a_browser_it_is_said_where_the_t
         words = ["-F", str(ssh_bed.config_file), "gpu01", "--local-port", str(near.number)]
         said = user.tunnel("jupyter", *words, "--no-browser").stdout
         assert f":{near.number}/" in said
-        assert "`jupyter server list` prints on gpu01" in said
+        assert "On gpu01, `jupyter server list` prints the token" in said
         assert remote.token not in said
         url = re.findall(r"http://\S+/", said)[0]
         login = {"Authorization": f"token {remote.token}"}
@@ -164,7 +164,7 @@ def test_it_is_used_at_another_port_and_without_a_browser_it_is_said_where_the_t
 
 def test_no_browser_there(user: User, ssh_bed: SshBed, remote: Jupyter, no_browser: None) -> None:
     said = user.tunnel("jupyter", "-F", ssh_bed.config_file, "gpu01").stdout
-    assert "`jupyter server list` prints on gpu01" in said
+    assert "On gpu01, `jupyter server list` prints the token" in said
     assert list(user.runtime_dir.glob("*-open.html")) == []
 
 
