@@ -67,6 +67,12 @@ def test_published_from_a_shell(scene: Scene, api: httpx.Client, person: User) -
     extended = person.tunnel("publish", "--extend", "--for", "9h", "--json").stdout
     until = json.loads(extended)["publication"]["until"]
     assert until > listed[0]["until"]
+    shortened = person.tunnel("publish", "--extend", "--for", "8.5h").stdout
+    assert ", which is earlier than before (until " in shortened
+    assert "than before" not in person.tunnel("publish", "--extend", "--for", "9h").stdout
+    too_long = person.tunnel("publish", "--extend", "--for", "40d", status=2).stderr
+    assert "at most 31 days" in too_long
+    until = publications(api)[0]["until"]
     extended = person.tunnel("publish", "--extend", "--json").stdout
     assert json.loads(extended)["publication"]["until"] == until, "the usual eight hours are less"
     assert "conflict" in person.tunnel(*words(scene), "--json", status=1).stdout

@@ -154,6 +154,14 @@ def until(one: Publication) -> str:
     return f"until {time_of(one.until)}" if one.until else "without an end"
 
 
+def moved(one: Publication, before: Publication) -> str:
+    """When it ends, now that somebody has said another time."""
+    said = f"{plain(one.url, 300)} is published {until(one)}"
+    if not one.until or (before.until and _time(one.until) >= _time(before.until)):
+        return f"{said}."
+    return f"{said}, which is earlier than before ({until(before)})."
+
+
 def gone(one: Publication) -> str:
     """That it has ended."""
     return f"{plain(one.url, 300)} is not published any more."
@@ -161,4 +169,8 @@ def gone(one: Publication) -> str:
 
 def time_of(stamp: str) -> str:
     """A time of the server, as it is here."""
-    return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M")
+    return _time(stamp).strftime("%Y-%m-%d %H:%M")
+
+
+def _time(stamp: str) -> datetime:
+    return datetime.fromisoformat(stamp).astimezone()

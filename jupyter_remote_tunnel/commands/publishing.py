@@ -23,9 +23,9 @@ from .publish_answers import (
     gone,
     hours_of,
     mends,
+    moved,
     site_answer,
     time_of,
-    until,
     web_server,
 )
 from .pulling import pull
@@ -241,7 +241,7 @@ async def _extend(engines: Engines, parsed: Parsed) -> Answer:
     named = {"publication": one.status.id, "hours": hours_of(parsed.options["period"])}
     answer = await ask_server(one.client, "publish.extend", named)
     status = Publication.from_dict(answer["publication"])
-    return Answer(answer, (f"{plain(status.url, 300)} is published {until(status)}.",))
+    return Answer(answer, (moved(status, one.status),))
 
 
 async def _set_password(engines: Engines, parsed: Parsed) -> Answer:

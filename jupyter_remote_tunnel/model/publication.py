@@ -284,7 +284,9 @@ class PullRequest:
 def check_hours(hours: float | None) -> None:
     """:raises BadInput: that is not for how long something can be published."""
     if hours is not None and not 0 < hours <= LONGEST_HOURS:
-        raise BadInput(f"It is published for more than 0 and at most {LONGEST_HOURS:g} hours.")
+        raise BadInput(
+            f"It is published for more than 0 hours and at most {LONGEST_HOURS / 24:g} days."
+        )
 
 
 @dataclass(frozen=True)

@@ -310,7 +310,8 @@ def test_while_it_is_shown(
         assert "Nothing is published" not in second
     assert "nothing was opened" in ann.publish(*CHECK)
     assert outsider.status(LOGIN) == 200  # which the second one left as it was
-    assert "is published until" in ann.publish("--extend", "--for", "2h")
+    said = ann.publish("--extend", "--for", "2h")
+    assert ", which is earlier than before (without an end)." in said
     assert ann.publications()[0]["until"] > one["since"]
 
     (pid,) = ann.holders
