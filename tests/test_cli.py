@@ -338,6 +338,7 @@ class TestErrors:
                 complaint = user.tunnel(*words, status=1).stderr
         assert f"Port {port} of this machine is in use by another engine for tunnels" in complaint
         assert '"on_conflict": "pick"' in complaint
+        assert "dialog" not in complaint
 
 
 _HOLDER = """

@@ -186,7 +186,13 @@ async def open_here(
     def bind(found: FoundJupyter) -> Bind:
         return port_here(host, found, asked)
 
-    opened = await _open(client, parsed, request, destination, person, bind)
+    try:
+        opened = await _open(client, parsed, request, destination, person, bind)
+    except Fatal as error:
+        if "--on-conflict" not in error.hint:
+            raise
+        hint = "Choose another one, or leave --local-port out to have one that is free."
+        raise Fatal(error.message, code=error.code, hint=hint, hop=error.hop) from None
     tunnel, _, found, _ = opened
     url = url_here(tunnel, found)
     before = tunnel.forwards[0].streams.total

@@ -173,8 +173,8 @@ async def _busy(bind: TcpBind) -> Fatal:
     return Fatal(
         f"Port {bind.port} of this machine is in use{by}.",
         code="port_in_use",
-        hint="Choose another port, or 0 for any free one. With --on-conflict pick (in the dialog:"
-        ' “use another one”; in a configuration: "on_conflict": "pick") a busy port is replaced.',
+        hint="Choose another port, or 0 for any free one; or give --on-conflict pick (in a"
+        ' configuration: "on_conflict": "pick"), which takes a free one when that is busy.',
     )
 
 

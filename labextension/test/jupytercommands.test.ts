@@ -328,7 +328,7 @@ describe('open a Jupyter at a port', () => {
     const body = {
       code: 'port_in_use',
       message: 'Taken.',
-      hint: 'Another. With --on-conflict pick (in the dialog: “use another one”) it is replaced.'
+      hint: 'Another; or give --on-conflict pick, which takes one.'
     };
     refusals = [{ status: 409, body }];
     const running = commands.execute(CommandIDs.openJupyterAtPort, HOST);

@@ -188,6 +188,8 @@ def test_a_port_that_is_taken(user: User, ssh_bed: SshBed, remote: Jupyter) -> N
         user.tunnel("close", "--all")
         complaint = user.tunnel(*words, "--local-port", str(remote.port), status=1).stderr
     assert str(remote.port) in complaint
+    assert "leave --local-port out" in complaint
+    assert "--on-conflict" not in complaint, "which is of `open`"
 
 
 def test_a_jupyter_here_shows_it(user: User, ssh_bed: SshBed, remote: Jupyter) -> None:
