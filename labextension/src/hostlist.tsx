@@ -84,12 +84,8 @@ function Alias(props: Context & { host: Host }): JSX.Element {
   const { host, trans } = props;
   const [isCollapsed, setCollapsed] = React.useState(true);
   const body = React.useId();
-  const name = (
-    <>
-      <span className="jp-RemoteTunnel-aliasName">{host.host}</span>{' '}
-      <span className="jp-RemoteTunnel-way">{wayOf(host)}</span>
-    </>
-  );
+  const name = <span className="jp-RemoteTunnel-aliasName">{host.host}</span>;
+  const way = wayOf(host);
   const count = host.offers.length;
   return (
     <li className="jp-RemoteTunnel-alias">
@@ -111,6 +107,11 @@ function Alias(props: Context & { host: Host }): JSX.Element {
           </Toggle>
         )}
         <HostActions {...props} host={host.host} />
+        {way && (
+          <span className="jp-RemoteTunnel-way" title={way}>
+            {way}
+          </span>
+        )}
       </div>
       {count > 0 && (
         <div id={body} hidden={isCollapsed}>
@@ -184,7 +185,7 @@ function Offer(props: Context & { host: Host; forward: string }): JSX.Element {
       className="jp-RemoteTunnel-offer"
       data-state={tunnel && wholeState(tunnel)}
     >
-      <code>{forward}</code>
+      <code title={forward}>{forward}</code>
       {Icon ? (
         <span className="jp-RemoteTunnel-offered">
           <Icon tag="span" className="jp-RemoteTunnel-stateIcon" />

@@ -352,18 +352,31 @@ function Addresses(props: {
   const listens = localAddress(forward, trans);
   const leads = destination(forward, trans);
   const isRemote = forward.kind === 'remote';
+  const [near, far] = isRemote ? [leads, listens] : [listens, leads];
   return (
     <div className="jp-RemoteTunnel-address">
-      {isRemote ? leads : listens}
-      <span
-        role="img"
-        aria-label={
-          isRemote ? trans.__('is reached from') : trans.__('leads to')
-        }
-      >
-        {isRemote ? ` ←${NBSP}` : ` →${NBSP}`}
-      </span>
-      {isRemote ? listens : leads}
+      <Piece text={near} />{' '}
+      <Piece text={far}>
+        <span
+          role="img"
+          aria-label={
+            isRemote ? trans.__('is reached from') : trans.__('leads to')
+          }
+        >
+          {isRemote ? `←${NBSP}` : `→${NBSP}`}
+        </span>
+      </Piece>
     </div>
+  );
+}
+
+/** What is not divided between lines: its end is cut where it has no room, and a title tells it. */
+function Piece(props: React.PropsWithChildren<{ text: string }>): JSX.Element {
+  const { children, text } = props;
+  return (
+    <span className="jp-RemoteTunnel-piece" title={text}>
+      {children}
+      {text}
+    </span>
   );
 }

@@ -731,7 +731,7 @@ describe('aliases', () => {
   it('stand in a section of their own, which folds', async () => {
     await configure(alias('a', { user: 'ann', port: 2222 }), alias('b'));
     expect(section().textContent).toBe('SSH configuration 2 hosts');
-    expect(texts('.jp-RemoteTunnel-way')).toEqual(['ann@a:2222', '']);
+    expect(texts('.jp-RemoteTunnel-way')).toEqual(['ann@a:2222']);
     section().click();
     await vi.waitFor(() =>
       expect(section().getAttribute('aria-expanded')).toBe('false')
@@ -821,7 +821,7 @@ describe('aliases', () => {
       const toggle = sidebar.node.querySelector<HTMLElement>(
         'li .jp-RemoteTunnel-toggle'
       )!;
-      expect(toggle.textContent).toBe('a  2 forwards');
+      expect(toggle.textContent).toBe('a 2 forwards');
       expect(toggle.getAttribute('aria-expanded')).toBe('false');
       toggle.click();
       await vi.waitFor(() =>

@@ -283,6 +283,53 @@ def test_a_walk_is_cancelled(lab: Lab, lab_scene: Scene) -> None:
     _ends(report, "Nothing failed.")
 
 
+FAR = """\
+Host far
+    HostName workstation-of-ada.department.example.org
+    Port 34567
+    User ada
+    LocalForward 127.0.0.1:15006 /run/user/64900/jupyter-of-ada/application.sock
+"""
+# How many lines the text of each takes.
+_LINES = """elements => elements.map(element => {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    const tops = [...range.getClientRects()].map(({ top }) => Math.round(top));
+    return [element.textContent, new Set(tops).size];
+})"""
+
+
+def test_addresses_stay_in_one_piece(
+    lab: Lab, lab_scene: Scene, short_dir: Path, pictures: Path
+) -> None:
+    """A port is not divided between two lines; what has no room is cut, and told by its title."""
+    lab_scene.bed.write_config(FAR)
+    lab.refresh()
+    socket_here = short_dir / "socket-of-an-application-with-a-long-name"
+    lab.page.evaluate(
+        _OPEN,
+        {"host": "gpu01", "forwards": [f"-L {socket_here}:localhost:5006", "-D 0"], "name": "here"},
+    )
+    lab.expect_state("here", "Open")
+    _alias(lab, "far").get_by_role("button", name="1 forward").click()
+    offer = lab.sidebar.get_by_role("list", name="What far offers").locator("code")
+    for dark in (False, True):
+        lab.is_dark(dark)
+        picture(lab.page, pictures, f"addresses-{'dark' if dark else 'light'}")
+    lab.is_dark(False)
+    pieces = lab.sidebar.locator(
+        ".jp-RemoteTunnel-way, .jp-RemoteTunnel-offer code, .jp-RemoteTunnel-piece"
+    )
+    lines = dict(pieces.evaluate_all(_LINES))
+    assert set(lines.values()) - {0} == {1}, lines  # 0 is hidden
+    assert str(socket_here) in lines
+    assert "ada@workstation-of-ada.department.example.org:34567" in lines
+    expect(offer).to_have_attribute("title", offer.inner_text())
+    assert complaints(lab.page, SIDEBAR) == []
+    lab.close("here")
+    lab_scene.bed.write_config()
+
+
 # Pictures, for people; the test says only that all there is to see is in them.
 
 
