@@ -49,7 +49,7 @@ class TunnelMagics(Magics):
         except SystemExit:
             return None  # help was asked for, and is printed
         except KeyboardInterrupt as interrupt:
-            # Where in here it came says nothing to who pressed the button.
+            # Where in here it came says nothing to the person who pressed the button.
             raise interrupt.with_traceback(None) from None
         if parsed.options["json"]:
             return answer.data

@@ -58,7 +58,7 @@ def peer_uid(ours: tuple[Any, ...], peer: tuple[Any, ...]) -> int | None:
 def listener_uid(ours: tuple[Any, ...], peer: tuple[Any, ...]) -> int | None:
     """The uid of the process that a connection of ours has reached, None where it cannot be told.
 
-    While nobody has accepted the connection, it is the uid of who listens.
+    While nobody has accepted the connection, it is the uid of the listener.
 
     :param ours: the connection's `getsockname()`, :param peer: its `getpeername()`.
     :raises OSError: look-ups do not work here.

@@ -41,7 +41,7 @@ class JupyterServer:
 
     :param url: as seen from that host.
     :param destination: "127.0.0.1:8888" or the path of its socket, as seen from that host.
-    :param protection: what it asks of who comes: a token, a password, or one of it or nothing.
+    :param protection: what it asks of those who come: a token, a password, or one of it or nothing.
     :param started: when (ISO 8601, UTC), if the host tells.
     :param ends_with_tunnel: it was started for a tunnel, and ends with the last one that leads
         there.

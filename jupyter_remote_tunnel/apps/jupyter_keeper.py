@@ -296,7 +296,7 @@ class Keeper:
         return options
 
     def mark(self, pid: int) -> None:
-        """Let who finds the server of that pid find us."""
+        """Let those who find the server of that pid find us."""
         marker = os.path.join(self.runtime, self.wish["marker"] + str(pid))
         self.markers.append(marker)
         with open(marker, "w", encoding="utf-8") as file:

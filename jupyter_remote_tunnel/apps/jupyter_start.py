@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _KEEPER = Path(__file__).with_name("jupyter_keeper.py")
 
-# Says why, in the shells of the family of sh. What the prelude prints is for who looks for its
+# Says why, in the shells of the family of sh. What the prelude prints is for those who look for its
 # mistake.
 _RUN = f"""
 if [ -n "$JRT_PRELUDE" ]; then

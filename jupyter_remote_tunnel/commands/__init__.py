@@ -13,7 +13,7 @@
 ``typed``       what was typed, for a process that has another working directory and another agent
 ``answers``     what a command found out: data, lines of text, perhaps a table
 ``engines``     the engines that a command speaks to: found, or started
-``questions``   what the engine asks meanwhile, put to who typed the command
+``questions``   what the engine asks meanwhile, put to the person who typed the command
 ``terminal``    where that is a terminal
 ``cell``        where that is a notebook's cell
 ==============  ===================================================================

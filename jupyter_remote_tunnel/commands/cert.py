@@ -38,7 +38,7 @@ async def cert(_: Engines, parsed: Parsed) -> Answer:
         "These lines of jupyter_server_config.py use it:",
         f"  c.ServerApp.certfile = {str(made.certificate)!r}",
         f"  c.ServerApp.keyfile = {str(made.key)!r}",
-        "Nobody vouches for it, so browsers warn. Who sees that compares its SHA-256 fingerprint:",
+        "Nobody vouches for it, so browsers warn. Compare its SHA-256 fingerprint then:",
         f"  {made.fingerprint}",
     )
     data = {

@@ -166,7 +166,7 @@ COMMANDS = (
             SERVER,
         ),
         ssh_words="[OPTIONS OF SSH] [USER@]HOST[:PORT]",
-        more="Its token goes from that host to who needs it, and is never shown.",
+        more="Its token goes from that host to what needs it, and is never shown.",
         examples=("ann@gpu01", "gpu01:8889", "gpu01 --start --prelude 'conda activate lab'"),
     ),
     Command(

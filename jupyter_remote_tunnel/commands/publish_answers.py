@@ -129,7 +129,7 @@ def site_answer(found: Mapping[str, Any]) -> Answer:
     if not found["commands"]:
         lines += ["", f"It is installed on {host}: nothing has to be typed there."]
         return Answer(dict(found), tuple(lines))
-    lines += ["", f"To be typed on {host}, by who may use sudo:", ""]
+    lines += ["", f"To be typed on {host}, by someone who may use sudo:", ""]
     lines += map(_as_it_stands, found["commands"])
     return Answer(dict(found), tuple(lines))
 

@@ -265,7 +265,7 @@ async def _set_password(engines: Engines, parsed: Parsed) -> Answer:
     answer = await ask_server(client, "publish.set_password", asked)
     lines = (
         f"The password is set, in {plain(answer['file'], 500)}. It counts from now on.",
-        "Who is logged in stays so. A token that this Jupyter was started with still lets in.",
+        "Those who are logged in stay so. A token that it was started with still lets in.",
     )
     return Answer(answer, lines)
 

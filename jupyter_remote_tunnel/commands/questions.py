@@ -53,7 +53,7 @@ class Face(Protocol):
 
 
 class Desk:
-    """Asks what the engine asks of who holds `client`, until it is closed."""
+    """Asks what the engine asks of the holder of `client`, until it is closed."""
 
     def __init__(self, client: EngineClient, face: Face) -> None:
         self._client = client

@@ -340,7 +340,7 @@ class EngineClient:
             end()
 
     async def list_prompts(self) -> list[Prompt]:
-        """The questions that wait for who holds this connection, the oldest first."""
+        """The questions that wait for the holder of this connection, the oldest first."""
         answer = await self.call("prompts.list")
         return [Prompt.from_dict(item) for item in answer["prompts"]]
 

@@ -476,8 +476,8 @@ METHODS: dict[str, Method] = {
 }
 
 # What the engine says unasked. `wanted` (first of all), `wanted_change` (both hold whole requests)
-# and `clients` are for the holder alone, `prompt` and `prompt_closed` for who may answer, `step`
-# and `told` for who asked for it, `asked` and `ask_ended` for the Jupyter server.
+# and `clients` are for the holder alone, `prompt` and `prompt_closed` for those who may answer,
+# `step` and `told` for the one who asked for it, `asked` and `ask_ended` for the Jupyter server.
 EVENTS: dict[str, type[Any]] = {
     "tunnel": TunnelStatus,
     "removed": NamedTunnel,

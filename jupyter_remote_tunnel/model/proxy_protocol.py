@@ -22,8 +22,8 @@ _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def proxy_header(host: str, port: int, listens_on: int) -> bytes:
-    """The line for who connected from `host` and `port` to the port `listens_on`. What is no
-    address with a port is said not to be known.
+    """The line for a client that connected from `host` and `port` to the port `listens_on`. What is
+    no address with a port is said not to be known.
     """
     address = _address(host)
     if address is None or not all(0 <= one < 1 << 16 for one in (port, listens_on)):

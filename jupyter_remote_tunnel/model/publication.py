@@ -24,7 +24,7 @@ connection; it is checked again by itself."""
 HTTPS = 443
 _UNPRIVILEGED = 8443
 MARK = "jupyter_remote_tunnel"
-"""What an outside server of this package says to who has no business with it."""
+"""What an outside server of this package says to those who have no business with it."""
 
 LONGEST_HOURS = 24.0 * 31
 _LONGEST_NAME = 253

@@ -1,7 +1,7 @@
 """What the shell of a remote host is asked about its Jupyter, and how the answer is taken apart.
 
 Login shells may print banners, so what counts stands between fences. All of it is data of a host,
-for who reads it to check.
+for the reader to check.
 """
 
 import re

@@ -154,7 +154,7 @@ class TunnelStatus:
 
 
 def not_open(tunnel: TunnelStatus) -> RemoteTunnelError:
-    """The state of a tunnel as the error that it is to who wants it open."""
+    """The state of a tunnel as the error that it is to those who want it open."""
     state = f"{plain(tunnel.name)} is {tunnel.state.replace('_', ' ')}"
     if tunnel.error is None:
         return Transient(f"{state}.")

@@ -131,7 +131,7 @@ def check_chain(
 async def check_presented(
     address: str, port: int, name: str, *, insist: bool = False, patience: float = _PATIENCE
 ) -> Check:
-    """What the TLS server at an address shows to who asks for `name`.
+    """What the TLS server at an address shows to those who ask for `name`.
 
     :param insist: take what no authority vouches for that this machine trusts.
     :param patience: seconds.
@@ -457,7 +457,7 @@ def _out_of_date() -> Check:
 
 def _self_signed(*, insist: bool) -> Check:
     says = "It is self-signed: nobody vouches for it, and browsers warn everybody who comes."
-    advice = "Who comes has to compare its fingerprint. Let's Encrypt vouches for a name."
+    advice = "Visitors have to compare its fingerprint. Let's Encrypt vouches for a name."
     return _untrusted(says, advice, insist=insist)
 
 

@@ -1,4 +1,4 @@
-"""What the outside gets to see, in sentences for who publishes it."""
+"""What the outside gets to see, in sentences for the person who publishes it."""
 
 import getpass
 import socket

@@ -120,8 +120,8 @@ async def _read(
             raise Fatal(
                 f"{path} cannot be read on {host.host}: {why}.",
                 code="not_allowed",
-                hint="Have who may use sudo there leave you a copy that is yours, and give that:"
-                " --certfile FILE --keyfile FILE",
+                hint="Have someone who may use sudo there leave you a copy that is yours, and give"
+                " that: --certfile FILE --keyfile FILE",
             )
         contents.append(data)
     chain, key = contents

@@ -76,8 +76,8 @@ def check_loopback(host: str, port: int, *, own_site: bool = False) -> Check:
         "note",
         f"It is port {port} of the loopback of {host}. Its other users can connect there, and see"
         " the login page without TLS. Whenever this is not shown, any of them can take the port:"
-        " who comes by the name is theirs then, with password and cookies. A socket cannot be"
-        " taken.",
+        " visitors who come by the name are theirs then, with passwords and cookies. A socket"
+        " cannot be taken.",
         advice="Your site has to name 127.0.0.1: of “localhost” another user can have half."
         if own_site
         else "",
@@ -182,8 +182,9 @@ def without_certificate(gateway: Gateway, site: Site, found: Check) -> Check:
         *certificate_commands(gateway, site, for_us=True),
     )
     advice = (
-        "Type what stands below the one or the other there, once, as who may use sudo. certbot"
-        " copies it again after each renewal; where it has one already, its --deploy-hook has to."
+        "Type what stands below the one or the other there, once, as a user who may use sudo."
+        " certbot copies it again after each renewal; where it has one already, its --deploy-hook"
+        " has to."
     )
     return replace(found, typed=lines, advice=advice)
 
@@ -191,7 +192,7 @@ def without_certificate(gateway: Gateway, site: Site, found: Check) -> Check:
 def check_app_certificate(
     gateway: Gateway, site: Site, shown: Check, wanted: WebServer | None = None, *, is_there: bool
 ) -> Check:
-    """What comes of a certificate that is shown to who asks for the name of an application.
+    """What comes of a certificate that is shown to those who ask for the name of an application.
 
     :param shown: what was thought of it.
     :param is_there: whether the site is installed: without the certificate, nginx takes none.
@@ -298,7 +299,7 @@ def _folder(gateway: Gateway, site: Site, places: Places, server: ServerThere) -
             fault,
             tuple(folder_commands(site, places)),
             f"The socket is made there, so that none but you and {_TITLES[places.server]} reach it."
-            " This has to be typed there once, by who may use sudo.",
+            " This has to be typed there once, by someone who may use sudo.",
             "site",
         )
     if others := _also_let_in(gateway, server):
@@ -307,7 +308,7 @@ def _folder(gateway: Gateway, site: Site, places: Places, server: ServerThere) -
             "note",
             f"Others in the group {places.group} reach {site.folder}, too, and can give themselves"
             f" any address: {plain(', '.join(others))}.",
-            advice=f"Take who is not {_TITLES[places.server]} out of that group (gpasswd -d).",
+            advice=f"Take everybody but {_TITLES[places.server]} out of that group (gpasswd -d).",
         )
     return Check(
         "folder",
@@ -330,7 +331,7 @@ def _is_safe_parent(parent: FolderRights | None) -> bool:
 def _site(gateway: Gateway, site: Site, places: Places, left_at: str) -> Check:
     path, wanted = places.file(site), site.text(places.server)
     install = tuple(site_commands(site, places, left_at=left_at))
-    advice = "This has to be typed there once, by who may use sudo."
+    advice = "This has to be typed there once, by someone who may use sudo."
     if path not in gateway.sites:
         return Check("site", "failed", f"{path} is not there.", install, advice, "site")
     there = gateway.sites[path]

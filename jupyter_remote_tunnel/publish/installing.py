@@ -1,4 +1,4 @@
-"""What has to be typed on a gateway, by who may use sudo there, to have a site shown.
+"""What has to be typed on a gateway, by someone who may use sudo there, to have a site shown.
 
 Each function gives whole lines for a shell; nothing is run from here. All that stands in them was
 checked by `Site` and `Places`: plain names and paths, so that no shell makes anything else of them.
@@ -170,7 +170,7 @@ def certbot_commands(
 
 def wildcard_commands(site: Site, places: Places) -> list[str]:
     """Get the certificate for the names of applications, from Let's Encrypt: it gives one for all
-    names of a domain to who can enter a record in its DNS, and certbot says which.
+    names of a domain to those who can enter a record in its DNS, and certbot says which.
 
     It is renewed by itself only where certbot has a plugin for that DNS in the place of `--manual`.
     """

@@ -116,7 +116,7 @@ async def check_name(
             "name",
             "failed",
             f"{name} is {gateway}, and {_listed(others)} as well, which is not.",
-            advice="Who is led there does not come here: have these addresses taken out of DNS.",
+            advice="Visitors led there do not come here: have these addresses taken out of DNS.",
         )
     return _elsewhere(name, gateway, found, own)
 

@@ -129,7 +129,7 @@ def _judged(us: _Us, found: list[_Folder], shown: str, host: str) -> Check:
     if itself.rights.endswith("+"):
         says = f"A list of its own says who else can enter {shown} (getfacl)."
         return Check("folder", "note", says)
-    return Check("folder", "ok", f"Who is neither you nor of its group does not reach {shown}.")
+    return Check("folder", "ok", f"Only you and its group reach {shown}.")
 
 
 def _folders(said: list[str]) -> Iterator[_Folder]:

@@ -88,7 +88,7 @@ async def check_apps(way: Way, domain: AppDomain) -> tuple[Check, bool]:
     if way.verified or (await check_presented(host, port, host)).verdict != "failed":
         return Check("applications", "ok", f"{says}."), True
     advice = (
-        "Who goes on in spite of a browser's warning does so for Jupyter's name alone, and sees"
+        "Whoever goes on in spite of a browser's warning does so for Jupyter's name alone, and sees"
         " applications in sandboxed pages."
     )
     says = f"{says}, only in browsers that trust this certificate."

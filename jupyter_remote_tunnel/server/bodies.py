@@ -114,7 +114,7 @@ class JupyterList:
 class OpenedJupyter(Application):
     """The application that a Jupyter server is.
 
-    :param protection: what it asks of who comes to it past the view, which tells its token.
+    :param protection: what it asks of those who come to it past the view, which tells its token.
     :param address: where a browser of this machine finds it, if a port here leads there; else null.
     """
 
@@ -215,8 +215,8 @@ class DoctorRequest:
 
 @dataclass(frozen=True)
 class DoctorLine:
-    """A line of the answer for who wants to see each step as soon as it is over: a step; the last
-    line is the diagnosis, with all steps again, or why there is none."""
+    """A line of the answer for clients that want to see each step as soon as it is over: a step;
+    the last line is the diagnosis, with all steps again, or why there is none."""
 
     step: Step | None = None
     diagnosis: Diagnosis | None = None
@@ -263,8 +263,8 @@ class OnePublication:
 
 @dataclass(frozen=True)
 class PublishLine:
-    """A line of the answer for who wants to see each check as soon as it is over: a check; the last
-    line is the report, with all checks again, or why there is none."""
+    """A line of the answer for clients that want to see each check as soon as it is over: a check;
+    the last line is the report, with all checks again, or why there is none."""
 
     check: Check | None = None
     report: PublishReport | None = None

@@ -114,7 +114,8 @@ class GatewayLeg:
             "tunnel",
             "failed",
             f"Another user of {plain(self._request.gateway)} listens on port {port} as well"
-            f" ({named(others)}): who comes by the name could be theirs, with password and all.",
+            f" ({named(others)}): visitors who come by the name could be theirs, with passwords and"
+            " all.",
             advice="Choose another port; or a socket, which nobody can take.",
         )
 

@@ -68,7 +68,8 @@ class Operation:
     :param body: the name of the request's dataclass in `bodies`, or None.
     :param result: the name of the answer's.
     :param creates: whether it answers 201 when something is new.
-    :param lines: the name of the dataclass of each line, for who accepts `LINES`; "" is none.
+    :param lines: the name of the dataclass of each line, for clients that accept `LINES`; "" is
+        none.
     """
 
     summary: str

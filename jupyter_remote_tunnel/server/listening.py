@@ -42,8 +42,8 @@ from .passing import Passing
 from .views.gate import UNKNOWN_ADDRESS
 
 MAX_STREAMS = 500
-"""Connections at a time: descriptors are shared with who sits here. One more takes the place of a
-stranger's."""
+"""Connections at a time: descriptors are shared with the user who sits here. One more takes the
+place of a stranger's."""
 
 MAX_STREAMS_OF_ONE = 100
 """Those of one address (of a network, of IPv6), where no web server in front counts them."""
@@ -172,8 +172,8 @@ class Listener:
             self._admit(connection, address)
 
     def _make_room(self) -> bool:
-        """End the oldest connection of a stranger, of who has the most of them; False if everybody
-        has logged in."""
+        """End the oldest connection of a stranger, of the one who has the most of them; False if
+        everybody has logged in."""
         strangers: dict[str, list[IOStream | socket.socket]] = {}
         waiting = [(connection, whose) for connection, (_, whose) in self._unknown.items()]
         held: list[tuple[IOStream | socket.socket, str]] = [*self._streams.items(), *waiting]

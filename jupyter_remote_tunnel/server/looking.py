@@ -280,7 +280,7 @@ class Looking:
     async def _certificates(
         self, named: str, lines: tuple[str, ...], *, is_there: bool
     ) -> AsyncIterator[Check]:
-        """What is shown to who comes by the name, and by those of applications."""
+        """What is shown to those who come by the name, and by those of applications."""
         if named != "failed" and (is_there or lines):
             async for check in self._presented(() if is_there else lines):
                 yield check
@@ -325,7 +325,7 @@ class Looking:
             return ""
 
     async def _presented(self, lines: tuple[str, ...]) -> AsyncIterator[Check]:
-        """What is shown to who comes by the name.
+        """What is shown to those who come by the name.
 
         :param lines: what gets a certificate, where none is shown.
         """
@@ -337,11 +337,14 @@ class Looking:
             yield shown
             return
         yield check_port_80(gateway, request.proxy)
-        advice = "This gets one from Let's Encrypt. It has to be typed there once, by who may use"
-        yield replace(shown, typed=lines, advice=f"{advice} sudo, before the site is shown.")
+        advice = (
+            "This gets one from Let's Encrypt. It has to be typed there once, by someone who may"
+            " use sudo, before the site is shown."
+        )
+        yield replace(shown, typed=lines, advice=advice)
 
     async def _presented_to_apps(self, *, is_there: bool) -> AsyncIterator[Check]:
-        """What is shown to who comes by the name of an application, if they have names.
+        """What is shown to those who come by the name of an application, if they have names.
 
         :param is_there: whether the site is installed.
         """

@@ -154,7 +154,7 @@ class Gate(Router):
         )
 
     def visit_on(self, connection: object) -> "Visit | None":
-        """What is known of who asked last on a connection, if anybody did."""
+        """What is known of the one who asked last on a connection, if anybody did."""
         return self._visits.get(cast("IOStream", connection))
 
     @override
@@ -188,7 +188,7 @@ class Gate(Router):
         return Counted(delegate, self._bodies) if told is Standing.UNTOLD else delegate
 
     def _let_in(self, delegate: Any) -> None:
-        """Give a request to who answers it, with our settings."""
+        """Give a request to what answers it, with our settings."""
         delegate.application = self._outside
         if self._is_login(delegate):
             delegate.handler_class = _login_alone(delegate.handler_class)
@@ -216,7 +216,7 @@ class Gate(Router):
     def _refusal_of(
         self, delegate: HTTPMessageDelegate | None, request: HTTPServerRequest
     ) -> "Refusal | None":
-        """Why it does not pass to who would answer it."""
+        """Why it does not pass to what would answer it."""
         if self._is_for_app(request) and not _shows_app(delegate):
             return _MISDIRECTED
         if self._tries_login(delegate, request) and not self._logins.admits(_address(request)):
@@ -235,7 +235,7 @@ class Gate(Router):
         return apps.covers(host.removesuffix(".")) and port == _split(self.door.authority)[1]
 
     def _told(self, delegate: HTTPMessageDelegate, request: HTTPServerRequest) -> Standing | None:
-        """What is known of who sends it; None where that need not be, as no body is held."""
+        """What is known of its sender; None where that need not be, as no body is held."""
         if getattr(delegate, "stream_request_body", False) or not has_body(request.headers):
             return None
         return standing(self._provider, RequestHandler(self._outside, request))
@@ -350,7 +350,7 @@ class Refusal:
 _UNREADABLE = Refusal(HTTPStatus.BAD_REQUEST, "What is asked for, or from where, is no URL.")
 _MISDIRECTED = Refusal(HTTPStatus.MISDIRECTED_REQUEST, "Nothing is published by that name.")
 _NOT_HERE = Refusal(HTTPStatus.NOT_FOUND, "Nothing is published at that address.")
-_TOO_LONG = Refusal(HTTPStatus.FORBIDDEN, "Only who is logged in may send that much.")
+_TOO_LONG = Refusal(HTTPStatus.FORBIDDEN, "Only users who are logged in may send that much.")
 _TOO_MUCH = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "More is being sent at the moment than is taken. Try again.",
@@ -359,7 +359,7 @@ _TOO_MUCH = Refusal(
 
 
 def moved(url: str) -> Refusal:
-    """The answer to who asks without TLS."""
+    """The answer to those who ask without TLS."""
     text = f"This is published by https alone: {url}"
     return Refusal(HTTPStatus.MOVED_PERMANENTLY, text, (("Location", url),))
 

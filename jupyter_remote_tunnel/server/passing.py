@@ -1,4 +1,4 @@
-"""A request on its way from tornado to who answers it, for what looks at it in between."""
+"""A request on its way from tornado to what answers it, for what looks at it in between."""
 
 from collections.abc import Awaitable
 

@@ -84,7 +84,7 @@ def _token(server: "ServerApp", _: PublishRequest) -> _Found | None:
 
 
 def _browsers(server: "ServerApp", _: PublishRequest) -> _Found:
-    """Whether pages of other sites could act for who is logged in."""
+    """Whether pages of other sites could act for users who are logged in."""
     name = "other sites"
     takes_any = server.allow_origin_pat and any(
         re.match(server.allow_origin_pat, stranger) for stranger in _STRANGERS
@@ -96,13 +96,13 @@ def _browsers(server: "ServerApp", _: PublishRequest) -> _Found:
     }
     if settings := [setting for setting, is_wrong in wrong.items() if is_wrong]:
         lines = [f"c.{one}" + " = '*'" * (one == changes.ALLOW_ORIGIN) for one in settings]
-        says = f"Any web site could act for who is logged in: {', '.join(lines)}."
+        says = f"Any web site could act for users who are logged in: {', '.join(lines)}."
         return Check(name, "failed", says), settings[0]
     allowed = server.allow_origin or server.allow_origin_pat
     if allowed:
-        says = f"Pages of {plain(allowed, 200)} may act for who is logged in (allow_origin)."
+        says = f"Pages of {plain(allowed, 200)} may act for users who are logged in (allow_origin)."
         return Check(name, "note", says), ""
-    return Check(name, "ok", "Pages of other sites cannot act for who is logged in."), ""
+    return Check(name, "ok", "Pages of other sites cannot act for users who are logged in."), ""
 
 
 def _address(server: "ServerApp", request: PublishRequest) -> _Found:

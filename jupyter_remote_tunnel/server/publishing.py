@@ -98,7 +98,8 @@ class Publishing:
     async def publish(
         self, request: PublishRequest, person: "Who | None", tell: Tell
     ) -> PublishReport:
-        """Publish it, if no check fails. If who asks goes away, it is as if nobody had asked.
+        """Publish it, if no check fails. If the one who asks goes away, it is as if nobody had
+        asked.
 
         :raises BadInput: it is asked for what cannot be.
         """

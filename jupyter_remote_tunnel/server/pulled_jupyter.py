@@ -155,8 +155,8 @@ class PulledJupyter:
                 says = f"Its password ({one.file}) is one of those that are tried first."
                 return Check(name, "failed", says, advice=self._to_set)
         if self._found.token:
-            return Check(name, "ok", "Who comes without its token or password is refused.")
-        refused = "Who comes without its password is refused."
+            return Check(name, "ok", "Visitors without its token or password are refused.")
+        refused = "Visitors without its password are refused."
         if self._hashes:
             return Check(name, "ok", f"{refused} It is none of those that are tried first.")
         return Check(
@@ -196,7 +196,7 @@ class PulledJupyter:
         )
 
     async def _other_sites(self) -> Check:
-        """Whether pages of other sites could act for who is logged in."""
+        """Whether pages of other sites could act for users who are logged in."""
         name, wrong = "other sites", []
         answer = await self._ask("login", Origin=_STRANGER)
         allowed = answer.headers.get("Access-Control-Allow-Origin", "")
@@ -207,13 +207,14 @@ class PulledJupyter:
         if login.status in (HTTPStatus.OK, HTTPStatus.FOUND, HTTPStatus.UNAUTHORIZED):
             wrong.append("disable_check_xsrf")
         if wrong:
-            says = f"Any web site could act for who is logged in: {', '.join(wrong)}."
+            says = f"Any web site could act for users who are logged in: {', '.join(wrong)}."
             advice = f"Take that out of {_CONFIG} on {self._host}. {self._again}"
             return Check(name, "failed", says, advice=advice)
         if allowed:
-            says = f"Pages of {plain(allowed, 200)} may act for who is logged in (allow_origin)."
+            pages = f"Pages of {plain(allowed, 200)}"
+            says = f"{pages} may act for users who are logged in (allow_origin)."
             return Check(name, "note", says)
-        return Check(name, "ok", "Pages of other sites cannot act for who is logged in.")
+        return Check(name, "ok", "Pages of other sites cannot act for users who are logged in.")
 
     def _address(self) -> Check:
         prefix = f"{self._request.prefix.rstrip('/')}/"

@@ -170,7 +170,7 @@ class Pulling:
             await one.end()
 
     async def publish(self, asked: PullRequest, _: "Who | None", tell: Tell) -> PublishReport:
-        """Show it, if no check fails. If who asks goes away, it is as if nobody had asked.
+        """Show it, if no check fails. If the one who asks goes away, it is as if nobody had asked.
 
         :raises BadInput: it is asked for what cannot be.
         """

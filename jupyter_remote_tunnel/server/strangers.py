@@ -30,7 +30,7 @@ _IN_JUPYTERS_WAY = ("get_user", "_get_user", "get_user_token")
 
 
 class Standing(enum.Enum):
-    """What is known of who sends a request."""
+    """What is known of the sender of a request."""
 
     LOGGED_IN = enum.auto()
     STRANGER = enum.auto()
@@ -38,7 +38,7 @@ class Standing(enum.Enum):
 
 
 def standing(provider: Any, asks: RequestHandler) -> Standing:
-    """That of who sends the request of `asks`.
+    """That of the sender of the request of `asks`.
 
     :param provider: Jupyter's identity provider.
     """
@@ -67,7 +67,7 @@ BODY_SECONDS = {Standing.STRANGER: 60.0, Standing.UNTOLD: 600.0}
 class Visit:
     """The last request on a connection.
 
-    :param address: of who asked; "" where that is not known.
+    :param address: of the one who asked; "" where that is not known.
     :param delegate: who answers; None before that is known, and when it is done.
     :param was_known: whether its head showed that they had logged in.
     :param tries_login: whether it is one of the few logins that are taken in a minute.

@@ -1,4 +1,4 @@
-"""What Jupyter's log holds of who has not logged in: so many lines a minute, each of them plain.
+"""What Jupyter's log holds of visitors who have not logged in: so many lines a minute, each plain.
 
 A stranger can ask as often as they like, and what they send stands in lines of Jupyter's and of
 tornado's. So a filter on their loggers looks whose request each record is about: that is known
@@ -74,7 +74,7 @@ class StrangersLog:
 
 def _tell(left_out: int, seconds: float) -> None:
     jupyters_log().warning(
-        "%d more lines about requests from outside by who is not logged in were left out"
+        "%d more lines about requests from outside without a login were left out"
         " in the last %d seconds.",
         left_out,
         seconds,

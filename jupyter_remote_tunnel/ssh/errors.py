@@ -1,6 +1,7 @@
 """Where asyncssh's and the system's exceptions become the errors of `model.errors`, once.
 
-What can only be told by who held the key or asked the person is made there (`host_keys`, `auth`).
+What can only be told by the one who held the key or asked the person is made there (`host_keys`,
+`auth`).
 """
 
 import errno

@@ -66,7 +66,7 @@ def expand(text: str, tokens: Tokens, *, home: bool = True) -> str:
 
 class Expander:
     """`expand` for one host. It remembers how it was written what names an environment variable:
-    `written` holds that by what it is expanded to. For who asked may not know its value."""
+    `written` holds that by what it is expanded to. The one who asked may not know its value."""
 
     def __init__(self, tokens: Tokens) -> None:
         self.tokens = tokens

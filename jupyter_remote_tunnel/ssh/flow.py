@@ -27,8 +27,8 @@ class Flow:
     """The flow of one connection; `below` is that of the connection that carries it.
 
     `ended` is true as soon as nothing passes any more, before any channel hears of it; `logged_in`
-    and `asking` (a person answers what the host has asked) are set by who logs in. `on_deaf` is
-    called, once, when more than `ANSWERS` wait to be sent.
+    and `asking` (a person answers what the host has asked) are set by the one that logs in.
+    `on_deaf` is called, once, when more than `ANSWERS` wait to be sent.
     Who writes to the connection looks at `full` afterwards, and stops until `when_free` calls.
     """
 

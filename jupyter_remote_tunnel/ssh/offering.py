@@ -221,7 +221,7 @@ class OfferingForward(RemoteForward):
         shared = said_of_port(alias, "this")
         if not self._tcp:
             return f"{shared}: {why}."
-        blind = why and f"Who opens it does not see how this side is: {why}."
+        blind = why and f"Those who open it do not see how this side is: {why}."
         said = ("" if self._listens_everywhere else f"{shared}.", self.note, blind)
         return " ".join(filter(None, said))
 
@@ -263,7 +263,8 @@ class OfferingForward(RemoteForward):
         except ListenRefused as refused:
             why = await why_not(connection, asked, refused, was_ours=False, look=self._looks)
             if why.in_use and self._tcp:
-                self.note = self.note or f"Who asks for ::1 does not come here: {why.error.message}"
+                says = f"Clients that ask for ::1 do not come here: {why.error.message}"
+                self.note = self.note or says
             elif why.in_use:
                 error = why.error
                 hint = f"{error.hint} With GatewayPorts “yes” in its sshd, that is we ourselves."
@@ -289,7 +290,7 @@ class OfferingForward(RemoteForward):
     # The beacon.
 
     async def _tell(self, *_originator: Any) -> Any:
-        """The session of who asks how it is.
+        """The session of the one that asks how it is.
 
         :raises ChannelOpenError: too many do.
         """

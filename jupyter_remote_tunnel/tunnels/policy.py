@@ -79,8 +79,8 @@ def check_route(spec: TunnelSpec, route: Sequence[Hop], settings: EngineSettings
     """Refuse a host that is another than its name says, where what was typed makes it so.
 
     `check` has judged the names that were typed. Which host is behind one is the user's affair, as
-    their own ssh configuration has it, but not of who may type options: with `CanonicalDomains` a
-    name becomes another one.
+    their own ssh configuration has it, but not of those who may type options: with
+    `CanonicalDomains` a name becomes another one.
 
     :raises Fatal: code "not_allowed"; the message names the host.
     """

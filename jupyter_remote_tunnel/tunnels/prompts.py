@@ -196,7 +196,7 @@ class Prompts:
             raise Fatal(
                 f"The question of {waiting.hop.place} is not yours to answer.",
                 code="not_allowed",
-                hint="It waits for who opened the tunnel.",
+                hint="It waits for the person who opened the tunnel.",
             )
         return waiting
 

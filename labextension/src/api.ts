@@ -110,8 +110,8 @@ export interface Diagnosis {
 }
 
 /**
- * A line of the answer for who wants to see each step as soon as it is over: a step; the last
- * line is the diagnosis, with all steps again, or why there is none.
+ * A line of the answer for clients that want to see each step as soon as it is over: a step;
+ * the last line is the diagnosis, with all steps again, or why there is none.
  */
 export interface DoctorLine {
   step: Step | null;
@@ -274,7 +274,7 @@ export interface JupyterRequest {
  *
  * :param url: as seen from that host.
  * :param destination: "127.0.0.1:8888" or the path of its socket, as seen from that host.
- * :param protection: what it asks of who comes: a token, a password, or one of it or nothing.
+ * :param protection: what it asks of those who come: a token, a password, or one of it or nothing.
  * :param started: when (ISO 8601, UTC), if the host tells.
  * :param ends_with_tunnel: it was started for a tunnel, and ends with the last one that leads
  *     there.
@@ -362,7 +362,7 @@ export interface OneTunnel {
 /**
  * The application that a Jupyter server is.
  *
- * :param protection: what it asks of who comes to it past the view, which tells its token.
+ * :param protection: what it asks of those who come to it past the view, which tells its token.
  * :param address: where a browser of this machine finds it, if a port here leads there; else null.
  */
 export interface OpenedJupyter {
@@ -518,8 +518,8 @@ export interface PublicationList {
 }
 
 /**
- * A line of the answer for who wants to see each check as soon as it is over: a check; the last
- * line is the report, with all checks again, or why there is none.
+ * A line of the answer for clients that want to see each check as soon as it is over: a check;
+ * the last line is the report, with all checks again, or why there is none.
  */
 export interface PublishLine {
   check: Check | null;

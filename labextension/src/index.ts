@@ -221,7 +221,8 @@ const questionsPlugin: JupyterFrontEndPlugin<void> = {
 
 const noticesPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-remote-tunnel:notices',
-  description: 'Signs for who looks elsewhere while a tunnel waits for them.',
+  description:
+    'Signs for people who look elsewhere while a tunnel waits for them.',
   autoStart: true,
   requires: [ITunnelManager],
   optional: [ITranslator],

@@ -63,7 +63,7 @@ export function timeOf(moment: string): string {
     : date.toLocaleString([], { dateStyle: 'short', timeStyle: 'short' });
 }
 
-/** What became of it, for who had it last longer. */
+/** What became of it, for those who had it last longer. */
 export function extended(
   { name, until }: Publication,
   trans: TranslationBundle

@@ -126,7 +126,7 @@ function Order(
     command: string;
     look: string;
     label: string;
-    /** For who does not see where it stands. */
+    /** For those who do not see where it stands. */
     name: string;
   }
 ): JSX.Element {

@@ -74,7 +74,7 @@ describe('a tunnel that has lost its connection and waits', () => {
     expect(told()).toHaveLength(1);
   });
 
-  it('is not told of while somebody is asked, nor to who has cancelled', () => {
+  it('is not told of while somebody is asked, nor to those who have cancelled', () => {
     list(waiting('a', { error: null }));
     manager.ask(prompt({}, 'p'));
     manager.tunnels = [waiting('0123456789ab')];

@@ -182,7 +182,7 @@ def test_it_outlives_all_but_the_end_of_its_tunnel(
         again = engine.run(lambda client: find(client, GPU01)).choose(None)
         opened, created = engine.run(lambda client: open_jupyter(client, GPU01, again))
         assert (created, opened.ends_server) == (True, True)
-        wait_until(lambda: there.holding, "being held by who found it")
+        wait_until(lambda: there.holding, "being held by the one that found it")
         os.write(line, b"end another\n")
         wait_until(lambda: _is_read(line), "the keeper")
         assert runs(found)

@@ -76,7 +76,7 @@ def there(runtime: Path, **knobs: Any) -> Any:
 
 
 def address_of_gpu01(bed: SshBed) -> str | None:
-    """Where its Jupyter servers are found here, by who types `-F` with the bed's configuration."""
+    """Where its Jupyter servers are found here, for a user who types `-F`."""
     ssh = SshOptions(config_file=str(bed.config_file))
     return own_address(TunnelRequest(host="gpu01", ssh=ssh))
 

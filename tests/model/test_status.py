@@ -1,4 +1,4 @@
-"""What a tunnel is called by who has typed where it leads, and not its name."""
+"""What a tunnel is called by someone who has typed where it leads, and not its name."""
 
 from dataclasses import replace
 

@@ -34,7 +34,7 @@ def look(engine: SyncEngine, path: str = PLACE) -> Check:
 def test_a_folder_for_the_web_server_alone(engine: SyncEngine, folder: WebGateway) -> None:
     found = look(engine)
     assert (found.name, found.verdict) == ("folder", "ok"), found
-    assert found.says == f"Who is neither you nor of its group does not reach {PLACE}."
+    assert found.says == f"Only you and its group reach {PLACE}."
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def person(published_here: Jupyter) -> Iterator[User]:
 
 def printed(said: str) -> list[str]:
     """The lines that are to be typed."""
-    return said.partition("by who may use sudo:\n\n")[2].splitlines()
+    return said.partition("by someone who may use sudo:\n\n")[2].splitlines()
 
 
 def to_type(checks: Sequence[str]) -> list[str]:
@@ -448,7 +448,7 @@ def test_a_port_that_another_user_takes_after_a_loss(
 
 
 def visitors(person: User) -> list[str]:
-    """The addresses of who is connected."""
+    """The addresses of the visitors."""
     (one,) = json.loads(person.tunnel("publish", "--list", "--json").stdout)["publications"]
     return [visitor["address"] for visitor in one["visitors"]]
 

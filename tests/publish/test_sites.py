@@ -62,7 +62,7 @@ class Published:
 
     @property
     def visitor(self) -> str:
-        """The address of who asks."""
+        """The address of the visitor."""
         assert self.gateway.namespace is not None
         return self.gateway.namespace.near_address
 
@@ -313,7 +313,7 @@ in_nginx = pytest.mark.parametrize("published", ["nginx"], indirect=True)
 
 @in_nginx
 async def test_another_host_name_is_seen_as_such(published: Published) -> None:
-    """nginx shows its first site to who asks for none; whoever is behind can refuse that."""
+    """nginx shows its first site to visitors who ask for none; what is behind can refuse that."""
     async with published.behind(), published.client(Host="evil.example") as client:
         assert (await client.get("/echo")).json()["host"] == "evil.example"
 
@@ -524,7 +524,7 @@ async def test_an_answer_that_pauses_is_waited_for(published: Published) -> None
 
 @in_nginx
 async def test_a_jupyter_that_pauses_is_sent_the_rest(published: Published) -> None:
-    large = bytes(16 << 20)  # no system takes so much for who does not read
+    large = bytes(16 << 20)  # no system takes so much for one that does not read
     async with (
         impatient(published, "proxy_send_timeout") as less,
         published.behind() as behind,

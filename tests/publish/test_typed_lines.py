@@ -154,7 +154,7 @@ def test_what_the_docs_take_away_is_all_of_it(
 def _taken_away() -> list[str]:
     """What stands in the documentation for that name."""
     text = (Path(__file__).parents[2] / "docs" / "index.md").read_text()
-    after = text.partition("what was typed there by who could use sudo")[2]
+    after = text.partition("what was typed there by someone who could use sudo")[2]
     return after.partition("```sh\n")[2].partition("```")[0].splitlines()
 
 

@@ -347,7 +347,7 @@ def test_steps_are_told_while_the_doctor_is_asked(
         assert last["diagnosis"]["ok"]
     with _walk(ann):
         ann.asked()
-    wait_until(lambda: not ann.listed()["prompts"], "the end of who hung up")
+    wait_until(lambda: not ann.listed()["prompts"], "the end of the one that hung up")
 
 
 def test_an_engine_that_dies_under_the_doctor(

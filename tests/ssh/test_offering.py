@@ -422,7 +422,7 @@ async def test_a_port_on_a_gateway_that_runs_no_command_is_not_seen(
         async with forwarding_to(gateway.bed, "gw") as forwarding:
             forward = await forwarding.open(f"-R offer/tcp/{port.number}:localhost:{echo.port}")
             assert (forward.note or "").endswith(
-                "Who opens it does not see how this side is: gw makes no folder for it."
+                "Those who open it do not see how this side is: gw makes no folder for it."
             )
 
 

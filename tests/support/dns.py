@@ -111,7 +111,7 @@ def _answer(query: bytes, records: Zone) -> bytes:
 def _serve(records: Zone, address: str = "127.0.0.1") -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.bind((address, 53))
-        print("listening", flush=True)  # noqa: T201 (for who waits for it)
+        print("listening", flush=True)  # noqa: T201 (for whoever waits for it)
         while True:
             query, who = listening.recvfrom(512)
             listening.sendto(_answer(query, records), who)

@@ -29,7 +29,7 @@ _PRESENT = Byte(1)
 
 
 class SkAgent:
-    """The agent; `waits` is set when its key blinks, `touched` by who touches it."""
+    """The agent; `waits` is set when its key blinks, `touched` by the one that touches it."""
 
     def __init__(self) -> None:
         self.waits = asyncio.Event()

@@ -26,7 +26,7 @@ def read_unit(path: Path) -> list[str]:
     complaints = [line for line in done.stderr.splitlines() if path.name in line]
     if done.returncode or complaints:
         raise PeerError(f"systemd does not take {path.name}:\n{done.stderr}\n{path.read_text()}")
-    # To who wants to know more it also says what it has read.
+    # To those who want to know more it also says what it has read.
     done = subprocess.run(
         argv, env={**plain, "SYSTEMD_LOG_LEVEL": "debug"}, capture_output=True, text=True
     )

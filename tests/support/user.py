@@ -95,7 +95,7 @@ class User:
         return self._namespace.wrap(argv) if self._namespace else argv
 
     def tunnels(self) -> list[TunnelStatus]:
-        """What `list` would show, for who waits for a change: a shell for each look costs more."""
+        """What `list` would show, to wait for a change: a shell for each look costs more."""
         found: list[TunnelStatus] = []
         for engine in list_engines():
             with contextlib.closing(SyncEngine(engine.socket, "shell")) as client:

@@ -2,7 +2,7 @@
 
 It is a network of its own with processes of its own, in which folders of ours stand in the place of
 ``/etc``, ``/home``, ``/run`` and ``/var``: the web servers have the configuration that Debian gives
-them, and run as its users. What is typed there by who may use sudo is typed with `type`::
+them, and run as its users. What is typed there by someone who may use sudo is typed with `type`::
 
     with Namespace() as network, SshBed() as bed:
         gateway = WebGateway(bed, "gw", network)

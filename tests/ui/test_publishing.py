@@ -221,7 +221,7 @@ def test_a_setting_is_changed_when_it_was_shown(
     assert (written["disable_check_xsrf"], written["port_retries"]) == (False, 1)
     failed.get_by_role("button", name="Change…").click(timeout=PATIENCE)
     failed.get_by_role("button", name="Write").click()
-    passed = "Pages of other sites cannot act for who is logged in."
+    passed = "Pages of other sites cannot act for users who are logged in."
     expect(failed).to_contain_text(passed, timeout=PATIENCE)
     expect(failed.get_by_role("button")).to_have_count(0)
 

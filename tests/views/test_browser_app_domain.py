@@ -66,7 +66,7 @@ def jupyters(profile: BrowserContext, public: Public) -> dict[str, str]:
 
 
 def sets(page: Page | Frame, cookies: list[str]) -> None:
-    # Chromium sets one behind the back of who asks the browser; not of who asks the page.
+    # Chromium sets one behind the back of those who ask the browser; not of those who ask the page.
     script = "texts => { for (const text of texts) document.cookie = text; return document.cookie }"
     page.evaluate(script, cookies)
 

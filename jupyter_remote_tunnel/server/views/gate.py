@@ -12,7 +12,7 @@ from collections.abc import Mapping
 # What a waiting page of ours asks for when it looks whether it is still right. Browsers let a page
 # say it to another origin without asking first, as a sandboxed page has to.
 LOOK = "text/x-remote-tunnel-look"
-UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 (what tornado says of who comes by a Unix socket)
+UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 (what tornado says of those who come by a Unix socket)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FRAMES = frozenset({"iframe", "frame", "embed", "object", "fencedframe"})
 

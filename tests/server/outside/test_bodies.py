@@ -57,7 +57,7 @@ async def test_no_more_is_kept_of_a_stranger_than_a_login_takes(
         it.gate.is_open = True
         who = introduction("203.0.113.7")
         said = await said_to(it, who, long_request(it, size) + bytes(size))
-        assert (b" 403 " in said, b"Only who is logged in" in said) == (True, True)
+        assert (b" 403 " in said, b"Only users who are logged in" in said) == (True, True)
         token = f"Authorization: token {TOKEN}\r\n"
         said = await said_to(it, who, long_request(it, size, token) + bytes(size))
         assert said.endswith(str(size).encode())
