@@ -18,7 +18,7 @@ from ..model.forward import ForwardKind, ForwardSpec, TcpBind
 from ..model.listeners import Holders, Listener, listing_of, named
 from ..model.publication import Check, PublishRequest
 from ..model.spec import TunnelRequest
-from ..model.status import TunnelStatus
+from ..model.status import TunnelStatus, not_open
 from ..model.text import plain
 from .lifetime import listens
 from .looking import failed
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 # $1 is the socket that sshd has made, if that is not in its place yet, $2 that of the site.
 _SETTLE = 'if test -S "$1"; then chmod 666 "$1" && mv -f "$1" "$2"; fi'
 _TIDY = 'rm -f "$1" "$2"'
-_TIDY_SECONDS = 3.0
+_TIDY_SECONDS = 1.0
+_ROUNDS = 5
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -80,10 +81,12 @@ class GatewayLeg:
     async def where_bound(self, opened: TunnelStatus) -> Check:
         """Whether the gateway listens where it was asked to, only there, and nobody else does."""
         bind = self._bind
+        if opened.forwards[0].bound is None:  # it was lost in this moment
+            return failed("tunnel", not_open(opened))
         if isinstance(bind, UnixAddress):
             socket = plain(self._site_socket, 200)
             return Check("tunnel", "ok", f"The gateway lets us listen at {socket}.")
-        note, bound = opened.forwards[0].note or "", opened.forwards[0].bound or ""
+        note, bound = opened.forwards[0].note or "", opened.forwards[0].bound
         is_public = bound.rpartition(":")[0] not in _LOOPBACK
         if is_public != bind.public:
             advice = "Or have its web server in front." if bind.public else ""
@@ -153,6 +156,8 @@ class GatewayLeg:
         client = await self._engine.client()
         if self._site_socket and listens(tunnel):
             with contextlib.suppress(RemoteTunnelError, TimeoutError):
-                async with asyncio.timeout(_TIDY_SECONDS):
+                # A gateway that hangs is not waited for, and one that is far away is.
+                far = _ROUNDS * (tunnel.rtt_ms or 0.0) / 1000
+                async with asyncio.timeout(_TIDY_SECONDS + far):
                     await self._run(_TIDY)
         await client.close_tunnel(self._id)

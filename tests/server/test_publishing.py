@@ -218,6 +218,22 @@ def test_it_ends_at_once(scene: Scene, api: httpx.Client) -> None:
     assert api.delete(f"{PUBLISH}/{NAME}").status_code == 404
 
 
+def test_a_gateway_that_hangs_does_not_delay_the_end(scene: Scene, api: httpx.Client) -> None:
+    """It is over here at once. What the gateway has for it is asked for, and soon given up."""
+    publish(api, **scene.request)
+    with scene.bed.hosts["gw"].paused(), ThreadPoolExecutor(1) as pool:
+        begin = time.monotonic()
+        ending = pool.submit(api.delete, f"{PUBLISH}/{NAME}")
+        wait_until(lambda: publications(api) == [], "it to be over")
+        assert time.monotonic() - begin < 1
+        ended = ending.result()
+        assert time.monotonic() - begin < 7  # five of them the engine waits for sshd
+    assert ended.json()["publication"]["state"] == "ended"
+    assert tunnels(api) == []
+    for left in scene.socket.parent.iterdir():  # by a gateway that does nothing
+        left.unlink()
+
+
 def test_after_a_lost_connection_it_is_checked_again(scene: Scene, api: httpx.Client) -> None:
     before = publish(api, **scene.request)
     with websocket(scene) as stream:
