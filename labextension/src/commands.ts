@@ -369,6 +369,9 @@ export async function shown(
   try {
     await action();
   } catch (error) {
+    if (error === undefined) {
+      return; // its dialog was disposed of
+    }
     const { code, message } = error as TunnelError;
     if (code === 'needs_user') {
       // They have just cancelled or not answered, and the row says so too.

@@ -130,7 +130,11 @@ export async function confirmClose(
     Dialog.cancelButton({ label: trans.__('Cancel') }),
     Dialog.warnButton({ label: trans.__('Close') })
   ];
-  const result = await launch(() => new Dialog({ title, body, buttons }));
+  // As JupyterLab: what is cut can be opened again; before kernels are lost, Enter loses nothing.
+  const defaultButton = servers > 0 ? 0 : 1;
+  const result = await launch(
+    () => new Dialog({ title, body, buttons, defaultButton })
+  );
   return result.button.accept;
 }
 

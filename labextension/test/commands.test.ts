@@ -446,6 +446,7 @@ describe('close', () => {
     const done = commands.execute(CommandIDs.close, { tunnel: tunnel().id });
     const question = await dialog('Close the tunnel gpu01:5006?');
     expect(question.textContent).toContain('ends with it');
+    expect(document.activeElement!.textContent).toBe('Cancel');
     press(question, 'Close');
     await done;
     expect(manager.asked).toEqual([['close', tunnel().id]]);

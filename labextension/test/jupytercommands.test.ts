@@ -512,6 +512,15 @@ describe('end a Jupyter', () => {
     expect(asked('/jupyters/stop')).toEqual([]);
   });
 
+  it('ends none where the question is disposed of', async () => {
+    await begin([jupyter(8888)]);
+    const running = commands.execute(CommandIDs.stopJupyter, { host: 'gpu01' });
+    await dialog('End the Jupyter on gpu01?');
+    Dialog.flush();
+    await running;
+    expect(asked('/jupyters/stop')).toEqual([]);
+  });
+
   it('says that there is none', async () => {
     await begin([]);
     await commands.execute(CommandIDs.stopJupyter, { host: 'gpu01' });
