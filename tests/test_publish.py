@@ -18,7 +18,7 @@ from jupyter_remote_tunnel.engine.messages import AskServer, Caller
 from jupyter_remote_tunnel.engine.relay import Relay
 from jupyter_remote_tunnel.model.errors import Fatal
 from jupyter_remote_tunnel.model.settings import EngineSettings
-from tests.server.test_publishing import NAME, Scene, publications, scene
+from tests.server.published import NAME, Scene, publications, scene
 from tests.support.http import by_token
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.process import PATIENCE

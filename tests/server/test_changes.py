@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.server.published import PUBLISH
 from tests.server.test_protection import found, linked, of_all
-from tests.server.test_publishing import PUBLISH
 from tests.support.http import anonymous, by_cookie, by_token
 from tests.support.jupyter import Jupyter, jupyter, started_again
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from jupyter_server.auth.security import passwd
 
+from tests.server.published import PUBLISH
 from tests.server.test_changes import ended
-from tests.server.test_publishing import PUBLISH
 from tests.support.http import by_token
 from tests.support.jupyter import Jupyter, jupyter, started_again
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from jupyter_server.auth.security import passwd, passwd_check
 
-from tests.server.test_publishing import PUBLISH
+from tests.server.published import PUBLISH
 from tests.support.http import by_cookie, by_token
 from tests.support.jupyter import hashed, jupyter
 from tests.support.process import PATIENCE

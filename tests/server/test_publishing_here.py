@@ -21,7 +21,7 @@ from jupyter_remote_tunnel.publish import certificates
 from jupyter_remote_tunnel.server.listening import on_all_interfaces
 from jupyter_remote_tunnel.server.published import daily
 from tests.server.conftest import close_all, manager, tunnels
-from tests.server.test_publishing import (
+from tests.server.published import (
     NAME,
     PUBLISH,
     checked_again,
