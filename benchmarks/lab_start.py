@@ -41,7 +41,7 @@ def measure(bench: Bench) -> Iterator[Row]:
             stack.callback(profile.close)
             contenders[which] = partial(_load, profile, f"{lab.url}lab?reset&token={lab.token}")
             contenders[which]()  # fills the cache
-        found = interleave(bench.rounds * (1 if bench.quick else 4), contenders)
+        found = interleave(bench.rounds * (1 if bench.quick else 8), contenders)
         what = "start of JupyterLab's page"
         passed, used = ([one[n] for one in found["with"]] for n in range(2))
         passed_without, used_without = ([one[n] for one in found["without"]] for n in range(2))

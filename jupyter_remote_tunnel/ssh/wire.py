@@ -37,6 +37,8 @@ HOP_WINDOW = 64 << 20
 taken at once, so it holds no memory, and it caps that connection at HOP_WINDOW / 2 per round
 trip."""
 
+_MUCH = 128 << 10  # bytes read at once of a connection at full speed
+
 _FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _SECONDS_PER_ADDRESS = 5.0
 
@@ -66,6 +68,10 @@ class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
         self._flow.cork()
         self.connection.data_received(data)
         self._flow.uncork()
+        if len(data) >= _MUCH:
+            # While there is always more to read, the loop never sleeps, and what waits for its
+            # processor, like the Jupyter server, would get it at the kernel's next tick only.
+            os.sched_yield()
 
     @override
     def eof_received(self) -> bool:

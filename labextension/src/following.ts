@@ -27,6 +27,8 @@ export interface FollowingOptions<T extends Fetched> {
   /** What the poll is called. */
   name: string;
   events: Event.Stream;
+  /** Not fetched before this is fulfilled, unless somebody wants it earlier. */
+  when: Promise<unknown>;
   /** Of the events after which it is fetched again. */
   schema: string;
   /** What there is before it was fetched. */
@@ -37,7 +39,7 @@ export interface FollowingOptions<T extends Fetched> {
 
 export class Following<T extends Fetched> implements IDisposable {
   constructor(options: FollowingOptions<T>) {
-    const { events, first, name } = options;
+    const { events, first, name, when } = options;
     this._options = options;
     this._value = first;
     events.connect(this._onEvent, this);
@@ -50,12 +52,13 @@ export class Following<T extends Fetched> implements IDisposable {
       frequency: every(DEFAULT_INTERVAL),
       standby: 'when-hidden'
     });
-    this.ready = this.refresh();
-    void this.ready.then(() => this._wait());
+    void when.then(() => this._begin());
   }
 
-  /** Fulfilled when it was fetched once. */
-  readonly ready: Promise<void>;
+  /** Fulfilled when it was fetched once; who asks for this has it fetched. */
+  get ready(): Promise<void> {
+    return this._first ?? this.refresh();
+  }
 
   /** Why it is not up to date. */
   get problem(): TunnelError | null {
@@ -147,10 +150,18 @@ export class Following<T extends Fetched> implements IDisposable {
     void this._poll.schedule({ phase: 'resolved' });
   }
 
+  private async _begin(): Promise<void> {
+    if (!this.isDisposed) {
+      await this.ready;
+      this._wait();
+    }
+  }
+
   private _start(): Promise<void> {
     this._running = this._fetch().finally(() => {
       this._running = null;
     });
+    this._first ??= this._running;
     return this._running;
   }
 
@@ -180,6 +191,7 @@ export class Following<T extends Fetched> implements IDisposable {
   private readonly _changed = new Signal<this, void>(this);
   private _interval = DEFAULT_INTERVAL;
   private _watching = 0;
+  private _first: Promise<void> | null = null;
   private _running: Promise<void> | null = null;
   private _waiting: Promise<void> | null = null;
   private _value: T;

@@ -61,7 +61,7 @@ const managerPlugin: JupyterFrontEndPlugin<ITunnelManager> = {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const { events, serverSettings } = app.serviceManager;
     const api = new TunnelAPI(serverSettings, trans);
-    const manager = new TunnelManager(api, events.stream);
+    const manager = new TunnelManager(api, events.stream, app.restored);
     void follow<number>(settingRegistry, 'pollInterval', seconds =>
       manager.setInterval(seconds)
     );
@@ -84,7 +84,11 @@ const publicationsPlugin: JupyterFrontEndPlugin<IPublicationManager> = {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const { events, serverSettings } = app.serviceManager;
     const api = new TunnelAPI(serverSettings, trans);
-    const publications = new PublicationManager(api, events.stream);
+    const publications = new PublicationManager(
+      api,
+      events.stream,
+      app.restored
+    );
     void follow<number>(settingRegistry, 'pollInterval', seconds =>
       publications.setInterval(seconds)
     );

@@ -46,11 +46,13 @@ export class TunnelManager
 {
   constructor(
     private readonly _api: TunnelAPI,
-    events: Event.Stream
+    events: Event.Stream,
+    when: Promise<unknown>
   ) {
     super({
       name: 'jupyter-remote-tunnel:tunnels',
       events,
+      when,
       schema: EVENT_SCHEMA,
       first: NOTHING,
       ask: last => ask(_api, last)

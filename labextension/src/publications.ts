@@ -30,11 +30,13 @@ export class PublicationManager
 {
   constructor(
     private readonly _api: TunnelAPI,
-    events: Event.Stream
+    events: Event.Stream,
+    when: Promise<unknown>
   ) {
     super({
       name: 'jupyter-remote-tunnel:publications',
       events,
+      when,
       schema: EVENT_SCHEMA,
       first: NOTHING,
       ask: last => ask(_api, last)

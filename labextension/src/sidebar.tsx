@@ -20,20 +20,15 @@ import { CommandIDs } from './commands';
 import { Explanation } from './dialogs';
 import { groupByHost, HostGroup, summary } from './format';
 import { Aliases, Offers, Toggle } from './hostlist';
-import { HostBook } from './hosts';
 import { tunnelIcon } from './icons';
 import { PublishedSection, PublishEntry } from './publishedbadge';
 import { Tunnel } from './rows';
-import { IPublicationManager, ITunnelManager } from './tokens';
 
 export class TunnelSidebar extends SidePanel {
-  constructor(context: Context) {
+  constructor(private readonly _context: Context) {
     // An accordion, which is there by default, shares its height out evenly among its sections.
     super({ content: new Panel() });
-    const { commands, hosts, manager, publications, trans } = context;
-    this._manager = manager;
-    this._publications = publications;
-    this._hosts = hosts;
+    const { commands, manager, trans } = _context;
     this.addClass('jp-RemoteTunnel');
     this.title.icon = tunnelIcon;
     this.title.caption = trans.__('SSH Tunnels');
@@ -47,21 +42,6 @@ export class TunnelSidebar extends SidePanel {
       );
     }
     manager.changed.connect(this._hear, this);
-    this.content.addWidget(
-      ReactWidget.create(
-        <UseSignal signal={manager.changed}>
-          {() => (
-            <UseSignal signal={hosts.changed}>
-              {() => (
-                <UseSignal signal={publications.changed}>
-                  {() => <Content {...context} />}
-                </UseSignal>
-              )}
-            </UseSignal>
-          )}
-        </UseSignal>
-      )
-    );
   }
 
   protected override onAfterAttach(msg: Message): void {
@@ -89,24 +69,30 @@ export class TunnelSidebar extends SidePanel {
     if (!this.isVisible) {
       this._watches.dispose();
     } else if (this._watches.isDisposed) {
+      const { hosts, manager, publications } = this._context;
+      // Made when it is first looked at, which costs the start of the page nothing.
+      if (this.content.widgets.length === 0) {
+        this.content.addWidget(makeContent(this._context));
+      }
       this._watches = DisposableSet.from([
-        this._manager.watch(),
-        this._publications.watch()
+        manager.watch(),
+        publications.watch()
       ]);
-      void this._hosts.refresh();
+      void hosts.refresh();
     }
   }
 
   override dispose(): void {
-    this._manager.changed.disconnect(this._hear, this);
+    this._context.manager.changed.disconnect(this._hear, this);
     super.dispose();
   }
 
   /** A server that tells again is asked again for the hosts: what it failed with is past. */
   private _hear(): void {
-    const { problem } = this._manager;
+    const { hosts, manager } = this._context;
+    const { problem } = manager;
     if (this._wasLost && !problem && this.isVisible) {
-      void this._hosts.refresh();
+      void hosts.refresh();
     }
     this._wasLost = problem !== null;
   }
@@ -117,9 +103,6 @@ export class TunnelSidebar extends SidePanel {
     this.node.focus();
   }
 
-  private readonly _hosts: HostBook;
-  private readonly _manager: ITunnelManager;
-  private readonly _publications: IPublicationManager;
   private _watches = NONE;
   private _wasLost = false;
 }
@@ -130,6 +113,23 @@ NONE.dispose();
 
 // In the place of a host; none is called so.
 const ALIASES = '';
+
+function makeContent(context: Context): ReactWidget {
+  const { hosts, manager, publications } = context;
+  return ReactWidget.create(
+    <UseSignal signal={manager.changed}>
+      {() => (
+        <UseSignal signal={hosts.changed}>
+          {() => (
+            <UseSignal signal={publications.changed}>
+              {() => <Content {...context} />}
+            </UseSignal>
+          )}
+        </UseSignal>
+      )}
+    </UseSignal>
+  );
+}
 
 /** The hosts; above them a problem, or how to begin. */
 function Content(props: Context): JSX.Element {

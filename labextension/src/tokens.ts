@@ -38,7 +38,8 @@ export interface ITunnelManager extends IDisposable {
   /** Why the list is not up to date, or null if it is. */
   readonly problem: TunnelError | null;
 
-  /** Fulfilled when the list was asked for once, whatever came of it. */
+  /** Fulfilled when the list was asked for once, whatever came of it; that is when JupyterLab is
+   * restored, or as soon as somebody asks for this. */
   readonly ready: Promise<void>;
 
   /** The list, a status, a question, or the problem is another one. */
@@ -94,7 +95,8 @@ export interface IPublicationManager extends IDisposable {
   /** Why this is not up to date, or null if it is. */
   readonly problem: TunnelError | null;
 
-  /** Fulfilled when the server was asked once, whatever came of it. */
+  /** Fulfilled when the server was asked once, whatever came of it; that is when JupyterLab is
+   * restored, or as soon as somebody asks for this. */
   readonly ready: Promise<void>;
 
   /** One of all that is another one. */

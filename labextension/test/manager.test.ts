@@ -21,6 +21,7 @@ let gate: Promise<void>;
 let opening: Promise<void>;
 let server: TestServer;
 let events: Stream<Event.IManager, Event.Emission>;
+let api: TunnelAPI;
 let manager: TunnelManager;
 
 beforeEach(async () => {
@@ -53,10 +54,8 @@ beforeEach(async () => {
     return { body: { tunnel: tunnels[0] } };
   });
   events = new Stream({} as Event.IManager);
-  manager = new TunnelManager(
-    new TunnelAPI(await server.start(), trans),
-    events as Event.Stream
-  );
+  api = new TunnelAPI(await server.start(), trans);
+  manager = new TunnelManager(api, events as Event.Stream, Promise.resolve());
 });
 
 afterEach(async () => {
@@ -87,6 +86,27 @@ describe('the list', () => {
     expect(manager.applications).toEqual([application()]);
     expect(manager.originNames).toBe('{id}.localhost');
     expect(manager.problem).toBeNull();
+  });
+
+  it('is not fetched before its time, unless somebody wants it', async () => {
+    await manager.ready;
+    const before = lists();
+    let come = (): void => undefined;
+    const time = new Promise<void>(resolve => (come = resolve));
+    const later = new TunnelManager(api, events as Event.Stream, time);
+    const wanted = new TunnelManager(api, events as Event.Stream, time);
+    await wanted.ready;
+    expect(lists()).toBe(before + 1);
+    expect(later.tunnels).toEqual([]);
+    const change = new Promise<void>(resolve =>
+      later.changed.connect(() => resolve())
+    );
+    come();
+    await change;
+    expect(later.tunnels).toEqual([tunnel()]);
+    expect(lists()).toBe(before + 2);
+    later.dispose();
+    wanted.dispose();
   });
 
   it('is fetched again after an event of ours', async () => {

@@ -38,7 +38,8 @@ beforeEach(async () => {
   events = new Stream({} as Event.IManager);
   publications = new PublicationManager(
     new TunnelAPI(await server.start(), trans),
-    events as Event.Stream
+    events as Event.Stream,
+    Promise.resolve()
   );
   await publications.ready;
 });
