@@ -153,7 +153,7 @@ def test_a_short_token_and_one_that_is_another(machine: Workstation, ann: Ann) -
             "FAILED  password      Its password (jupyter_server_config.json) is one of",
             marks=pytest.mark.long,
         ),
-        ("a good one, all in all", 0, "ok      password      Who comes without its password"),
+        ("a good one, all in all", 0, "ok      password      Visitors without its password"),
     ],
 )
 def test_a_password_is_tried_by_its_hash(
