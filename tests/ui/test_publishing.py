@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.support.certificates import WebAuthority
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.nginx import Nginx, nginx
 from tests.support.ports import ReservedPort
@@ -253,8 +254,9 @@ def test_what_a_field_lacks_is_said_there(page: Page, careless: Jupyter, picture
 
 
 def test_the_site_names_the_certificate_that_is_there(
-    page: Page, careless: Jupyter, pictures: Path
+    page: Page, careless: Jupyter, pictures: Path, tmp_path: Path
 ) -> None:
+    pair = WebAuthority(tmp_path / "authority").issue("jupyter.invalid")
     lab = Lab(page, careless).open()
     dialog, site = lab.dialog, check(lab, "site")
     own, key = "File of the gateway’s own certificate", "File of its key, on the gateway"
@@ -265,14 +267,14 @@ def test_the_site_names_the_certificate_that_is_there(
         dialog.get_by_label("Gateway", exact=True).fill("gw")
         if theme == "dark":
             dialog.get_by_text("More", exact=True).click()
-            dialog.get_by_label(own).fill("/etc/ssl/own.pem")
+            dialog.get_by_label(own).fill(str(pair.chain))
         expect(dialog.get_by_text("Give both files, or neither.")).to_be_visible()
         assert complaints(page, ".jp-Dialog-content") == []
         picture(page, pictures, f"publish-certificate-{theme}")
         if theme == "dark":
             page.keyboard.press("Escape")
             expect(dialog).to_be_hidden()
-    dialog.get_by_label(key).fill("/etc/ssl/own.key")
+    dialog.get_by_label(key).fill(str(pair.key))
     expect(dialog.get_by_text("Give both files, or neither.")).to_have_count(0)
     dialog.get_by_role("button", name="Check").click()
     expect(site).to_contain_text("This has to be typed there", timeout=PATIENCE)
@@ -280,8 +282,8 @@ def test_the_site_names_the_certificate_that_is_there(
     typed = site.get_by_label("What “site” needs", exact=True).inner_text()
     (left,) = re.findall(r" cat (\S+) \|", typed)
     text = Path(left).read_text()
-    assert "ssl_certificate /etc/ssl/own.pem;" in text
-    assert "ssl_certificate_key /etc/ssl/own.key;" in text
+    assert f"ssl_certificate {pair.chain};" in text
+    assert f"ssl_certificate_key {pair.key};" in text
 
 
 def test_a_public_port_takes_the_certificate_that_the_gateway_renews(
