@@ -45,7 +45,7 @@ def is_guessed(hashed: str, words: Iterable[str]) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _others(hashed: str) -> set[str]:
+def _others(hashed: str) -> set[str]:  # noqa: ARG001 (the key of the cache)
     """Words that are known not to be that password."""
     return set()
 
