@@ -186,7 +186,7 @@ class PublishRequest:
             bare = self.name.partition("://")[2] or self.name
             raise BadInput(
                 "Give the name alone, and nothing else of the URL.",
-                hint=f"--name {plain(bare.partition('/')[0], 100)}",
+                hint=f"For example: {plain(bare.partition('/')[0], 100)}",
             )
         check_host(self.name, self.name, 0)
         if len(self.name) > _LONGEST_NAME or "*" in self.name:

@@ -219,7 +219,7 @@ def _record(name: str, gateway: str, own: set[Ip]) -> str:
     public = sorted((address for address in own if address.is_global), key=str)
     if public:
         return f"{name} {'A' if public[0].version == 4 else 'AAAA'} {public[0]}."
-    only = f" ({_listed(own)} is none)" if own else ""
+    only = f" (which is none of {_listed(own)})" if own else ""
     return f"{name} A, with the public address of {gateway}{only}."
 
 

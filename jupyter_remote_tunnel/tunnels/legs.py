@@ -120,7 +120,7 @@ class Legs:
         patience = interval * may_stay_away
         timer = asyncio.get_running_loop().call_later(_LISTED_WITHIN, self._decide, True)
         try:
-            self._take(await link.listing.offers(f.offered_port or 0 for f in self._forwards))
+            self._take(await link.listing.offers())
         finally:
             timer.cancel()
             self._decide(True)

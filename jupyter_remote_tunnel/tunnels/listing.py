@@ -3,7 +3,7 @@ link runs there anyway, and again for each tunnel that comes later, and when som
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from ..model.errors import Fatal, RemoteTunnelError
 from ..model.offer import Offer, offers_in
@@ -42,17 +42,17 @@ class Listing:
             self.runs_commands = not isinstance(error, Fatal)
             log.debug("%s: no session: %s", connection.hop, error)
 
-    async def offers(self, ports: Iterable[int]) -> Mapping[int, Offer]:
-        """What is offered as one of these ports, at least; nothing, where the host runs no command
-        for us. It may be waited for as long as the host's shell takes to start.
+    async def offers(self) -> Mapping[int, Offer]:
+        """What is offered now; nothing, where the host runs no command for us. It may be waited for
+        as long as the host's shell takes to start.
         """
         is_new = self._first is not None and not self._first.done()
         if self._first is not None:
             await asyncio.shield(self._first)
         offers = offers_in(self._text)
-        if is_new or set(ports) <= offers.keys():
+        if is_new:
             return offers
-        # What is offered on a port is nowhere to be knocked at.
+        # One may have begun since then, or ended.
         found = await self.look_again()
         return offers if found is None else found
 

@@ -116,7 +116,9 @@ def test_a_private_address_is_none_for_visitors(found: dict[str, Check]) -> None
     assert check.advice.endswith("in DNS: private.example.org A 198.52.100.1.")
     assert found["its own"].verdict == "note"
     for name, check in (("private", found["its own"]), ("missing", found["none yet"])):
-        advised = f"{name}.example.org A, with the public address of gw (10.0.0.5 is none)."
+        advised = (
+            f"{name}.example.org A, with the public address of gw (which is none of 10.0.0.5)."
+        )
         assert check.advice.endswith(advised)
 
 
