@@ -38,6 +38,7 @@ _SETTLE = f'if test -S "$1"; then {_WHICH} "$1"; chmod 666 "$1" && mv -f "$1" "$
 _TIDY = f'rm -f "$1"; if test "$({_WHICH} "$2")" = "$3"; then rm -f "$2"; fi'
 _TIDY_SECONDS = 1.0
 _ROUNDS = 5
+_FARTHEST = 2.0  # seconds: how far away it is, the gateway decides itself
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -166,8 +167,14 @@ class GatewayLeg:
         client = await self._engine.client()
         if self._site_socket and listens(tunnel):
             with contextlib.suppress(RemoteTunnelError, TimeoutError):
-                # A gateway that hangs is not waited for, and one that is far away is.
-                far = _ROUNDS * (tunnel.rtt_ms or 0.0) / 1000
-                async with asyncio.timeout(_TIDY_SECONDS + far):
+                async with asyncio.timeout(patience(tunnel.rtt_ms)):
                     await self._run(_TIDY)
         await client.close_tunnel(self._id)
+
+
+def patience(rtt_ms: float | None) -> float:
+    """Seconds for which the end waits: one that hangs is not waited for, one that is far away is.
+
+    :param rtt_ms: the last round trip to the gateway, in milliseconds; None is not known.
+    """
+    return _TIDY_SECONDS + min(_ROUNDS * (rtt_ms or 0.0) / 1000, _FARTHEST)
