@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 _WHICH = "stat -c %d:%i:%Y"
 _SAID = re.compile(rb"^\d{1,20}:\d{1,20}:\d{1,20}$", re.MULTILINE)
 _SETTLE = f'if test -S "$1"; then {_WHICH} "$1"; chmod 666 "$1" && mv -f "$1" "$2"; fi'
+_IS_OURS = f'test "$({_WHICH} "$2")" = "$3"'
 # It may run when nobody waits for it any more, and another publication has the place.
-_TIDY = f'rm -f "$1"; if test "$({_WHICH} "$2")" = "$3"; then rm -f "$2"; fi'
+_TIDY = f'rm -f "$1"; if {_IS_OURS}; then rm -f "$2"; fi'
+_NO = 9
+_IS_PLACED = f"{_IS_OURS} || exit {_NO}"
+_IS_THERE = f'{_IS_OURS} || test -S "$1" || exit {_NO}'
 _TIDY_SECONDS = 1.0
 _ROUNDS = 5
 _FARTHEST = 2.0  # seconds: how far away it is, the gateway decides itself
@@ -149,6 +153,31 @@ class GatewayLeg:
             f"The socket for the web server could not be put in its place: {why}.",
             advice="Commands have to run there; or have a port of its loopback with --tcp PORT.",
         )
+
+    async def is_displaced(self) -> bool:
+        """Whether the site does not lead to what we have put there; False where that is unknown."""
+        return await self._is_not(_IS_PLACED)
+
+    async def is_gone(self) -> bool:
+        """As `is_displaced`, and there is no other socket of ours that could be put there."""
+        return await self._is_not(_IS_THERE)
+
+    async def _is_not(self, script: str) -> bool:
+        if not self._put:
+            return False
+        try:
+            done = await self._run(script)
+        except RemoteTunnelError:
+            return False
+        return done.status == _NO
+
+    async def anew(self) -> None:
+        """Have the gateway listen anew: our socket is gone.
+
+        :raises RemoteTunnelError: it does not.
+        """
+        client = await self._engine.client()
+        await client.restart_tunnel(self._id)
 
     async def _run(self, script: str) -> "Output":
         """Run a command about our sockets there.
