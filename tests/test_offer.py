@@ -82,9 +82,9 @@ def test_a_far_leg_that_is_down_is_said(user: User, words: list[str], ssh_bed: S
     user.tunnel("open", *line)
     assert "is up)" in user.tunnel("list").stdout
     user.tunnel("close", "gw:5006")
-    ended = "near: Nothing is offered as 5006 on gw any more"
-    wait_until(lambda: ended in user.tunnel("list").stdout, "the news", 120)
+    wait_until(lambda: _far_state(user) == "down", "the news", 120)
     shown = user.tunnel("list").stdout
+    assert "near: Nothing is offered as 5006 on gw any more" in shown
     assert "is down)" in shown
     assert "remove what stands" not in shown
 

@@ -31,6 +31,7 @@ _ORDER = "That of this server comes first, and those that vouch for it behind it
 _WHOLE_CHAIN = (
     "If that is an intermediate one, use the file with the whole chain (certbot: fullchain.pem)."
 )
+_NO_QUOTES = str.maketrans("“”", "''")
 _LARGEST = 1 << 20
 _SMALLEST_RSA = 2048
 _LARGEST_RSA = 8192
@@ -203,16 +204,16 @@ def _read_chain(path: Path, shown: str) -> list[x509.Certificate]:
 def _parse_chain(data: bytes, shown: str) -> list[x509.Certificate]:
     """:raises _Unfit: it holds none."""
     try:
-        return x509.load_pem_x509_certificates(data)
+        found = x509.load_pem_x509_certificates(data)
+        for one in found:
+            _ = one.not_valid_before_utc, one.not_valid_after_utc  # that is when they are read
     except _UNREADABLE:
-        pass
-    try:
-        x509.load_der_x509_certificate(data)
-    except _UNREADABLE:
-        advice = "It begins with “-----BEGIN CERTIFICATE-----”."
+        advice = (
+            "It begins with “-----BEGIN CERTIFICATE-----”. If it is one in DER: openssl x509"
+            f" -inform DER -in {shown} -out certificate.pem"
+        )
         raise _Unfit(f"{shown} holds no certificate in PEM.", advice) from None
-    advice = f"openssl x509 -inform DER -in {shown} -out certificate.pem"
-    raise _Unfit(f"{shown} is a certificate in DER, and has to be in PEM.", advice)
+    return found
 
 
 def _check_key(path: Path, shown: str, chain: Sequence[x509.Certificate], chain_shown: str) -> None:
@@ -407,7 +408,8 @@ def _details(leaf: x509.Certificate) -> tuple[str, ...]:
 
 def _issuer(leaf: x509.Certificate) -> str:
     try:
-        return plain(leaf.issuer.rfc4514_string(), 200) or "nobody"
+        # It stands in quotes, and ends none of them.
+        return plain(leaf.issuer.rfc4514_string(), 200).translate(_NO_QUOTES) or "nobody"
     except ValueError:
         return "nobody"
 

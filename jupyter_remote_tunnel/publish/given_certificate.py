@@ -7,6 +7,7 @@ shows then, `checking_certificates.check_presented` judges.
 
 import asyncio
 from collections.abc import Sequence
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..model.errors import Fatal
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 17  # bytes; of what is longer the beginning counts
 
 # $1 is the certificate, $2 its key. Of each its path and what it is: a word, or what `ls` says
-# about it; behind that the certificate.
+# about it; behind that what all others may do with the key, as `ls` shows it, and the certificate:
+# a key may stand in the same file, or the two be named the wrong way round.
 _LOOK = f"""
 for file in "$1" "$2"; do
   printf '{FENCE}%s{FENCE}' "$file"
@@ -33,7 +35,15 @@ for file in "$1" "$2"; do
   else printf closed; fi
 done
 printf '{FENCE}'
-[ -f "$1" ] && head -c {_LARGEST} "$1" 2>/dev/null
+others() {{ LC_ALL=C ls -ldn "$1" 2>/dev/null | cut -c 8-10; }}
+at=$(readlink -f "$2") && rights=$(others "$at")
+while [ "${{at:-/}}" != / ]; do
+  at=$(dirname "$at")
+  case $(others "$at") in *[xt]) ;; *) rights=---;; esac
+done
+printf '%s{FENCE}' "$rights"
+[ -f "$1" ] && head -c {_LARGEST} "$1" 2>/dev/null |
+  awk '/-----BEGIN /{{on=/-----BEGIN CERTIFICATE-----/}} on; /-----END /{{on=0}}'
 exit 0
 """
 _LACKING = ("No such file or directory", "Not a directory")
@@ -60,23 +70,24 @@ async def check_given(
     argv = ["sh", "-c", _LOOK, "sh", files.chain, files.key]
     answer = await shell.exec(host, argv, person=person)
     called = plain(host.host or "")
-    _, *parts = answer.stdout.split(FENCE.encode(), 5)
-    said = [part.decode(errors="replace") for part in parts[:4]]
-    if len(parts) != 5 or said[::2] != [files.chain, files.key]:
+    _, *parts = answer.stdout.split(FENCE.encode(), 6)
+    said = [part.decode(errors="replace") for part in parts[:5]]
+    if len(parts) != 6 or said[:4:2] != [files.chain, files.key]:
         raise Fatal(
             f"{called} does not tell which files it has.",
             code="unsupported",
             hint="Does its login shell print something of its own?",
         )
-    chain, chain_is, key, key_is = said
+    chain, chain_is, key, key_is, others = said
     if (lacking := _lacking("certificate", called, chain, chain_is)) is not None:
         return [lacking]
     if chain_is == "open":
-        checks = await asyncio.to_thread(check_chain, parts[4], chain, names, insist=insist)
+        checks = await asyncio.to_thread(check_chain, parts[5], chain, names, insist=insist)
     else:
         about = f"whether it is for {', '.join(names)}, and until when"
         checks = [_unknown("certificate", called, chain, f"{about}, is not known")]
-    return [*checks, _lacking("key", called, key, key_is) or _of_the_key(called, key, key_is)]
+    lacking = _lacking("key", called, key, key_is)
+    return [*checks, lacking or _of_the_key(called, key, key_is, others)]
 
 
 def _lacking(name: str, host: str, path: str, it_is: str) -> Check | None:
@@ -90,9 +101,14 @@ def _lacking(name: str, host: str, path: str, it_is: str) -> Check | None:
     return Check(name, "failed", says, advice=_ADVICE, remedy="certificate")
 
 
-def _of_the_key(host: str, path: str, it_is: str) -> Check:
+def _of_the_key(host: str, path: str, it_is: str, others: str) -> Check:
+    """:param others: what everybody there may do with it, as `ls` shows it."""
     if it_is not in ("open", "closed"):
         return _unknown("key", host, path, "whether it is there is not known")
+    if others.strip("-"):
+        says = f"All users of {host} may reach {path} ({plain(others, 3)})."
+        advice = f"sudo chmod o= {quote(path)} there and, where others log in, have a new one made."
+        return Check("key", "failed", says, advice=advice, remedy="certificate")
     says = f"{host} has {path}, which was not read."
     advice = "Whether it is the certificate's key, the web server says when the site is installed."
     return Check("key", "ok", says, advice=advice)

@@ -111,7 +111,9 @@ def site_commands(site: Site, places: Places, *, left_at: str = "") -> list[str]
         # Read as its user: what is a link by now leads to nothing that only root may read.
         user = f"'#{site.account}'" if site.account.isdecimal() else site.account
         install = f"sudo install -m 0644 /dev/stdin {places.file(site)}"
-        lines = [*_folder_of(places), f"sudo -u {user} cat {left_at} | {install}"]
+        # Without a text, which may be gone by then, there would be an empty site.
+        is_there = f"sudo -u {user} test -s {left_at}"
+        lines = [*_folder_of(places), f"{is_there} && sudo -u {user} cat {left_at} | {install}"]
     else:
         lines = [*_folder_of(places), *places.write(site.file_name, text)]
     return [*lines, *enable_commands(site, places)]

@@ -35,12 +35,19 @@ def guesses(*names: str) -> tuple[str, ...]:
 
 def is_guessed(hashed: str, words: Iterable[str]) -> bool:
     """Whether one of `words` is the password. Takes some seconds: call it on a thread."""
-    return any(_is(hashed, word) for word in words)
+    others = _others(hashed)
+    for word in words:
+        if word not in others:
+            if passwd_check(hashed, word):  # type: ignore[no-untyped-call]
+                return True
+            others.add(word)
+    return False
 
 
-@lru_cache(maxsize=1024)
-def _is(hashed: str, word: str) -> bool:
-    return bool(passwd_check(hashed, word))  # type: ignore[no-untyped-call]
+@lru_cache(maxsize=16)
+def _others(hashed: str) -> set[str]:  # noqa: ARG001 (the key of the cache)
+    """Words that are known not to be that password."""
+    return set()
 
 
 def set_password(server: "ServerApp", password: str, *names: str) -> Path:
@@ -70,6 +77,8 @@ def set_password(server: "ServerApp", password: str, *names: str) -> Path:
             " itself there.",
         ) from None
     provider.hashed_password = hashed
+    # Refused is what is guessed, so that nobody has to try it.
+    _others(hashed).update(guesses(*names))
     return path
 
 

@@ -99,11 +99,16 @@ def _filter(record: logging.LogRecord) -> bool:
 
 
 def _make_plain(record: logging.LogRecord) -> None:
-    record.msg, record.args = plain(record.getMessage(), _LONGEST), ()
+    try:
+        said = record.getMessage()
+    except Exception as error:  # noqa: BLE001 (logging never raises into who logs, nor does this)
+        said = f"{record.msg} ({type(error).__name__}: it could not be worded)"
+    record.msg, record.args = plain(said, _LONGEST), ()
     if record.exc_info:
         found: Any = record.exc_info
+        # Each line of its own is further in: what is said in an exception begins no line of a log.
         told = "".join(traceback.format_exception(*found)).splitlines()
-        record.exc_text = "\n".join(_indented(line) for line in told)
+        record.exc_text = "\n".join(f"  {_indented(line)}" for line in told)
 
 
 def _indented(line: str) -> str:

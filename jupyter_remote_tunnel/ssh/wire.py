@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ taken at once, so it holds no memory, and it caps that connection at HOP_WINDOW 
 trip."""
 
 _MUCH = 128 << 10  # bytes read at once of a connection at full speed
+_TURN = 0.002  # seconds
 
 _FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _SECONDS_PER_ADDRESS = 5.0
@@ -55,6 +57,7 @@ class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
         self.connection = make()
         OwnConnection.adopt(self.connection, hop, flow)
         self._flow = flow
+        self._gave_way = 0.0
         flow.on_deaf = self._give_up
 
     @override
@@ -69,9 +72,17 @@ class Wire(asyncssh.SSHTCPSession[bytes], asyncio.Protocol):
         self.connection.data_received(data)
         self._flow.uncork()
         if len(data) >= _MUCH:
-            # While there is always more to read, the loop never sleeps, and what waits for its
-            # processor, like the Jupyter server, would get it at the kernel's next tick only.
+            self._give_way()
+
+    def _give_way(self) -> None:
+        """While there is always more to read, the loop never sleeps, and what waits for its
+        processor, like the Jupyter server, would get it at the kernel's next tick only. More often,
+        others that never sleep would take most of it.
+        """
+        now = time.monotonic()
+        if now - self._gave_way > _TURN:
             os.sched_yield()
+            self._gave_way = time.monotonic()
 
     @override
     def eof_received(self) -> bool:

@@ -40,6 +40,8 @@ import { TunnelStatusItem } from './statusbar';
 import { IPublicationManager, ITunnelManager } from './tokens';
 import { ApplicationTab, ViewChooser } from './view';
 import { checkWebsockets } from './websockets';
+// With the code, as a file of its own would be fetched after it.
+import '../style/base.css';
 
 export * from './api';
 export * from './tokens';
@@ -61,7 +63,7 @@ const managerPlugin: JupyterFrontEndPlugin<ITunnelManager> = {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const { events, serverSettings } = app.serviceManager;
     const api = new TunnelAPI(serverSettings, trans);
-    const manager = new TunnelManager(api, events.stream, app.restored);
+    const manager = new TunnelManager(api, events.stream, isThere(app));
     void follow<number>(settingRegistry, 'pollInterval', seconds =>
       manager.setInterval(seconds)
     );
@@ -87,7 +89,7 @@ const publicationsPlugin: JupyterFrontEndPlugin<IPublicationManager> = {
     const publications = new PublicationManager(
       api,
       events.stream,
-      app.restored
+      isThere(app)
     );
     void follow<number>(settingRegistry, 'pollInterval', seconds =>
       publications.setInterval(seconds)
@@ -219,7 +221,7 @@ const questionsPlugin: JupyterFrontEndPlugin<void> = {
   ): void => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     // What comes up before would take the focus from a dialog.
-    void app.restored.then(() => new Questions(manager, trans));
+    void isThere(app).then(() => new Questions(manager, trans));
   }
 };
 
@@ -257,7 +259,7 @@ const websocketsPlugin: JupyterFrontEndPlugin<void> = {
     const { serverSettings } = app.serviceManager;
     // With a token in each URL it would take one, too; that is for pages of another origin.
     if (!serverSettings.appendToken) {
-      void app.restored.then(() =>
+      void isThere(app).then(() =>
         checkWebsockets(serverSettings, manager, trans)
       );
     }
@@ -330,6 +332,11 @@ const runningPlugin: JupyterFrontEndPlugin<void> = {
     running.add(runningTunnels(manager, app.commands, trans));
   }
 };
+
+/** Fulfilled when the page can be used: what is done then costs its start nothing. */
+function isThere({ restored }: JupyterFrontEnd): Promise<void> {
+  return restored.then(nextTask);
+}
 
 /** Calls `apply` with a setting, now and after each change; without settings, never. */
 async function follow<T>(

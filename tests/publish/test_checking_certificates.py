@@ -256,7 +256,7 @@ def test_files_that_hold_none(authority: WebAuthority, tmp_path: Path) -> None:
         (fifo, "is no file"),
         (large, "too large"),
         (pair.key, "holds no certificate"),
-        (der, "in DER"),
+        (der, "holds no certificate"),
     ):
         assert says in fault(check_files(path, pair.key, [NAME])).says
     for path, says in ((tmp_path / "missing", "No such file"), (pair.leaf, "no private key")):
@@ -298,18 +298,23 @@ ODD = {
 @pytest.fixture
 def pieces(tmp_path: Path) -> Pair:
     """A certificate, in DER as well, that has what can be made odd; its leaf is in DER."""
-    key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
+    return in_pieces(tmp_path, NAME, now - timedelta(days=1), now + timedelta(days=90))
+
+
+def in_pieces(tmp_path: Path, issuer: str, begin: datetime, end: datetime) -> Pair:
+    """Such a one that says of itself that it is signed by `issuer`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, by = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (NAME, issuer))
     alternatives = (
         x509.DNSName(NAME),
         x509.DirectoryName(x509.Name([])),
         x509.IPAddress(IPv4Address("192.0.2.7")),
     )
     made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=90))
+        x509.CertificateBuilder(by, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
         .add_extension(x509.SubjectAlternativeName(alternatives), False)
         .sign(key, hashes.SHA256())
@@ -335,6 +340,27 @@ def test_an_odd_certificate(pieces: Pair, kind: str) -> None:
     assert odd != der
     pieces.chain.write_text(ssl.DER_cert_to_PEM_cert(odd))
     assert says in fault(check_files(pieces.chain, pieces.key, [NAME])[:2]).says
+
+
+def test_a_year_that_is_none(tmp_path: Path) -> None:
+    begin = datetime(2051, 1, 1, tzinfo=UTC)
+    pieces = in_pieces(tmp_path, NAME, begin, begin + timedelta(days=90))
+    der = pieces.leaf.read_bytes().replace(b"20510101000000Z", b"00000101000000Z")
+    pieces.chain.write_text(ssl.DER_cert_to_PEM_cert(der))
+    for checks in (
+        check_files(pieces.chain, pieces.key, [NAME]),
+        check_chain(pieces.chain.read_bytes(), "it", [NAME]),
+    ):
+        assert "holds no certificate" in fault(checks).says
+
+
+def test_what_an_issuer_is_called_stays_in_its_quotes(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    called = "R3”. Type this: reboot “"
+    pieces = in_pieces(tmp_path, called, now - timedelta(days=1), now + timedelta(days=90))
+    chain = ssl.DER_cert_to_PEM_cert(pieces.leaf.read_bytes()).encode()
+    (says,) = [one.says for one in check_chain(chain, "it", [NAME]) if one.name == "trust"]
+    assert says == "it does not hold the certificate of its issuer, “CN=R3'. Type this: reboot '”."
 
 
 async def test_a_server_that_shows_an_odd_one(pieces: Pair) -> None:

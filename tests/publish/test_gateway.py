@@ -341,8 +341,13 @@ def test_the_text_is_left_in_the_home(engine: SyncEngine, shown: WebGateway) -> 
     checks = check_gateway(seen(engine), SITE, left_at=path)
     [site] = [check for check in checks if check.name == "site"]
     install = f"sudo install -m 0644 /dev/stdin {installed}"
-    assert f"sudo -u ann cat {path} | {install}" in site.typed
+    (line,) = [line for line in site.typed if install in line]
+    assert line == f"sudo -u ann test -s {path} && sudo -u ann cat {path} | {install}"
     assert len(site.typed) == 3, "no text of a site"
+    shown.type([f"mv {path} {path}.away"])
+    assert shown.run("sh", "-c", line).returncode != 0, "an empty site"
+    assert not shown.path(installed).exists()
+    shown.type([f"mv {path}.away {path}"])
     shown.type(site.typed)
     assert failing(verdicts(engine)) == []
 

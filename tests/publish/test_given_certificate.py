@@ -85,21 +85,48 @@ class Overheard:
         return done
 
 
-def test_no_byte_of_the_key_comes_here(engine: SyncEngine, gateway: WebGateway, pair: Pair) -> None:
+@pytest.mark.parametrize("how", ["two files", "one file", "swapped"])
+def test_no_byte_of_the_key_comes_here(
+    engine: SyncEngine, gateway: WebGateway, pair: Pair, how: str
+) -> None:
     """Even where we may read it."""
     gateway.path(GIVEN.key).chmod(0o644)
     key = pair.key.read_bytes().splitlines()[1]
+    files = GIVEN
+    if how == "one file":
+        put(gateway, pair.key.read_bytes() + pair.chain.read_bytes())
+    elif how == "swapped":
+        files = CertificateFiles(GIVEN.key, GIVEN.chain)
     answers: list[Output] = []
 
     async def overheard(client: Shell) -> None:
         shell = Overheard(client)
-        await check_given(shell, GW, GIVEN, [NAME])
+        await check_given(shell, GW, files, [NAME])
         answers.extend(shell.answers)
 
     engine.run(overheard)
     said = b"".join(answer.stdout + answer.stderr for answer in answers)
-    assert b"BEGIN CERTIFICATE" in said
+    assert (b"BEGIN CERTIFICATE" in said) == (how != "swapped")
     assert key not in said
+
+
+@pytest.mark.parametrize("rights", [0o604, 0o602])
+def test_a_key_of_all(engine: SyncEngine, gateway: WebGateway, pair: Pair, rights: int) -> None:
+    gateway.path(GIVEN.key).chmod(rights)
+    key = look(engine)["key"]
+    assert key.verdict == "failed"
+    assert key.says.startswith(f"All users of gw may reach {GIVEN.key} (")
+    assert key.advice.startswith(f"sudo chmod o= {GIVEN.key} there and, ")
+
+
+def test_a_key_in_a_folder_of_its_owner(
+    engine: SyncEngine, gateway: WebGateway, pair: Pair
+) -> None:
+    """Nobody else comes to it, whatever its own rights are."""
+    folder = "/etc/ssl/closed"
+    gateway.type([f"rm -rf {folder}", f"install -d -m 0700 {folder}"])
+    gateway.type([f"install -m 0644 {GIVEN.key} {folder}/k", f"chown $(id -u) {folder}"])
+    assert look(engine, CertificateFiles(GIVEN.chain, f"{folder}/k"))["key"].verdict != "failed"
 
 
 def bad(authority: WebAuthority, folder: Path, kind: str) -> bytes:
@@ -134,7 +161,7 @@ def bad(authority: WebAuthority, folder: Path, kind: str) -> bytes:
         ("ended", "certificate", f"{GIVEN.chain} ended on "),
         ("not yet", "certificate", f"{GIVEN.chain} begins on "),
         ("order", "certificate", f"{GIVEN.chain} holds the certificates in the wrong order."),
-        ("der", "certificate", f"{GIVEN.chain} is a certificate in DER, and has to be in PEM."),
+        ("der", "certificate", f"{GIVEN.chain} holds no certificate in PEM."),
         ("key", "certificate", f"{GIVEN.chain} holds no certificate in PEM."),
         ("intermediate", "trust", "One of the certificates that vouch for it is out of date."),
         ("self-signed", "trust", "It is self-signed: "),

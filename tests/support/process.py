@@ -31,6 +31,7 @@ MARK_VALUE = uuid.uuid4().hex
 
 #: Seconds until a peer counts as broken. Generous: the machine may be busy, no test waits for it.
 PATIENCE = 60.0
+_LONGEST_PAUSE = 0.1
 
 
 class PeerError(AssertionError):
@@ -70,13 +71,15 @@ def wait_until(
 ) -> _T:
     """Ask again until the answer is true and return it: for a state that sends no event.
 
-    :param pause: seconds between two questions; more where one is work, and the wait is long.
+    :param pause: seconds between two questions at first: the longer it takes, the less often it is
+        asked, as to answer may be work.
     """
     end = time.monotonic() + patience
     while not (answer := ask()):
         if time.monotonic() > end:
             raise PeerError(f"waited {patience:.0f} s in vain for {what}")
         time.sleep(pause)  # nothing tells
+        pause = min(pause * 1.1, max(pause, _LONGEST_PAUSE))
     return answer
 
 

@@ -1,6 +1,7 @@
 """What Jupyter's log holds of what strangers send."""
 
 import logging
+from collections.abc import Callable
 
 import aiohttp
 import pytest
@@ -134,3 +135,26 @@ async def test_a_log_that_fails_is_one_line(
             True,
         )
     assert "Traceback" not in caplog.text
+
+
+def in_a_strangers_request(act: Callable[[], None]) -> None:
+    StrangersLog(LINES).begun().run(act)
+
+
+def test_a_line_that_cannot_be_worded_is_one_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("tornado.application")
+    in_a_strangers_request(lambda: logger.warning("%d streams", "x"))
+    assert written(caplog) == ["%d streams (TypeError: it could not be worded)"]
+
+
+def test_what_an_exception_says_begins_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    error = ValueError("x\n[I 2026-11-22 ServerApp] User ann logged in.")
+
+    def fail() -> None:
+        logging.getLogger("tornado.application").error("Uncaught", exc_info=error)
+
+    in_a_strangers_request(fail)
+    first, *others = logging.Formatter().format(caplog.records[-1]).splitlines()
+    assert first == "Uncaught"
+    assert len(others) > 1
+    assert all(line.startswith("  ") for line in others)
