@@ -17,6 +17,12 @@ from .offer import MARK
 
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+STALE = (
+    "sshd lets go of what a lost connection held when it notices the loss, which may take hours:"
+    " ClientAliveInterval 15 and ClientAliveCountMax 3 in its sshd_config make it 45 seconds."
+)
+"""What may be done where one of our own lost connections has a port still."""
+
 LOOPBACK: tuple[Ip, ...] = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
 
 # As a big-endian machine prints them, which turned around are nobody's.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..model.forward import TcpBind
-from ..model.listeners import Listener, named
+from ..model.listeners import STALE, Listener, named
 from ..model.publication import Check
 from ..model.text import plain
 from .gateway import FolderRights, Gateway, ServerThere
@@ -95,12 +95,14 @@ def check_port(
     option = "--port" if bind.public else "--tcp"
     instead = "" if bind.public else "; or have a socket, without --tcp, which nobody can take"
     lowest = f" from {_ROOTS_PORTS} on" if bind.port < _ROOTS_PORTS and uid != 0 else ""
-    advice = f"Choose another one{lowest} with {option}{instead}."
+    other = f"another one{lowest} with {option}{instead}."
+    advice = f"Choose {other}"
     if listeners:
         others = [one for one in listeners if one.uid != uid]
         who = f"another user ({named(others)}) listens there"
         if not others:
             who = "a program of yours listens there, or a connection that was lost"
+            advice = f"{STALE} Try again then, or choose {other}"
         says = f"Port {bind.port} of {host} is taken: {who}."
         return Check("port", "failed", says, advice=advice)
     if not lowest:

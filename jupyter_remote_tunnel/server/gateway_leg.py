@@ -7,6 +7,7 @@ connection has left there, and the web server's user may connect to it. The fold
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,14 +25,24 @@ from .lifetime import listens
 from .looking import failed
 
 if TYPE_CHECKING:
+    from ..engine.client import Output
     from ..engine.messages import Who
     from .engine import HeldEngine
 
-# $1 is the socket that sshd has made, if that is not in its place yet, $2 that of the site.
-_SETTLE = 'if test -S "$1"; then chmod 666 "$1" && mv -f "$1" "$2"; fi'
-_TIDY = 'rm -f "$1" "$2"'
+# $1 is the socket that sshd has made, if that is not in its place yet, $2 that of the site, and $3
+# is which one we had put there. The time is that at which it was made: inodes are used again.
+_WHICH = "stat -c %d:%i:%Y"
+_SAID = re.compile(rb"^\d{1,20}:\d{1,20}:\d{1,20}$", re.MULTILINE)
+_SETTLE = f'if test -S "$1"; then {_WHICH} "$1"; chmod 666 "$1" && mv -f "$1" "$2"; fi'
+_IS_OURS = f'test "$({_WHICH} "$2")" = "$3"'
+# It may run when nobody waits for it any more, and another publication has the place.
+_TIDY = f'rm -f "$1"; if {_IS_OURS}; then rm -f "$2"; fi'
+_NO = 9
+_IS_PLACED = f"{_IS_OURS} || exit {_NO}"
+_IS_THERE = f'{_IS_OURS} || test -S "$1" || exit {_NO}'
 _TIDY_SECONDS = 1.0
 _ROUNDS = 5
+_FARTHEST = 2.0  # seconds: how far away it is, the gateway decides itself
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -48,6 +59,7 @@ class GatewayLeg:
         self._request = request
         self._engine = engine
         self._site_socket = socket
+        self._put = ""  # which socket we have put in its place; "" is not known
 
     async def open(self, local: Path, person: "Who | None") -> TunnelStatus:
         """Have the gateway listen.
@@ -127,26 +139,54 @@ class GatewayLeg:
         if not self._site_socket:
             return None
         try:
-            said = await self._run(_SETTLE)
+            done = await self._run(_SETTLE)
         except RemoteTunnelError as error:
             return failed("socket", error)
-        if said is None:
+        if done.status == 0:
+            if said := _SAID.findall(done.stdout):
+                self._put = said[-1].decode()
             return None
+        why = plain(done.stderr.decode(errors="replace").strip(), 300) or f"status {done.status}"
         return Check(
             "socket",
             "failed",
-            f"The socket for the web server could not be put in its place: {said}.",
+            f"The socket for the web server could not be put in its place: {why}.",
             advice="Commands have to run there; or have a port of its loopback with --tcp PORT.",
         )
 
-    async def _run(self, script: str) -> str | None:
-        """Run a command about our sockets there: why it failed, or None."""
+    async def is_displaced(self) -> bool:
+        """Whether the site does not lead to what we have put there; False where that is unknown."""
+        return await self._is_not(_IS_PLACED)
+
+    async def is_gone(self) -> bool:
+        """As `is_displaced`, and there is no other socket of ours that could be put there."""
+        return await self._is_not(_IS_THERE)
+
+    async def _is_not(self, script: str) -> bool:
+        if not self._put:
+            return False
+        try:
+            done = await self._run(script)
+        except RemoteTunnelError:
+            return False
+        return done.status == _NO
+
+    async def anew(self) -> None:
+        """Have the gateway listen anew: our socket is gone.
+
+        :raises RemoteTunnelError: it does not.
+        """
         client = await self._engine.client()
-        argv = ["sh", "-c", script, "sh", self._new_socket, self._site_socket]
-        done = await client.exec(None, argv, tunnel=self._id)
-        if done.status == 0:
-            return None
-        return plain(done.stderr.decode(errors="replace").strip(), 300) or f"status {done.status}"
+        await client.restart_tunnel(self._id)
+
+    async def _run(self, script: str) -> "Output":
+        """Run a command about our sockets there.
+
+        :raises RemoteTunnelError: it could not be run.
+        """
+        client = await self._engine.client()
+        argv = ["sh", "-c", script, "sh", self._new_socket, self._site_socket, self._put]
+        return await client.exec(None, argv, tunnel=self._id)
 
     async def close(self, tunnel: TunnelStatus) -> None:
         """Have the gateway listen no more, and take away what it made for us.
@@ -156,8 +196,14 @@ class GatewayLeg:
         client = await self._engine.client()
         if self._site_socket and listens(tunnel):
             with contextlib.suppress(RemoteTunnelError, TimeoutError):
-                # A gateway that hangs is not waited for, and one that is far away is.
-                far = _ROUNDS * (tunnel.rtt_ms or 0.0) / 1000
-                async with asyncio.timeout(_TIDY_SECONDS + far):
+                async with asyncio.timeout(patience(tunnel.rtt_ms)):
                     await self._run(_TIDY)
         await client.close_tunnel(self._id)
+
+
+def patience(rtt_ms: float | None) -> float:
+    """Seconds for which the end waits: one that hangs is not waited for, one that is far away is.
+
+    :param rtt_ms: the last round trip to the gateway, in milliseconds; None is not known.
+    """
+    return _TIDY_SECONDS + min(_ROUNDS * (rtt_ms or 0.0) / 1000, _FARTHEST)

@@ -247,7 +247,7 @@ class Looking:
         for check in last:
             yield check
         if named != "failed" and is_there and not self.listens and not taken:
-            async for check in self._taken():
+            async for check in self.taken():
                 yield check
 
     async def _port_there(self) -> Check | None:
@@ -361,7 +361,7 @@ class Looking:
         site, wanted = self._site(gateway), request.proxy
         yield check_app_certificate(gateway, site, shown, wanted, is_there=is_there)
 
-    async def _taken(self) -> AsyncIterator[Check]:
+    async def taken(self) -> AsyncIterator[Check]:
         """Whether another Jupyter is published under the name already."""
         from ..publish.probing import is_answered
 

@@ -2,7 +2,9 @@
 
 open():        the outside server listens, shut → the tunnel → the way through the public name
                is tried → it is shown, until its time is over
-tunnel lost:   shut at once; when the tunnel is open again all is checked again, and then shown
+tunnel lost:   shut at once; when the tunnel is open again all is checked again, and then shown,
+               unless another machine has been published by that name meanwhile
+socket gone:   where another has taken its place on the gateway: as if the tunnel were lost
 end():         nothing listens, nobody is connected
 """
 
@@ -20,6 +22,7 @@ from typing_extensions import override
 from ..engine.private import PrivateDirectory
 from ..model.errors import RemoteTunnelError
 from ..model.publication import Check, PublicationState, PublishRequest, Visitor
+from ..model.text import plain
 from ..publish.exposure import exposed
 from .gateway_leg import GatewayLeg
 from .lifetime import SELDOM, Lifetime, cancelled, unexpected
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from .listening import Listener
 
 _DAY = timedelta(days=1)
+_LOOK = 30.0
+"""Seconds after which it is seen whether the socket on the gateway is still ours."""
 _NO_SOCKETS = (  # its folder was looked at
     "Whether it makes a socket there is decided by AllowStreamLocalForwarding, AllowTcpForwarding"
     " and DisableForwarding in its sshd_config, and by restrictions of your key in authorized_keys."
@@ -71,6 +76,7 @@ class Published(Lifetime):
         self._look = look
         self._leg = GatewayLeg(self.id, request, engine, looked.socket)
         self._renewing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     @override
@@ -92,8 +98,10 @@ class Published(Lifetime):
     @override
     def _opened(self) -> None:
         self._looked.listens = True
+        loop = asyncio.get_running_loop()
+        if self._looked.socket:
+            self._watching = loop.create_task(self._watch(), name=f"look at {self.id}")
         if self._looked.fetches:
-            loop = asyncio.get_running_loop()
             again = daily(self._renew)
             self._renewing = loop.create_task(again, name=f"certificate of {self.id}")
         super()._opened()
@@ -200,9 +208,31 @@ class Published(Lifetime):
     @override
     async def _checks_again(self) -> list[Check]:
         found = [check async for check in self._look()]
-        if all(check.verdict != "failed" for check in found):
-            found += [check async for check in self._way_in()]
+        for more in (self._taken_meanwhile, self._way_in):
+            if all(check.verdict != "failed" for check in found):
+                found += [check async for check in more()]
         return found
+
+    async def _taken_meanwhile(self) -> AsyncIterator[Check]:
+        """Whether another Jupyter has the name. Where ours has its place it would be this one."""
+        if await self._leg.is_displaced():
+            async for check in self._looked.taken():
+                yield check
+
+    async def _watch(self) -> None:
+        """See whether the site still leads to our socket; have a new one made where it is gone, and
+        all checked again."""
+        settled = ("shown", "held_back")
+        while True:
+            await asyncio.sleep(_LOOK)
+            if self.state in settled and await self._leg.is_gone() and self.state in settled:
+                socket = plain(self._looked.socket, 200)
+                self._shut("checking", f"Something else has taken the place of {socket}.")
+                try:
+                    await self._leg.anew()
+                except RemoteTunnelError as error:
+                    if self.state == "checking":  # else its status has told more
+                        self._become("held_back", error.message)
 
     async def _renew(self) -> None:
         """Bring the gateway's certificate here, if it is another one and can be used; it counts for
@@ -226,7 +256,7 @@ class Published(Lifetime):
     async def _take_down(self) -> None:
         if self._listener is not None:
             self._listener.close()
-        await cancelled(self._renewing)
+        await cancelled(self._renewing, self._watching)
         if self.tunnel is not None:
             with contextlib.suppress(RemoteTunnelError):
                 await self._leg.close(self.tunnel)

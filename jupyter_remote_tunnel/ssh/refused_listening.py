@@ -11,16 +11,12 @@ import asyncssh
 from ..model.address import Address, TcpAddress, UnixAddress
 from ..model.errors import Fatal
 from ..model.forward import TcpBind
-from ..model.listeners import LOOPBACK, Listener, named
+from ..model.listeners import LOOPBACK, STALE, Listener, named
 from .connection import Connection, ListenRefused
 from .public_bind import holders_of
 from .wire import abort_late_channel
 
 _ROOTS_PORTS = 1024
-_STALE = (
-    "sshd lets go of what a lost connection held when it notices the loss, which may take hours:"
-    " ClientAliveInterval 15 and ClientAliveCountMax 3 in its sshd_config make it 45 seconds."
-)
 _TRIED_AGAIN = "It is tried again until then."
 
 
@@ -90,12 +86,12 @@ def _used(
         return message, hint
     if was_ours:
         message = f"{place} does not listen on {what} for us: our lost connection has it."
-        return message, f"{_STALE} {_TRIED_AGAIN}"
+        return message, f"{STALE} {_TRIED_AGAIN}"
     message = f"{place} does not listen on {what} for us: something there has it already."
     if _is_roots(connection, asked):
         return message, f"And {_for_root(connection)}"
     hint = (
-        f"It is in use by a program there, or by a connection that was lost. {_STALE} Try again"
+        f"It is in use by a program there, or by a connection that was lost. {STALE} Try again"
         " then, or choose another one."
     )
     return message, hint

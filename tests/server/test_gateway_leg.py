@@ -1,4 +1,4 @@
-"""What is said of a tunnel from the gateway that does not listen now."""
+"""What is said of a tunnel from the gateway that does not listen now, and the wait at its end."""
 
 from dataclasses import replace
 from typing import cast
@@ -7,7 +7,7 @@ import pytest
 
 from jupyter_remote_tunnel.model.publication import PublishRequest
 from jupyter_remote_tunnel.server.engine import HeldEngine
-from jupyter_remote_tunnel.server.gateway_leg import GatewayLeg
+from jupyter_remote_tunnel.server.gateway_leg import GatewayLeg, patience
 from tests.apps.samples import TUNNEL, forward
 
 NOBODY = cast("HeldEngine", None)  # nothing is asked of it
@@ -30,3 +30,11 @@ async def test_one_that_has_no_address_yet(request_: PublishRequest) -> None:
     check = await leg.where_bound(waits)
     assert (check.name, check.verdict) == ("tunnel", "failed")
     assert check.says == "gpu01:5006 is connecting."
+
+
+@pytest.mark.parametrize(
+    ("rtt_ms", "seconds"), [(None, 1.0), (0.2, 1.001), (200.0, 2.0), (1500.0, 3.0), (1e9, 3.0)]
+)
+def test_how_long_its_end_waits(rtt_ms: float | None, seconds: float) -> None:
+    """The round trip is as long as the gateway makes it."""
+    assert patience(rtt_ms) == pytest.approx(seconds)
