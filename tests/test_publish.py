@@ -105,7 +105,7 @@ def test_the_site_of_ones_own_is_not_shown(scene: Scene, person: User) -> None:
         (["gw"], "--name"),
         (["gw", "--name", "a b"], "host"),
         (["gw", "--name", "https://j.example.org/lab"], "alone, and nothing else of the URL"),
-        (["gw", "--name", "https://j.example.org/lab"], "\n--name j.example.org\n"),
+        (["gw", "--name", "https://j.example.org/lab"], "\nFor example: j.example.org\n"),
         (["--direct", "--name", "j", "--keyfile", "/x.pem"], "--certfile"),
         (["gw", "--list"], "--list stands alone."),
         (["--list", "--for", "2h"], "--list stands alone."),

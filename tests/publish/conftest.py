@@ -9,7 +9,7 @@ from jupyter_remote_tunnel.engine.sync import SyncEngine
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from jupyter_remote_tunnel.publish.sites import CertificateFiles
 from tests.support.ann import Ann, Workstation, workstation
-from tests.support.certificates import WebAuthority
+from tests.support.certificates import Pair, WebAuthority
 from tests.support.netns import Namespace
 from tests.support.outsider import Outsider
 from tests.support.sshd import SshBed
@@ -18,6 +18,13 @@ from tests.support.web_gateway import WebGateway
 
 NAME = "jupyter.example.org"
 GIVEN = CertificateFiles("/etc/ssl/jupyter.pem", "/etc/ssl/jupyter.key")
+
+
+def give(gateway: WebGateway, pair: Pair) -> None:
+    """Put a certificate there, with a key that Caddy reads, as its own user, and nobody else."""
+    for path, file in ((GIVEN.chain, pair.chain), (GIVEN.key, pair.key)):
+        gateway.path(path).write_bytes(file.read_bytes())
+    gateway.type([f"chmod 644 {GIVEN.chain}", f"chown caddy {GIVEN.key}", f"chmod 600 {GIVEN.key}"])
 
 
 @pytest.fixture(scope="module")

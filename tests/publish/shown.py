@@ -99,7 +99,8 @@ def published(
     made = make([NAME, APPS.wildcard], tmp_path_factory.mktemp("certificate"))
     gateway.path(GIVEN.chain).write_bytes(made.certificate.read_bytes())
     gateway.path(GIVEN.key).write_bytes(made.key.read_bytes())
-    gateway.path(GIVEN.key).chmod(0o644)  # Caddy reads it as its own user
+    # Caddy reads it as its own user, and nobody else does.
+    gateway.type([f"chown caddy {GIVEN.key}", f"chmod 600 {GIVEN.key}"])
     trusted = ssl.create_default_context(cafile=str(made.certificate))
     shown = Published(gateway, server, trusted)
     with gateway.nginx() if server == "nginx" else gateway.caddy():

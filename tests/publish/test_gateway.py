@@ -301,7 +301,7 @@ def test_others_in_the_group_of_the_web_server(
 
 
 def test_caddy_from_nothing_to_a_site(engine: SyncEngine, caddy: WebGateway) -> None:
-    caddy.type([f"chmod 644 {GIVEN.key}"])  # which Caddy reads as its own user
+    caddy.type([f"chown caddy {GIVEN.key}"])  # who reads it
     checks = verdicts(engine, wanted="caddy")
     assert failing(checks) == ["folder", "site"]
     for name in ("folder", "site"):

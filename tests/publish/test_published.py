@@ -25,7 +25,7 @@ from jupyter_remote_tunnel.model.address import bracketed
 from jupyter_remote_tunnel.publish.installing import readable_chain
 from jupyter_remote_tunnel.publish.sites import Site
 from jupyter_remote_tunnel.server.outside import LOGINS
-from tests.publish.conftest import GIVEN, NAME
+from tests.publish.conftest import GIVEN, NAME, give
 from tests.server.conftest import PREFIX, manager
 from tests.support.certbot import issue
 from tests.support.certificates import WebAuthority
@@ -161,9 +161,7 @@ async def test_through_caddy(
     gateway: WebGateway, authority: WebAuthority, person: User, outsider: Outsider
 ) -> None:
     pair = authority.issue(NAME)
-    for path, file in ((GIVEN.chain, pair.chain), (GIVEN.key, pair.key)):
-        gateway.path(path).write_bytes(file.read_bytes())
-        gateway.path(path).chmod(0o644)  # Caddy reads it as its own user
+    give(gateway, pair)
     own = [*PUBLISH, "--certfile", GIVEN.chain, "--keyfile", GIVEN.key]
     with gateway.caddy():
         said = person.tunnel(*own, "gw", status=1).stdout

@@ -12,7 +12,7 @@ import pytest
 import websockets
 
 from jupyter_remote_tunnel.publish.sites import Site
-from tests.publish.conftest import GIVEN, NAME
+from tests.publish.conftest import GIVEN, NAME, give
 from tests.publish.test_published import PASSWORD, printed, to_type
 from tests.server.conftest import PREFIX, close_all, manager
 from tests.support.bokeh_app import BokehApp, bokeh_app
@@ -238,9 +238,7 @@ async def test_through_caddy(
 ) -> None:
     own = [*PUBLISH, "--certfile", GIVEN.chain, "--keyfile", GIVEN.key]
     pair = authority.issue(NAME, f"*.{APPS}")
-    for path, file in ((GIVEN.chain, pair.chain), (GIVEN.key, pair.key)):
-        gateway.path(path).write_bytes(file.read_bytes())
-        gateway.path(path).chmod(0o644)  # Caddy reads it as its own user
+    give(gateway, pair)
     with gateway.caddy():
         said = person.tunnel(*PUBLISH, "gw", status=1).stdout
         assert line(said, "app cert").startswith("note")

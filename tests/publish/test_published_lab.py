@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from jupyter_remote_tunnel.publish.sites import Site
-from tests.publish.conftest import GIVEN, NAME
+from tests.publish.conftest import GIVEN, NAME, give
 from tests.publish.test_published import PASSWORD, PUBLISH, printed, to_publish, to_type
 from tests.publish.test_pulled import FRIENDLY, PULL
 from tests.support.ann import Ann, workstation
@@ -74,9 +74,7 @@ def by_nginx(scene: Scene) -> Iterator[Published]:
 @contextlib.contextmanager
 def by_caddy(scene: Scene) -> Iterator[Published]:
     gateway, pair = scene.gateway, scene.authority.issue(NAME)
-    for path, file in ((GIVEN.chain, pair.chain), (GIVEN.key, pair.key)):
-        gateway.path(path).write_bytes(file.read_bytes())
-        gateway.path(path).chmod(0o644)  # Caddy reads it as its own user
+    give(gateway, pair)
     own = [*PUBLISH, "--certfile", GIVEN.chain, "--keyfile", GIVEN.key]
     with gateway.caddy(), scene.person() as (lab, person):
         gateway.type(to_type(person.tunnel(*own, "gw", status=1).stdout.splitlines()))

@@ -6,7 +6,7 @@ import ssl
 from typing import Any
 
 from jupyter_remote_tunnel.publish.sites import Site
-from tests.publish.conftest import GIVEN, NAME
+from tests.publish.conftest import GIVEN, NAME, give
 from tests.publish.test_published import PASSWORD, printed, to_type, use
 from tests.support.ann import Ann, Workstation
 from tests.support.certbot import issue
@@ -97,9 +97,7 @@ async def test_through_caddy(
     outsider: Outsider,
 ) -> None:
     pair = authority.issue(NAME)
-    for path, file in ((GIVEN.chain, pair.chain), (GIVEN.key, pair.key)):
-        gateway.path(path).write_bytes(file.read_bytes())
-        gateway.path(path).chmod(0o644)  # Caddy reads it as its own user
+    give(gateway, pair)
     gateway.type([f"rm -rf {SITE.folder}"])
     own = [*PULL, "--certfile", GIVEN.chain, "--keyfile", GIVEN.key]
     with gateway.caddy(), jupyter(base_url=SITE.prefix, traits=FRIENDLY) as server:
