@@ -22,11 +22,12 @@ from ..model.status import Source
 from ..ssh.answers import Resolved
 from ..ssh.config import configuration_of, resolve
 from ..ssh.connection import Connection
+from ..ssh.hop import Hop
 from ..ssh.steps import Tell
 from .backoff import turns
 from .doctor import diagnose
 from .link import Lease, LinkPool
-from .policy import check, check_route
+from .policy import check, check_offers, check_route
 from .prompts import Listener as PromptListener
 from .prompts import Person, Prompts
 from .tasks import Tasks
@@ -75,7 +76,12 @@ class Manager:
         self._tunnels: dict[str, Tunnel] = {}
         self._ids: set[str] = set()  # of all that there ever were
         self._around = Surroundings(
-            settings, self.pool, self.prompts, private_dir, listener.tunnel_changed
+            settings,
+            self.pool,
+            self.prompts,
+            private_dir,
+            listener.tunnel_changed,
+            self._check_route,
         )
         self._tasks = Tasks()
 
@@ -235,6 +241,19 @@ class Manager:
                     code="port_in_use",
                     hint="Close that one, or choose another port; 0 is any free one.",
                 )
+
+    def _check_route(self, tunnel: Tunnel, route: Sequence[Hop]) -> None:
+        """:raises Fatal: its host is not allowed, or another tunnel offers the same there."""
+        check_route(tunnel.spec, route, self.settings)
+        if tunnel.opened:
+            return  # it is tried until it can be again
+        there, ended = tuple(map(str, route)), (State.FAILED, State.CLOSING, State.CLOSED)
+        others = [
+            other.spec
+            for other in self.tunnels
+            if other is not tunnel and other.route == there and other.state not in ended
+        ]
+        check_offers(tunnel.spec, others, route[-1].place)
 
     def _check_room(self, others: int) -> None:
         """:raises Fatal: code "too_many", if there are `others` tunnels beside a new one."""

@@ -1,13 +1,15 @@
 """What may be opened: plain decisions on a spec, its route and the settings, before anything is
 opened."""
 
+import shlex
 from collections.abc import Sequence
 from os.path import normpath
 
 from ..model.errors import BadInput, Fatal
-from ..model.forward import ForwardKind, ForwardSpec, TcpBind
+from ..model.forward import ForwardKind, ForwardSpec, OfferedPort, TcpBind
 from ..model.settings import EngineSettings, is_among
 from ..model.spec import TunnelSpec
+from ..model.text import plain
 from ..ssh.hop import Hop
 
 
@@ -91,6 +93,29 @@ def check_route(spec: TunnelSpec, route: Sequence[Hop], settings: EngineSettings
         f" {' and '.join(spec.ssh.renaming)}, are not allowed here.",
         "See c.TunnelManager.allowed_hosts.",
     )
+
+
+def check_offers(spec: TunnelSpec, others: Sequence[TunnelSpec], place: str) -> None:
+    """Refuse what another tunnel offers as the same port on the same host.
+
+    :param others: of the tunnels that are there, to that host, which is called `place`.
+    :raises Fatal: code "conflict"; the hint is the line that closes that one.
+    """
+    ports = _offered_ports(spec)
+    for other in others:
+        for port in sorted(ports & _offered_ports(other)):
+            raise Fatal(
+                f"{port} is offered on {place} already, by the tunnel {other.name}.",
+                code="conflict",
+                hint=f"End that one first: jupyter tunnel close {shlex.quote(plain(other.name))}."
+                " Or offer this as another port.",
+                hop=place,
+            )
+
+
+def _offered_ports(spec: TunnelSpec) -> set[int]:
+    binds = (forward.bind for forward in spec.forwards)
+    return {bind.port for bind in binds if isinstance(bind, OfferedPort)}
 
 
 def _check_options(spec: TunnelSpec) -> None:

@@ -11,7 +11,7 @@ Every change of state goes through the table in `model.state`.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +25,12 @@ from ..model.status import ErrorStatus, Source, TunnelStatus
 from ..ssh.config import resolve
 from ..ssh.connection import Connection
 from ..ssh.forward import Forward
+from ..ssh.hop import Hop
 from .backoff import backoff
 from .holding import Hold
 from .legs import Legs, legs_of
 from .link import Lease, LinkPool
 from .making import has_moved, made_forwards
-from .policy import check_route
 from .prompts import Person, Prompts, needs_person
 from .snapshot import forward_statuses, iso
 from .tasks import Tasks
@@ -49,6 +49,7 @@ class Surroundings:
     prompts: Prompts
     private_dir: Path
     changed: "Callable[[Tunnel], None]"
+    check: "Callable[[Tunnel, Sequence[Hop]], None]"
 
 
 class Tunnel:
@@ -82,7 +83,7 @@ class Tunnel:
         self._audience = around.prompts.audience()
         self._connection: Connection | None = None
         self._host_key: str | None = None
-        self._route: tuple[str, ...] = ()
+        self.route: tuple[str, ...] = ()
         self._given_up = False
         self._reached_out = False
         self._tasks = Tasks()
@@ -216,8 +217,8 @@ class Tunnel:
         """:param afresh: host keys that were accepted for once are asked about again."""
         try:
             route = await resolve(self.spec.host, self.spec.ssh, self._around.settings)
-            check_route(self.spec, route, self._around.settings)
-            self._route = tuple(map(str, route))
+            self._around.check(self, route)
+            self.route = tuple(map(str, route))
             await self._listen()
             self._lease = self._around.pool.lease(route)
             link = self._lease.link
@@ -471,14 +472,13 @@ class Tunnel:
 
     def status(self) -> TunnelStatus:
         """The snapshot."""
-        link = None if self._lease is None else self._lease.link
-        rtt = None if link is None else link.rtt
+        rtt = None if self._lease is None else self._lease.link.rtt
         return TunnelStatus(
             id=self.id,
             name=self.spec.name,
             kind=self.spec.kind,
             host=self.spec.login,
-            route=self._route,
+            route=self.route,
             forwards=forward_statuses(self.spec.forwards, self._forwards),
             state=self.state.value,
             since=self.since,

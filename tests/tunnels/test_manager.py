@@ -252,6 +252,24 @@ async def test_a_port_of_another_tunnel_is_told_as_that(rig: Rig, sshd: Sshd) ->
     assert rig.manager.tunnels == [first]
 
 
+async def test_a_number_that_another_tunnel_offers_is_told_as_that(
+    rig: Rig, ssh_bed: SshBed, short_dir: Path
+) -> None:
+    """With what closes that one, before anything is opened. On another host it is no matter."""
+    for name in ("gw", "gw2"):
+        (short_dir / name).mkdir()
+        ssh_bed.host(name, env={"HOME": short_dir / name})
+    mistyped = await rig.open("-R offer/5006:localhost:5007 gw")
+    elsewhere = await rig.open("-R offer/5006:localhost:5006 gw2")
+    for forward in ("offer/5006:localhost:5006", "offer/tcp/5006:localhost:5006"):
+        error = await refusal(rig.open(f"-R {forward} gw"))
+        assert error.message == "5006 is offered on gw already, by the tunnel gw:5006."
+        assert "jupyter tunnel close gw:5006" in error.hint
+        assert rig.manager.tunnels == [mistyped, elsewhere]
+    await rig.manager.close(mistyped.id)
+    assert (await rig.open("-R offer/5006:localhost:5006 gw")).state is State.OPEN
+
+
 async def test_the_first_open_is_all_or_nothing(rig: Rig, sshd: Sshd) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
