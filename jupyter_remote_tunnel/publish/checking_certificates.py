@@ -129,6 +129,20 @@ def check_chain(
     return [judged] if any(map(_is_of_today, above)) else [judged, _out_of_date()]
 
 
+def is_of_key(data: bytes, public: bytes) -> bool | None:
+    """Whether a certificate is for the key of which that is the public half; None where either
+    cannot be read.
+
+    :param data: PEM, as for `check_chain`.
+    :param public: PEM.
+    """
+    try:
+        leaf, *_ = _parse_chain(data, "")
+        return leaf.public_key() == serialization.load_pem_public_key(public)
+    except (_Unfit, *_UNREADABLE):
+        return None
+
+
 async def check_presented(
     address: str, port: int, name: str, *, insist: bool = False, patience: float = _PATIENCE
 ) -> Check:

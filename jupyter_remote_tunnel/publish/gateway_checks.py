@@ -348,6 +348,12 @@ def _site(gateway: Gateway, site: Site, places: Places, left_at: str) -> Check:
     if places.enabled and not gateway.enabled:
         says = f"{path} is there, and not among {places.enabled}."
         commands = tuple(enable_commands(site, places))
+        if site.certificate is not None:
+            # As after a first time, when nginx did not take them.
+            advice += (
+                f" If nginx then does not take the key ({site.certificate.key}), name other files"
+                " than those that stand in the site: --certfile FILE --keyfile FILE"
+            )
         return Check("site", "failed", says, commands, advice, "site")
     if not places.imported:
         says = f"{path} is there, and Caddy's own file does not name that folder."

@@ -1,8 +1,9 @@
 """The certificate that somebody names for a gateway's web server: it is looked at before a site is
 installed that shows it, on the gateway, over SSH or here.
 
-Its key is a secret: that it is there is looked at, and nothing of it is read. What the web server
-shows then, `checking_certificates.check_presented` judges.
+Its key is a secret, of which nothing comes here: that it is there is looked at and, where we may
+read it, openssl is asked over there for the public half of it. What the web server shows then,
+`checking_certificates.check_presented` judges.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from ..model.publication import Check
 from ..model.remote_shell import FENCE
 from ..model.spec import TunnelRequest
 from ..model.text import plain
-from .checking_certificates import check_chain
+from .checking_certificates import check_chain, is_of_key
 from .gateway import Shell
 from .sites import CertificateFiles
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 17  # bytes; of what is longer the beginning counts
 
 # $1 is the certificate, $2 its key. Of each its path and what it is: a word, or what `ls` says
-# about it; behind that what all others may do with the key, as `ls` shows it, and the certificate:
-# a key may stand in the same file, or the two be named the wrong way round.
+# about it; behind that what all others may do with the key, as `ls` shows it, its public half, and
+# the certificate: a key may stand in the same file, or the two be named the wrong way round.
 _LOOK = f"""
 for file in "$1" "$2"; do
   printf '{FENCE}%s{FENCE}' "$file"
@@ -42,12 +43,16 @@ while [ "${{at:-/}}" != / ]; do
   case $(others "$at") in *[xt]) ;; *) rights=---;; esac
 done
 printf '%s{FENCE}' "$rights"
+[ -f "$2" ] && openssl pkey -in "$2" -passin pass: -pubout </dev/null 2>/dev/null |
+  head -c {_LARGEST}
+printf '{FENCE}'
 [ -f "$1" ] && head -c {_LARGEST} "$1" 2>/dev/null |
   awk '/-----BEGIN /{{on=/-----BEGIN CERTIFICATE-----/}} on; /-----END /{{on=0}}'
 exit 0
 """
 _LACKING = ("No such file or directory", "Not a directory")
 _ADVICE = "--certfile and --keyfile name files that are on the gateway."
+_OTHERS = "Name two that belong together: --certfile FILE --keyfile FILE"
 _SEEN_LATER = "The web server says so when the site is installed; look again then."
 
 
@@ -70,9 +75,9 @@ async def check_given(
     argv = ["sh", "-c", _LOOK, "sh", files.chain, files.key]
     answer = await shell.exec(host, argv, person=person)
     called = plain(host.host or "")
-    _, *parts = answer.stdout.split(FENCE.encode(), 6)
+    _, *parts = answer.stdout.split(FENCE.encode(), 7)
     said = [part.decode(errors="replace") for part in parts[:5]]
-    if len(parts) != 6 or said[:4:2] != [files.chain, files.key]:
+    if len(parts) != 7 or said[:4:2] != [files.chain, files.key]:
         raise Fatal(
             f"{called} does not tell which files it has.",
             code="unsupported",
@@ -81,13 +86,20 @@ async def check_given(
     chain, chain_is, key, key_is, others = said
     if (lacking := _lacking("certificate", called, chain, chain_is)) is not None:
         return [lacking]
+    fits: bool | None = None
     if chain_is == "open":
-        checks = await asyncio.to_thread(check_chain, parts[5], chain, names, insist=insist)
+        public, certificate = parts[5:]
+        checks = await asyncio.to_thread(check_chain, certificate, chain, names, insist=insist)
+        if all(check.verdict != "failed" for check in checks):  # else another one is to come
+            fits = await asyncio.to_thread(is_of_key, certificate, public)
     else:
         about = f"whether it is for {', '.join(names)}, and until when"
         checks = [_unknown("certificate", called, chain, f"{about}, is not known")]
     lacking = _lacking("key", called, key, key_is)
-    return [*checks, lacking or _of_the_key(called, key, key_is, others)]
+    if fits is False and lacking is None:
+        says = f"{key} is not the key of {chain}."
+        lacking = Check("key", "failed", says, advice=_OTHERS, remedy="certificate")
+    return [*checks, lacking or _of_the_key(called, key, key_is, others, fits=fits)]
 
 
 def _lacking(name: str, host: str, path: str, it_is: str) -> Check | None:
@@ -101,14 +113,18 @@ def _lacking(name: str, host: str, path: str, it_is: str) -> Check | None:
     return Check(name, "failed", says, advice=_ADVICE, remedy="certificate")
 
 
-def _of_the_key(host: str, path: str, it_is: str, others: str) -> Check:
-    """:param others: what everybody there may do with it, as `ls` shows it."""
+def _of_the_key(host: str, path: str, it_is: str, others: str, *, fits: bool | None) -> Check:
+    """:param others: what everybody there may do with it, as `ls` shows it.
+    :param fits: whether it is the certificate's; None where that is not known.
+    """
     if it_is not in ("open", "closed"):
         return _unknown("key", host, path, "whether it is there is not known")
     if others.strip("-"):
         says = f"All users of {host} may reach {path} ({plain(others, 3)})."
         advice = f"sudo chmod o= {quote(path)} there and, where others log in, have a new one made."
         return Check("key", "failed", says, advice=advice, remedy="certificate")
+    if fits:
+        return Check("key", "ok", f"{path} on {host} is the certificate's key.")
     says = f"{host} has {path}, which was not read."
     advice = "Whether it is the certificate's key, the web server says when the site is installed."
     return Check("key", "ok", says, advice=advice)

@@ -64,6 +64,38 @@ def test_a_good_one(engine: SyncEngine, pair: Pair) -> None:
     assert checks["key"].says == f"gw has {GIVEN.key}, which was not read."
 
 
+def of_ann(gateway: WebGateway, key: bytes) -> None:
+    """Put a key there that she alone may read."""
+    gateway.path(GIVEN.key).write_bytes(key)
+    gateway.type([f"chown ann {GIVEN.key}", f"chmod 600 {GIVEN.key}"])
+
+
+def test_a_key_that_we_may_read_is_compared(
+    engine: SyncEngine, gateway: WebGateway, pair: Pair, authority: WebAuthority
+) -> None:
+    of_ann(gateway, pair.key.read_bytes())
+    assert look(engine)["key"].says == f"{GIVEN.key} on gw is the certificate's key."
+    of_ann(gateway, authority.issue("other.example.org").key.read_bytes())
+    key = look(engine)["key"]
+    assert (key.verdict, key.remedy) == ("failed", "certificate")
+    assert key.says == f"{GIVEN.key} is not the key of {GIVEN.chain}."
+    assert key.advice.endswith("--certfile FILE --keyfile FILE")
+
+
+def test_a_key_with_a_passphrase_is_not_known(
+    engine: SyncEngine, gateway: WebGateway, pair: Pair
+) -> None:
+    """Nobody is there to type it, and nothing waits for that."""
+    key = serialization.load_pem_private_key(pair.key.read_bytes(), password=None)
+    closed = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    of_ann(gateway, closed)
+    assert look(engine)["key"].says == f"gw has {GIVEN.key}, which was not read."
+
+
 class Overheard:
     """A shell that keeps what it is answered."""
 

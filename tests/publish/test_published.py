@@ -206,6 +206,30 @@ def test_the_certificate_comes_before_the_site_that_names_it(
         assert printed(shown.stdout)
 
 
+def test_where_the_key_is_another_one_s(
+    gateway: WebGateway, authority: WebAuthority, person: User
+) -> None:
+    """Root's, which we cannot compare. The site names it from then on, whoever looks; so what
+    names other files is said.
+    """
+    chain, key = authority.issue(NAME).chain, authority.issue(NAME).key
+    for path, file in ((GIVEN.chain, chain), (GIVEN.key, key)):
+        gateway.path(path).write_bytes(file.read_bytes())
+    gateway.type([f"chmod 644 {GIVEN.chain}", f"chown root {GIVEN.key}", f"chmod 600 {GIVEN.key}"])
+    own = [*PUBLISH, "--certfile", GIVEN.chain, "--keyfile", GIVEN.key]
+    with gateway.nginx(), contextlib.ExitStack() as stack:
+        lines = printed(person.tunnel(*own, "--site", "nginx", "gw").stdout)
+        stack.callback(gateway.type, ["rm /etc/nginx/sites-available/jupyter-remote-tunnel-*"])
+        assert "key values mismatch" in gateway.run("sh", "-c", "\n".join(lines)).stderr
+        said = person.tunnel(*PUBLISH, "--check", "gw", status=1).stdout
+        assert f"If nginx then does not take the key ({GIVEN.key}), name other files" in said, said
+        gateway.type([f"chown ann {GIVEN.key}"])
+        said = person.tunnel(*PUBLISH, "--check", "gw", status=1).stdout
+        assert f"FAILED  key           {GIVEN.key} is not the key of {GIVEN.chain}." in said, said
+        assert "--certfile FILE --keyfile FILE" in said
+        assert to_type(said.splitlines()) == []
+
+
 def test_a_public_port_has_the_certificate_that_the_gateway_renews(
     gateway: WebGateway, authority: WebAuthority, person: User, outsider: Outsider
 ) -> None:
