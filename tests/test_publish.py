@@ -199,6 +199,17 @@ def test_a_password_is_typed_unseen(scene: Scene, person: User) -> None:
     assert PASSWORD not in scene.server.process.output
 
 
+def test_ctrl_c_is_told_that_no_password_was_set(scene: Scene, person: User) -> None:
+    argv = [sys.executable, "-m", "jupyter_remote_tunnel.cli", "publish", "--set-password"]
+    with at_terminal(argv, env=person.environment, cwd=person.folder) as terminal:
+        terminal.read("New password")
+        terminal.type(PASSWORD)
+        terminal.read("The same again")
+        terminal.interrupt()
+        assert terminal.wait() == 1
+        terminal.read("No password was typed: it is as it was.")
+
+
 def test_a_password_that_is_the_name_before_any_check() -> None:
     """The name is given with it, or Jupyter's configuration has it."""
     known = {"ServerApp": {"local_hostnames": ["localhost", "harbour.example.net"]}}

@@ -23,7 +23,7 @@ from ..apps.jupyters import (
 from ..engine.client import EngineClient
 from ..engine.messages import Who
 from ..model.command_line import parse_command
-from ..model.errors import BadInput, Fatal, NeedsUser
+from ..model.errors import BadInput, Fatal
 from ..model.forward import Bind, ForwardKind
 from ..model.spec import TunnelRequest, TunnelSpec, check_name
 from ..model.status import ErrorStatus, TunnelStatus
@@ -32,7 +32,7 @@ from . import browser
 from .answers import Answer, Table, error_lines, tunnel_lines
 from .engines import Engines
 from .grammar import Parsed, usage
-from .questions import GaveUp
+from .questions import NOT_KNOWN, new_password, told_by_ctrl_c
 from .typed import from_here
 
 _ASKS = {
@@ -231,22 +231,11 @@ async def _set_password(engines: Engines, host: TunnelRequest) -> Answer:
 
     :raises NeedsUser: it cannot be asked for, or is not given.
     """
-    client, face = await engines.one(start=True), engines.face
-    if face is None:
-        raise NeedsUser(
-            "A password is typed, and there is nowhere to type it.",
-            hint="Run this in a terminal, or in a notebook's cell.",
-        )
-    try:
-        label = f"New password for your Jupyter servers on {plain(host.host or '')}: "
-        password = await face.ask(label, echo=False)
-        again = await face.ask("The same again: ", echo=False)
-    except GaveUp:
-        raise NeedsUser("No password was typed: it is as it was.") from None
-    if password != again:
-        raise BadInput("The two passwords differ: it is as it was.")
-    done = await set_password(client, host, password, person=engines.person)
-    there = plain(host.host or "")
+    client, there = await engines.one(start=True), plain(host.host or "")
+    label = f"New password for your Jupyter servers on {there}: "
+    password = await new_password(engines.face, label)
+    with told_by_ctrl_c(f"{NOT_KNOWN} on {there}."):
+        done = await set_password(client, host, password, person=engines.person)
     lines = [f"The password is set on {there}, by `{'` and `'.join(done.tools)}` there."]
     if done.others:
         files = " and ".join(done.others)

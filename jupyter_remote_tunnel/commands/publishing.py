@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..engine.asking import ask_server
 from ..engine.client import EngineClient
 from ..engine.discovery import list_engines
-from ..model.errors import BadInput, Fatal, NeedsUser, RemoteTunnelError
+from ..model.errors import BadInput, Fatal, RemoteTunnelError
 from ..model.publication import Change, Check, Publication, PublishRequest
 from ..model.spec import TunnelRequest
 from ..model.text import plain
@@ -29,7 +29,7 @@ from .publish_answers import (
     web_server,
 )
 from .pulling import pull
-from .questions import Face, GaveUp
+from .questions import NOT_KNOWN, Face, GaveUp, new_password, told_by_ctrl_c
 from .typed import absolute, host_request
 
 _OF_PULL = ("foreground", "systemd", "jupyter")
@@ -247,22 +247,13 @@ async def _extend(engines: Engines, parsed: Parsed) -> Answer:
 async def _set_password(engines: Engines, parsed: Parsed) -> Answer:
     """:raises NeedsUser: it cannot be asked for, or is not given."""
     client, face = await _client(engines), engines.face
-    if face is None:
-        raise NeedsUser(
-            "A password is typed, and there is nowhere to type it.",
-            hint="Run this in a terminal, or in a notebook's cell.",
-        )
-    file = plain((await ask_server(client, "publish.password_file"))["file"], 500)
-    await face.show([f"The new password of this Jupyter will be written, hashed, to {file}."])
-    try:
-        password = await face.ask("New password for this Jupyter: ", echo=False)
-        again = await face.ask("The same again: ", echo=False)
-    except GaveUp:
-        raise NeedsUser("No password was typed: it is as it was.") from None
-    if password != again:
-        raise BadInput("The two passwords differ: it is as it was.")
+    if face is not None:
+        file = plain((await ask_server(client, "publish.password_file"))["file"], 500)
+        await face.show([f"The new password of this Jupyter will be written, hashed, to {file}."])
+    password = await new_password(face, "New password for this Jupyter: ")
     asked = {"password": password, "name": parsed.options["name"] or ""}
-    answer = await ask_server(client, "publish.set_password", asked)
+    with told_by_ctrl_c(f"{NOT_KNOWN}."):
+        answer = await ask_server(client, "publish.set_password", asked)
     lines = (
         f"The password is set, in {plain(answer['file'], 500)}. It counts from now on.",
         "Those who are logged in stay so. A token that it was started with still lets in.",

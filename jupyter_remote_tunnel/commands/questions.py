@@ -8,11 +8,11 @@ Whoever sits here is asked about their own command only.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ..engine.client import EngineClient, Event
-from ..model.errors import BadInput, RemoteTunnelError
+from ..model.errors import BadInput, NeedsUser, RemoteTunnelError
 from ..model.prompt import Answer, Prompt, Question
 from ..model.text import framed, plain
 
@@ -20,6 +20,9 @@ _YES = ("yes", "y")
 _NO = ("no", "n", "")
 _REMEMBER = ("remember", "r")
 _FINGERPRINT = "sha256:"
+
+NOT_KNOWN = "It is not known whether the password was set"
+"""Of one whose setting was interrupted."""
 
 
 class GaveUp(Exception):
@@ -50,6 +53,38 @@ class Face(Protocol):
         :raises GaveUp: nothing is typed.
         """
         raise NotImplementedError
+
+
+async def new_password(face: Face | None, label: str) -> str:
+    """A password, typed twice.
+
+    :raises NeedsUser: it cannot be asked for, or is not given: Ctrl-C is told, too.
+    :raises BadInput: the second one is another.
+    """
+    if face is None:
+        raise NeedsUser(
+            "A password is typed, and there is nowhere to type it.",
+            hint="Run this in a terminal, or in a notebook's cell.",
+        )
+    none = "No password was typed: it is as it was."
+    try:
+        with told_by_ctrl_c(none):
+            password = await face.ask(label, echo=False)
+            again = await face.ask("The same again: ", echo=False)
+    except GaveUp:
+        raise NeedsUser(none) from None
+    if password != again:
+        raise BadInput("The two passwords differ: it is as it was.")
+    return password
+
+
+@contextlib.contextmanager
+def told_by_ctrl_c(message: str) -> Iterator[None]:
+    """Tell whoever ends this block by Ctrl-C what became of it, of which nothing else is seen."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise NeedsUser(message) from None
 
 
 class Desk:

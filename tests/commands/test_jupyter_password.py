@@ -1,8 +1,10 @@
 """`jupyter tunnel jupyter HOST --set-password`: typed here, hashed there."""
 
 import json
+import os
 import stat
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -28,11 +30,16 @@ def config(ssh_bed: SshBed, tmp_path: Path) -> Path:
     return folder
 
 
-def asked(user: User, bed: SshBed, *answers: str) -> AtTerminal:
-    """The command, when it has ended."""
+def asking(user: User, bed: SshBed) -> AbstractContextManager[AtTerminal]:
+    """The command, at a terminal."""
     words = ["-F", str(bed.config_file), "gpu01", "--set-password"]
     argv = [sys.executable, "-m", "jupyter_remote_tunnel.cli", "jupyter", *words]
-    with at_terminal(argv, env=user.environment, cwd=user.folder) as terminal:
+    return at_terminal(argv, env=user.environment, cwd=user.folder)
+
+
+def asked(user: User, bed: SshBed, *answers: str) -> AtTerminal:
+    """The command, when it has ended."""
+    with asking(user, bed) as terminal:
         for label, answer in zip(("New password", "The same again"), answers, strict=False):
             terminal.read(label)
             assert not terminal.echoes
@@ -136,6 +143,48 @@ def test_what_is_no_password(
 ) -> None:
     assert why in asked(user, ssh_bed, *answers).screen
     assert not config.exists() or not list(config.iterdir())
+
+
+@pytest.mark.parametrize("label", ["New password", "The same again"])
+def test_ctrl_c_is_told_that_nothing_was_changed(
+    user: User, ssh_bed: SshBed, config: Path, label: str
+) -> None:
+    with asking(user, ssh_bed) as terminal:
+        if label == "The same again":
+            terminal.read("New password")
+            terminal.type(PASSWORD)
+        terminal.read(label)
+        terminal.interrupt()
+        assert terminal.wait() == 1
+        terminal.read("No password was typed: it is as it was.")
+    assert "Traceback" not in terminal.screen
+    assert not config.exists() or not list(config.iterdir())
+
+
+def test_ctrl_c_while_it_is_set(user: User, ssh_bed: SshBed, tmp_path: Path) -> None:
+    """It may be by then."""
+    begun = tmp_path / "begun"
+    os.mkfifo(begun)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "jupyter").write_text(
+        f"""#!/bin/sh
+        case "$2" in
+          --version) echo 6.5.7 ;;
+          *) echo >{begun}; exec sleep 60 ;;
+        esac
+        """
+    )
+    (tools / "jupyter").chmod(0o755)
+    ssh_bed.host("gpu01", env={"PATH": f"{tools}:/usr/bin:/bin"})
+    with asking(user, ssh_bed) as terminal:
+        for label in ("New password", "The same again"):
+            terminal.read(label)
+            terminal.type(PASSWORD)
+        begun.read_text()
+        terminal.interrupt()
+        assert terminal.wait() == 1
+        terminal.read("It is not known whether the password was set on gpu01.")
 
 
 def test_nobody_types(user: User, ssh_bed: SshBed, config: Path) -> None:
