@@ -58,6 +58,7 @@ class LocalForward(Forward):
         self._servers: list[asyncio.Server] = []
         self._waiting: dict[Relay, tuple[asyncio.TimerHandle, Address]] = {}
         self._down: RemoteTunnelError | None = None
+        self._met_at_leg: RemoteTunnelError | None = None
 
     @override
     async def listen(self) -> None:
@@ -179,8 +180,10 @@ class LocalForward(Forward):
 
     def _why_down(self, connection: Connection, offer: Offer) -> RemoteTunnelError:
         if self.far is None or self.far.error is None:
-            return gone(connection, self.offered_port or 0, offer)
-        return self.far.error.as_exception()
+            self._met_at_leg = gone(connection, self.offered_port or 0, offer)
+        else:
+            self._met_at_leg = self.far.error.as_exception()
+        return self._met_at_leg
 
     @property
     def offered_port(self) -> int | None:
@@ -193,7 +196,13 @@ class LocalForward(Forward):
     ) -> RemoteTunnelError:
         if self.offer is None or self.offered_port is None or connection.lost.done():
             return super()._explain(connection, error, destination)
-        return away(connection, self.offered_port, self.offer, error)
+        self._met_at_leg = away(connection, self.offered_port, self.offer, error)
+        return self._met_at_leg
+
+    def leg_is_down(self, error: RemoteTunnelError) -> None:
+        """Why it is, as is known by now: the last stream failed by the same, if it was the leg."""
+        if self.last_error is not None and self.last_error is self._met_at_leg:
+            self.last_error = self._met_at_leg = error
 
     def _give_up(self, relay: Relay) -> None:
         self._waiting.pop(relay, None)

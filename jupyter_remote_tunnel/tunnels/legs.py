@@ -203,6 +203,8 @@ class Legs:
         if far is None:
             return
         error = None if leg.error is None else ErrorStatus.of(leg.error)
+        if leg.error is not None:
+            forward.leg_is_down(leg.error)
         since = far.since if leg.state == far.state else iso(datetime.now(UTC))
         now = replace(far, state=leg.state, since=since, error=error)
         if now != far:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from bokeh.client import pull_session
 
+from jupyter_remote_tunnel.commands.answers import problems
 from jupyter_remote_tunnel.model.offer import FOLDER, Descriptor
 from jupyter_remote_tunnel.model.state import State
 from jupyter_remote_tunnel.model.status import FarLeg
@@ -282,6 +283,30 @@ async def test_an_offer_that_was_ended_is_not_said_to_be_left(
             await ask(near.bound[0], b"hello")
         last = near.status().forwards[0].error
         assert last == far_of(near).error, "the row tells it once"
+
+
+@pytest.mark.parametrize("how", ["offer", "offer/tcp"])
+async def test_one_reason_is_told_of_an_offer_that_has_ended(
+    ssh_bed: SshBed, short_dir: Path, how: str
+) -> None:
+    """A stream has met that it was away, before it was known to be ended."""
+    ssh_bed.host("gw", env={"HOME": short_dir})
+    rig = Rig(ssh_bed, short_dir, replace(QUICK, keepalive_interval=60))
+    with unused_port() as port, serve("echo") as echo:
+        offering = await rig.open(f"-R {how}/{port}:localhost:{echo.port} gw")
+        near = await opened(rig, f"-L 0:localhost:{port} gw")
+        await rig.manager.close(offering.id)
+        with pytest.raises(ConnectionResetError):
+            await ask(near.bound[0], b"hello")
+        assert "is away" in str(near.status().forwards[0].error)
+
+        def is_told() -> bool:
+            return "has ended it" in str(far_of(near).error)
+
+        await rig.recorder.until(is_told, PATIENCE)
+        (reason,) = problems(near.status())
+        assert "has ended it" in reason.message
+        await rig.manager.close_all()
 
 
 async def test_the_port_of_an_offer_that_is_down_is_nobody_else_s(
