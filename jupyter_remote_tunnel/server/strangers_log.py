@@ -6,6 +6,8 @@ by the context in which the record was written, which a connection begins and ea
 goes on with. What no stranger caused passes as it is.
 """
 
+import asyncio
+import contextlib
 import logging
 import time
 import traceback
@@ -33,11 +35,18 @@ _about: ContextVar["tuple[StrangersLog, Visit] | None"] = ContextVar("about", de
 class StrangersLog:
     """The lines about strangers at one outside server: `lines` a minute."""
 
-    def __init__(self, lines: int = LINES, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        lines: int = LINES,
+        now: Callable[[], float] = time.monotonic,
+        minute: float = _MINUTE,
+    ) -> None:
         self._lines = lines
         self._now = now
+        self._minute = minute
         self._since = now()
         self._count = 0
+        self._timer: asyncio.TimerHandle | None = None
         for logger in (jupyters_log(), access_log, app_log, gen_log):
             _watch(logger)
 
@@ -62,14 +71,32 @@ class StrangersLog:
 
     def admits(self) -> bool:
         """Whether one more line is written, which counts then."""
-        now = self._now()
-        if now - self._since >= _MINUTE:
-            left_out, seconds = self._count - self._lines, now - self._since
-            self._since, self._count = now, 0
-            if left_out > 0:
-                Context().run(_tell, left_out, seconds)
+        if self._now() - self._since >= self._minute:
+            self._begin_minute()
         self._count += 1
+        if self._count > self._lines:
+            self._tell_later()
         return self._count <= self._lines
+
+    def _begin_minute(self) -> None:
+        """Tell what was left out in the one before."""
+        now = self._now()
+        left_out, seconds = self._count - self._lines, now - self._since
+        self._since, self._count = now, 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if left_out > 0:
+            Context().run(_tell, left_out, seconds)
+
+    def _tell_later(self) -> None:
+        """At the end of the minute, though no line may come then."""
+        if self._timer is not None:
+            return
+        # A line of a thread is told of by the next one of the loop.
+        with contextlib.suppress(RuntimeError):
+            loop, left = asyncio.get_running_loop(), self._minute - (self._now() - self._since)
+            self._timer = loop.call_later(left, self._begin_minute, context=Context())
 
 
 def _tell(left_out: int, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """What Jupyter's log holds of what strangers send."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -56,6 +57,30 @@ async def test_so_many_lines_a_minute_are_of_strangers(
         await refused(it, "x")
         told, line = written(caplog)
         assert (told.startswith("4 more lines"), "DELETE /x" in line) == (True, True)
+
+
+async def test_what_was_left_out_is_told_though_nobody_comes(
+    app: Application, files: certificates.Certificate, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, at the end of the minute."""
+    caplog.set_level(logging.INFO)
+    lines: asyncio.Queue[str] = asyncio.Queue()
+
+    def heard(record: logging.LogRecord) -> bool:
+        lines.put_nowait(record.getMessage())
+        return True
+
+    caplog.handler.addFilter(heard)
+    async with outside(app, files, base_url="/") as it, asyncio.timeout(30):
+        it.gate.log = StrangersLog(LINES, minute=2.0)
+        it.gate.is_open = True
+        for left_out in (4, 1):
+            await refused(it, "x", LINES + left_out)
+            for _ in range(LINES):
+                assert "405 DELETE" in await lines.get()
+            told = f"{left_out} more lines about requests from outside without a login"
+            assert (await lines.get()).startswith(told)
+        assert lines.empty()
 
 
 async def test_no_flood_hides_a_login(
