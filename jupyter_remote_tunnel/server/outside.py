@@ -390,12 +390,16 @@ class Refused(RequestHandler):
         """Not read."""
 
 
+# The last is what websockets called the one before, which tornado takes in its place.
+_URLS = ("Referer", "Origin", "Sec-WebSocket-Origin")
+
+
 def _is_readable(request: HTTPServerRequest) -> bool:
     """Whether the URLs in it are some: Jupyter takes them apart, and takes that for granted. What
     else it says may hold any characters, as the name of a file does."""
     asked = request.uri or ""
     try:
-        for url in (asked, *(request.headers.get(name, "") for name in ("Referer", "Origin"))):
+        for url in (asked, *(request.headers.get(name, "") for name in _URLS)):
             urlsplit(url)
     except ValueError:
         return False

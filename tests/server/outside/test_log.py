@@ -130,6 +130,7 @@ async def test_what_is_logged_of_a_stranger_is_plain(
         b"GET /\x9b2J HTTP/1.1\r\n",
         b"GET / HTTP/1.1\r\nReferer: //[\r\n",
         b"GET / HTTP/1.1\r\nOrigin: http://[\r\n",
+        b"GET / HTTP/1.1\r\nSec-WebSocket-Origin: http://[\r\n",
     ],
 )
 async def test_what_is_no_url_is_refused(
