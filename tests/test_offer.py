@@ -286,7 +286,10 @@ def test_by_ssh_alone_on_a_socket(
 def test_by_ssh_alone_for_ever(user: User, words: list[str], tcp: list[str]) -> None:
     """What is to be typed is there to be copied, and what others can do is said."""
     lines = user.tunnel("offer", "--print", *tcp, *words).stdout.splitlines()
-    assert "systemctl --user daemon-reload && systemctl --user enable --now offer.service" in lines
+    start = "systemctl --user daemon-reload && systemctl --user enable --now"
+    assert f"{start} jupyter-remote-tunnel-gw-5006.service" in lines
+    path = "~/.config/systemd/user/jupyter-remote-tunnel-gw-5006.service"
+    assert f"# The same for ever: {path}" in lines
     assert "loginctl enable-linger" in lines
     assert "[Unit]" in lines
     assert sum("its other users can connect" in line for line in lines) == 1

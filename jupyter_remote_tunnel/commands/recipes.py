@@ -8,9 +8,7 @@ from ..model.offer import FOLDER, offered_socket
 from ..model.spec import TunnelSpec
 from .answers import Answer
 from .offers import typed_forward
-from .units import LINGERING, offer_of, quoted, starting
-
-_UNIT = "offer.service"
+from .units import LINGERING, offer_of, quoted, starting, unit_name
 
 # So that a connection that is gone is noticed, and one without its forward is none.
 _LASTING = (
@@ -46,11 +44,12 @@ def by_ssh(spec: TunnelSpec) -> Answer:
 
 def _for_ever(spec: TunnelSpec, script: str) -> list[str]:
     """The unit that runs a line of the shell, and how it is started."""
+    unit = f"{unit_name(spec.name)}.service"
     return [
-        f"# The same for ever: ~/.config/systemd/user/{_UNIT}",
+        f"# The same for ever: ~/.config/systemd/user/{unit}",
         *offer_of(spec, f"/bin/sh -c {quoted(script)}").splitlines(),
         "# To start that, now and at each log-in, and to have it run while nobody is logged in:",
-        starting(_UNIT),
+        starting(unit),
         LINGERING,
     ]
 
