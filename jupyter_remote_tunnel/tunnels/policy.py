@@ -107,8 +107,8 @@ def check_offers(spec: TunnelSpec, others: Sequence[TunnelSpec], place: str) -> 
             raise Fatal(
                 f"{port} is offered on {place} already, by the tunnel {other.name}.",
                 code="conflict",
-                hint=f"End that one first: jupyter tunnel close {shlex.quote(plain(other.name))}."
-                " Or offer this as another port.",
+                hint="Offer this as another port, or end that one first: jupyter tunnel close"
+                f" {shlex.quote(plain(other.name))}",
                 hop=place,
             )
 
