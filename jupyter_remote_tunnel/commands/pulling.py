@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ..engine.announce import Announcement
 from ..engine.asking import ask_server
-from ..engine.client import EngineClient, Event
+from ..engine.client import EngineClient
 from ..engine.discovery import list_engines
 from ..engine.peer import require_unix
 from ..model.address import bracketed
@@ -77,42 +77,13 @@ async def hold(
             if not answer.ok:
                 raise Fatal(answer.lines[-1], code="check_failed")
             show(answer)
-            client = await engines.of(announcement)
             one = Publication.from_dict(answer.data["publication"])
             with contextlib.suppress(asyncio.CancelledError):
-                await _until_over(client, process, one.id)
+                if await process.wait() != 0:
+                    says = "The process that shows it has ended."
+                    raise Fatal(says, hint="Its own words stand above.")
     if listens is not None:
         listens(gone(one))
-
-
-async def _until_over(
-    client: EngineClient, process: asyncio.subprocess.Process, tunnel: str
-) -> None:
-    """Return when its tunnel is closed.
-
-    :raises Fatal: who shows it has ended without that.
-    """
-    over = asyncio.Event()
-
-    def hear(event: Event) -> None:
-        if event.name == "removed" and event.data["tunnel"] == tunnel:
-            over.set()
-
-    end = client.subscribe(hear)
-    loop = asyncio.get_running_loop()
-    ways = [
-        loop.create_task(over.wait(), name="end of the tunnel"),
-        loop.create_task(process.wait(), name="end of the process"),
-    ]
-    try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        if not over.is_set():
-            raise Fatal("The process that shows it has ended.", hint="Its own words stand above.")
-    finally:
-        end()
-        for way in ways:
-            way.cancel()
-        await asyncio.wait(ways)
 
 
 async def _refuse_second(engines: Engines, wanted: PullRequest, prog: str) -> None:

@@ -4,24 +4,21 @@ open():        the forward listens at a socket of our own → the way through th
                with a server of ours at the socket that the site names → the forward takes its place
 tunnel lost:   the site's socket goes at once; when the tunnel is open again all is checked again
 another one:   the same where that Jupyter's process has ended or is another one, as its host tells;
-               every stream is cut, as it may lead to whoever took the port
+               every stream is cut, as it may lead to whoever took the port; where nobody named one,
+               it may listen elsewhere, and the forward leads there then
 end():         no socket is left
-
-The forward's socket is made under another name, and only we can connect to it there. To show it is
-to give it the name that the site knows.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+import secrets
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
-from tornado.netutil import bind_unix_socket
-from tornado.web import Application
 from typing_extensions import override
 
 from ..apps.jupyter_files import FoundJupyter
@@ -39,12 +36,12 @@ from ..model.text import plain
 from ..publish.exposure import exposed_by_pull
 from ..publish.probing import Way, cause_of, checks
 from .lifetime import Lifetime, cancelled, listens, to_the_end
-from .listening import Listener
 from .looking import Engine, failed
 from .looking_here import LookingHere
-from .outside import Door, Gate
+from .outside import Door
 from .probes import WELL_KNOWN
 from .pulled_jupyter import PulledJupyter
+from .pulled_socket import Place, answering
 
 _SECONDS = 20.0
 _LOOK = 30.0
@@ -58,6 +55,8 @@ _GIVEN_UP = (State.FAILED, State.WAITING_FOR_USER)
 class Pulled(Lifetime):
     """See the module.
 
+    `tunnel_id` is of the tunnel that there is, or is about to be; "" if there is none.
+
     :param asked: as checked and understood.
     :param engine: that holds its tunnel, and whose streams do not wait for a connection.
     """
@@ -70,13 +69,14 @@ class Pulled(Lifetime):
         changed: "Callable[[Pulled], None]",
     ) -> None:
         super().__init__(asked.publish, until, changed)
-        self._destination = asked.destination
+        self._named = asked.destination
         self._engine = engine
         self._host = TunnelRequest(host=asked.publish.gateway, ssh=asked.publish.ssh)
+        self.tunnel_id = ""
         self._called = plain(asked.publish.gateway)
         self._found: FoundJupyter | None = None
         self._private: TunnelStatus | None = None
-        self._place: _Place | None = None
+        self._place: Place | None = None
         self._watching: asyncio.Task[None] | None = None
         self._living: asyncio.Task[None] | None = None
         self._doubt = asyncio.Event()
@@ -118,7 +118,7 @@ class Pulled(Lifetime):
         async for check in looking.checks():
             yield check
         if looking.socket and self._place is None:
-            self._place = _Place(Path(looking.socket), self.id[:6])
+            self._place = Place(Path(looking.socket), self.id[:6])
 
     async def _workstation(self) -> AsyncIterator[Check]:
         client = await self._engine.client()
@@ -133,19 +133,31 @@ class Pulled(Lifetime):
             yield self._speaks_tls()
             return
         # Its token is read again whenever it is needed.
-        self._found, self._destination = replace(found, token=""), found.server.destination
-        self._private, _ = await open_jupyter(
-            client, self._host, found, name=f"looking at {self._called}"[:100]
-        )
-        bound = self._private.forwards[0].bound or ""
-        async for check in self._jupyter(found, bound):
+        self._found = replace(found, token="")
+        async for check in self._jupyter(found, await self._open_private(found)):
             yield check
+
+    async def _open_private(self, found: FoundJupyter) -> str:
+        """A tunnel to it that only we can use: the path of its socket.
+
+        :raises RemoteTunnelError: it does not open.
+        """
+        client = await self._engine.client()
+        name = f"looking at {self._called}"[:100]
+        self._private, _ = await open_jupyter(client, self._host, found, name=name)
+        return self._private.forwards[0].bound or ""
 
     def _choose(self, there: Found) -> FoundJupyter:
         """:raises RemoteTunnelError: it is none of these, or which one is not known."""
+        wanted = self._named
+        if wanted is None and self._found is not None:
+            # Of several the same, and the only one where that has ended: one that is started again
+            # may have another place.
+            before = self._found.server.destination
+            wanted = before if before in {one.destination for one in there.servers} else None
         # One that is started without --keep ends with a tunnel, and this is not its only one.
         start = f"jupyter tunnel jupyter {self._called} --start --keep"
-        return there.choose(self._destination, if_none=f"Start one there: {start}")
+        return there.choose(wanted, if_none=f"Start one there: {start}")
 
     def _speaks_tls(self) -> Check:
         return Check(
@@ -183,21 +195,8 @@ class Pulled(Lifetime):
         if taken := await self._place.taken():
             yield taken
             return
-        forward = ForwardSpec(
-            ForwardKind.LOCAL, UnixAddress(str(self._place.hidden)), self._found.address
-        )
-        wanted = TunnelRequest(
-            host=self._host.host,
-            forwards=(str(forward),),
-            name=plain(f"published as {self.request.authority}", 100),
-            kind="publish",
-            ssh=self._host.ssh,
-            keeper=self._found.keeper,
-            id=self.id,
-        )
-        client = await self._engine.client()
         try:
-            self.tunnel = (await client.open_tunnel(wanted, person=person))[0]
+            await self._open(self._found, person)
         except RemoteTunnelError as error:
             yield failed("tunnel", error)
             return
@@ -205,6 +204,28 @@ class Pulled(Lifetime):
         yield Check("tunnel", "ok", f"{self._place.site} leads to {self._called}.")
         async for check in self._way_in():
             yield check
+
+    async def _open(self, found: FoundJupyter, person: Who | None = None) -> None:
+        """Open a tunnel from the site's socket to that one.
+
+        :raises RemoteTunnelError: it is not open.
+        """
+        assert self._place is not None
+        forward = ForwardSpec(
+            ForwardKind.LOCAL, UnixAddress(str(self._place.hidden)), found.address
+        )
+        wanted = TunnelRequest(
+            host=self._host.host,
+            forwards=(str(forward),),
+            name=plain(f"published as {self.request.authority}", 100),
+            kind="publish",
+            ssh=self._host.ssh,
+            keeper=found.keeper,
+            id=secrets.token_hex(6),
+        )
+        client = await self._engine.client()
+        self.tunnel_id = wanted.id or ""
+        self.tunnel = (await client.open_tunnel(wanted, person=person))[0]
 
     async def _close_private(self) -> None:
         if self._private is not None:
@@ -219,7 +240,7 @@ class Pulled(Lifetime):
         door = Door(self.request.authority, self._base_url, proxied=True)
         is_ours = True
         try:
-            with _answering(door, self._place) as gate, gate.expecting() as nonce:
+            with answering(door, self._place) as gate, gate.expecting() as nonce:
                 url = f"{door.url}{WELL_KNOWN}{nonce.text}"
                 verified = not self.request.self_signed
                 way = Way(url, nonce.text, door.authority, verified=verified, proxied=True)
@@ -313,7 +334,7 @@ class Pulled(Lifetime):
             begin = loop.time()
             try:
                 client = await self._engine.client()
-                ended = await has_ended(client, self.id, self._found.server.pid)
+                ended = await has_ended(client, self.tunnel_id, self._found.server.pid)
             except RemoteTunnelError:
                 ended = None
             if not ended:  # that number may be of no process at all, and is not asked for at once
@@ -349,6 +370,7 @@ class Pulled(Lifetime):
             found = await self._find_again()
         except RemoteTunnelError as error:
             return [failed("jupyter", error)]
+        assert self._found is not None
         if found.base_url != self._base_url or found.secure:
             says = (
                 f"Its pages lie at {plain(found.server.url, 200)} now, not below {self._base_url}."
@@ -356,6 +378,11 @@ class Pulled(Lifetime):
             return [
                 Check("address", "failed", says, advice="Start it as it was, or publish it anew.")
             ]
+        if (found.address, found.keeper) != (self._found.address, self._found.keeper):
+            try:
+                await self._lead_to(found)
+            except RemoteTunnelError as error:
+                return [failed("tunnel", error)]
         self._found = replace(found, token="")
         seen = [check async for check in self._jupyter(found, str(self._place.hidden))]
         looking = LookingHere(self.request, self._base_url, self._engine)
@@ -377,14 +404,36 @@ class Pulled(Lifetime):
 
         :raises RemoteTunnelError: it is not open.
         """
+        assert self._found is not None
         client = await self._engine.client()
         self._is_letting_go = True
         try:
-            self.tunnel = await client.restart_tunnel(self.id)
+            self.tunnel = await client.restart_tunnel(self.tunnel_id)
+        except Fatal as error:
+            if error.code != "not_found":
+                raise
+            await self._open(self._found)  # as `_lead_to` could not
         finally:
             self._is_letting_go = False
+        assert self.tunnel is not None
         if not listens(self.tunnel):
             raise Fatal(f"The connection to {self._called} is lost.", code="connection_lost")
+
+    async def _lead_to(self, found: FoundJupyter) -> None:
+        """Have a tunnel to that one take the place of ours, over the same connection.
+
+        :raises RemoteTunnelError: it is not open.
+        """
+        client = await self._engine.client()
+        await self._open_private(found)  # a connection that no tunnel needs would be closed
+        self._is_letting_go = True
+        before, self.tunnel_id = self.tunnel_id, ""
+        try:
+            await client.close_tunnel(before)
+            await self._open(found)
+        finally:
+            self._is_letting_go = False
+            await self._close_private()
 
     # The way down.
 
@@ -394,97 +443,8 @@ class Pulled(Lifetime):
         await self._close_private()
         if self.tunnel is not None:
             with contextlib.suppress(RemoteTunnelError):
-                await (await self._engine.client()).close_tunnel(self.id)
+                await (await self._engine.client()).close_tunnel(self.tunnel_id)
 
 
 def _process(found: FoundJupyter) -> tuple[int, str, str | None]:
     return found.server.pid, found.base_url, found.keeper
-
-
-class _Place:
-    """The socket that the site names, and ours beside it, of which only we can make use.
-
-    :param site: the path of the former.
-    :param tag: tells ours from those of others; hexadecimal digits.
-    """
-
-    def __init__(self, site: Path, tag: str) -> None:
-        self.site = site
-        self.hidden = site.with_name(f"{site.name}-{tag}")
-        self.trial = site.with_name(f"{site.name}-{tag[:-1]}x")
-        self._shown: tuple[int, int] | None = None
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether what stands in the site's place is what was put there."""
-        return self._shown is not None and _identity(self.site) == self._shown
-
-    def show(self, path: Path | None = None) -> None:
-        """Put a socket in the site's place, whatever lies there: ours, or the one at `path`.
-
-        :raises OSError: there is none, or it cannot be put there.
-        """
-        ours = path or self.hidden
-        if path is None and self.is_shown:
-            return
-        ours.chmod(0o666)  # the folder keeps others out
-        self._shown = _identity(ours)
-        ours.rename(self.site)
-
-    def hide(self) -> None:
-        """Take it from the site's place, if it is what stands there."""
-        if not self.is_shown:
-            return
-        self._shown = None
-        with contextlib.suppress(OSError):
-            if self.hidden.exists():  # of a new engine: this one is dead
-                self.site.unlink()
-            else:
-                self.site.rename(self.hidden)
-                self.hidden.chmod(0o600)
-
-    def remove(self) -> None:
-        """Take away what stands in the site's place, if it is ours."""
-        if self.is_shown:
-            self._shown = None
-            with contextlib.suppress(OSError):
-                self.site.unlink()
-
-    async def taken(self) -> Check | None:
-        """What is wrong if somebody else listens in the site's place."""
-        if self.is_shown:
-            return None
-        try:
-            _, writer = await asyncio.open_unix_connection(self.site)
-        except OSError:
-            return None
-        writer.close()
-        says = f"Something else listens at {self.site} already."
-        advice = "Does another machine of yours publish by that name? End it there."
-        return Check("socket", "failed", says, advice=advice)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.lstat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-@contextlib.contextmanager
-def _answering(door: Door, place: _Place) -> Iterator[Gate]:
-    """A server of ours in the site's place, which answers probes and nothing else.
-
-    :raises OSError: it cannot be put there.
-    """
-    gate = Gate(Application(), door)
-    listener = Listener(gate)
-    listener.open([bind_unix_socket(str(place.trial), mode=0o600)])
-    try:
-        place.show(place.trial)
-        yield gate
-    finally:
-        place.remove()
-        place.trial.unlink(missing_ok=True)
-        listener.close()

@@ -30,7 +30,7 @@ from ..model.settings import EngineSettings
 from ..model.status import TunnelStatus
 from ..model.text import plain
 from .asked import QUESTIONS, Asked, Line, Named, Nothing
-from .lifetime import Tell, to_the_end
+from .lifetime import Tell, cancelled, to_the_end
 from .looking import understood
 from .pulled import Pulled
 
@@ -152,7 +152,7 @@ class Pulling:
         with contextlib.suppress(RemoteTunnelError, TimeoutError):
             async with asyncio.timeout(_COUNTED):
                 client = await self.engine.client()
-                self.hear(await client.get_tunnel(one.id))
+                self.hear(await client.get_tunnel(one.tunnel_id))
 
     def list(self) -> list[Publication]:
         """What is shown now, with the streams that there were at the last `count`."""
@@ -223,12 +223,12 @@ class Pulling:
 
     def hear(self, tunnel: TunnelStatus) -> None:
         """A tunnel has this status."""
-        if self._shown is not None and self._shown.id == tunnel.id:
+        if self._shown is not None and self._shown.tunnel_id == tunnel.id:
             self._shown.hear(tunnel)
 
     def forget(self, tunnel_id: str) -> None:
         """A tunnel was closed."""
-        if self._shown is not None and self._shown.id == tunnel_id:
+        if self._shown is not None and self._shown.tunnel_id == tunnel_id:
             self._shown.forget()
 
     def lose(self) -> None:
@@ -237,6 +237,10 @@ class Pulling:
             self._shown.lose()
 
     # What the process asks.
+
+    async def until_an_end(self) -> None:
+        """Return when what is shown, now or as the next, has ended."""
+        await self._ended.wait()
 
     async def until_over(self) -> None:
         """Return when nothing is shown any more."""
@@ -345,13 +349,15 @@ class _Process:
         return self._gave_up
 
     async def _end_after(self, pulling: Pulling) -> None:
-        """End this process when nobody waits for it, and nothing is shown."""
-        reader = asyncio.StreamReader()
-        loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        while await reader.read(1024):
-            pass
-        if not self._foreground:
+        """End this process when nobody waits for it and nothing is shown; in the foreground when
+        nobody waits for it, or what it has shown has ended."""
+        if self._foreground:
+            loop = asyncio.get_running_loop()
+            ends = (loop.create_task(one) for one in (_until_left(), pulling.until_an_end()))
+            _, waits = await asyncio.wait([*ends], return_when=asyncio.FIRST_COMPLETED)
+            await cancelled(*waits)
+        else:
+            await _until_left()
             await pulling.until_over()
         self._over.set()
 
@@ -371,8 +377,17 @@ class _Process:
             self._over.set()
 
 
+async def _until_left() -> None:
+    """Return when the shell that has started this process has gone on."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(1024):
+        pass
+
+
 def main() -> None:
-    """The process."""
+    """The process. Its status is not 0 if its engine was given up."""
     # Not by a reader with a buffer, which could take more than the line.
     line = b""
     while not line.endswith(b"\n"):
@@ -386,6 +401,7 @@ def main() -> None:
     gave_up = asyncio.run(_Process(foreground=foreground).run())
     if written is not None and not gave_up:
         written.unlink(missing_ok=True)
+    sys.exit(int(gave_up))
 
 
 if __name__ == "__main__":

@@ -374,6 +374,33 @@ def test_a_jupyter_that_is_started_again_is_checked_again(
             assert outsider.status(LOGIN) == 200
 
 
+def test_a_jupyter_that_is_started_again_may_listen_elsewhere(
+    machine: Workstation, ann: Ann, outsider: Outsider
+) -> None:
+    with on(machine) as before:
+        ann.publish(*PULL)
+        before.process.kill()
+    with on(machine) as other:
+        assert other.port != before.port
+        wait_until(lambda: state(ann) == "shown", "the other one to be shown")
+        assert outsider.status(LOGIN) == 200
+        other.process.kill()
+        wait_until(lambda: state(ann) == "held_back", "its end to be seen")
+    with on(machine):  # and from there on
+        wait_until(lambda: state(ann) == "shown", "the third to be shown")
+
+
+def test_one_that_was_named_is_waited_for(machine: Workstation, ann: Ann) -> None:
+    with on(machine) as before:
+        ann.publish(*PULL[:-1], f"{PULL[-1]}:{before.port}")
+        before.process.kill()
+    with on(machine):
+        wait_until(
+            lambda: f":{before.port}" in ann.publications()[0]["problem"], "a look at the other"
+        )
+        assert state(ann) == "held_back"
+
+
 def test_an_engine_that_ends_is_followed_by_another(
     gateway: WebGateway, machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter
 ) -> None:
