@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 FRONT_END := $(shell find labextension \( -name node_modules -o -name lib -o -name .yarn \) -prune -o -print)
 PACKAGE := pyproject.toml jupyter_remote_tunnel/_version.py $(wildcard jupyter-config/*/*)
 # command:package, as Debian names them
-SYSTEM := sshd:openssh-server ip:iproute2 nft:nftables chromium:chromium nginx:nginx caddy:caddy \
+SYSTEM := sshd:openssh-server ip:iproute2 nft:nftables chromium-headless-shell:chromium-headless-shell nginx:nginx caddy:caddy \
   softhsm2-util:softhsm2 curl:curl openssl:openssl systemd-analyze:systemd
 
 .PHONY: install demo test test-long bench test-front-end test-python set-up system-packages pictures lint lint-python \
