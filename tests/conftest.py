@@ -3,6 +3,7 @@
 Nothing may be left at the end of the session: the last fixture to be torn down looks for processes.
 """
 
+import gc
 import shutil
 import signal
 import tempfile
@@ -34,6 +35,18 @@ hypothesis.settings.load_profile("tests")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the browser tests leave their screenshots in a folder (docs/images has those of docs)."""
     parser.addoption("--pictures", help="folder for the screenshots that the browser tests make")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What thousands of tests are made of stays: it is not looked through again and again for what
+    could go, neither while they are collected nor while they run."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
