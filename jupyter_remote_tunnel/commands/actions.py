@@ -2,6 +2,9 @@
 
 An action asks `Engines` for the engine that it needs, and raises `RemoteTunnelError` for whatever
 a person should read. `open --foreground` and `demo` live in a process of their own: see `cli`.
+
+A shell is there for one command: what takes long to import, and others do not need, the command
+that needs it imports.
 """
 
 import contextlib
@@ -10,7 +13,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..apps.applications import ApplicationRequest, applications, open_application
-from ..kernels import connect
 from ..model.address import UnixAddress
 from ..model.command_line import command_line, parse_command
 from ..model.errors import BadInput, Fatal, RemoteTunnelError
@@ -28,14 +30,10 @@ from .answers import (
     tunnel_lines,
     tunnel_table,
 )
-from .cert import cert
-from .diagnoses import follow
 from .engines import Engines, Found
 from .grammar import Parsed, usage
 from .hosts import hosts
-from .jupyters import jupyter
 from .offers import held_numbers, offered, offered_answer, with_example, with_silence
-from .publishing import publish
 from .recipes import by_ssh
 from .typed import absolute, from_here, host_request, visit_request
 from .units import offer_unit
@@ -281,6 +279,8 @@ def _server_url(engines: Engines) -> str:
 
 async def kernels_connect(engines: Engines, parsed: Parsed) -> Answer:
     """`kernels connect`: data as `ConnectedKernel.as_dict`."""
+    from ..kernels import connect
+
     if len(parsed.words) < 2:
         raise BadInput(
             "Give a host and the kernel's connection file there.",
@@ -302,6 +302,8 @@ async def kernels_connect(engines: Engines, parsed: Parsed) -> Answer:
 
 async def doctor(engines: Engines, parsed: Parsed) -> Answer:
     """`doctor`: data is the diagnosis, as `POST …/api/doctor` gives it."""
+    from .diagnoses import follow
+
     if not parsed.words:
         raise BadInput("Give a host.", hint=f"usage: {usage(parsed.command, parsed.prog)}")
     request = visit_request(parsed.words)
@@ -314,6 +316,27 @@ async def doctor(engines: Engines, parsed: Parsed) -> Answer:
         person=engines.person,
     )
     return Answer(diagnosis.as_dict(), lines, ok=diagnosis.ok)
+
+
+async def jupyter(engines: Engines, parsed: Parsed) -> Answer:
+    """`jupyter`: see there."""
+    from . import jupyters
+
+    return await jupyters.jupyter(engines, parsed)
+
+
+async def publish(engines: Engines, parsed: Parsed) -> Answer:
+    """`publish`: see there."""
+    from . import publishing
+
+    return await publishing.publish(engines, parsed)
+
+
+async def cert(engines: Engines, parsed: Parsed) -> Answer:
+    """`cert`: see there."""
+    from . import cert
+
+    return await cert.cert(engines, parsed)
 
 
 def _absolute_sockets(forward: ForwardSpec) -> ForwardSpec:
