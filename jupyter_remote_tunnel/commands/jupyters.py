@@ -232,6 +232,7 @@ async def _set_password(engines: Engines, host: TunnelRequest) -> Answer:
     :raises NeedsUser: it cannot be asked for, or is not given.
     """
     client, there = await engines.one(start=True), plain(host.host or "")
+    await client.exec(host, ["true"], person=engines.person)  # what SSH asks comes before
     label = f"New password for your Jupyter servers on {there}: "
     password = await new_password(engines.face, label)
     with told_by_ctrl_c(f"{NOT_KNOWN} on {there}."):
