@@ -30,14 +30,16 @@ if TYPE_CHECKING:
 _MOST = 50
 _NAMED = 5  # of them in a hint
 
-# Prints the runtime directory, the uid and who listens on which port (of Linux), and of each server
-# there whose process lives its file's name with the process's age, the folder of its keeper, and
-# the file. (`jupyter server list` reads the same files, takes a second or two for it, and is not
-# always to be found.)
+# Prints the runtime directory, the uid and who listens on which port (of Linux; we first, as others
+# can have any number of them), and of each server there whose process lives its file's name with
+# the process's age, the folder of its keeper, and the file. (`jupyter server list` reads the same
+# files, takes a second or two for it, and is not always to be found.)
 _FIND = f"""{LIVES}{RUNTIME_DIR}
 printf '{FENCE}%s{FENCE}' "$dir"
 id -u
-awk '$4 == "0A" {{ print $2, $8 }}' /proc/net/tcp /proc/net/tcp6 2>/dev/null | head -n 5000
+awk -v us="$(id -u)" '$4 == "0A" {{ if ($8 == us) print $2, $8; else rest[n++] = $2 " " $8 }}
+END {{ for (i = 0; i < n; i++) print rest[i] }}' /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+  head -n 5000
 printf '{FENCE}'
 cd "$dir" 2>/dev/null || exit 0
 ls -t | grep -E '^(jp|nb)server-[0-9]+[.]json$' | head -n {_MOST} | while read -r file; do
@@ -53,7 +55,7 @@ done
 _ENDED, _NONE = 3, 4
 
 # Ends with the first of these when the process $1 has ended, with the second if there was none, and
-# with 0 after some minutes.
+# with 0 after some minutes; and when nobody reads any more what it writes.
 _WATCH = f"""{LIVES}
 lives "$1" || exit {_NONE}
 n=0
@@ -61,6 +63,7 @@ while [ $n -lt 1500 ]; do
   sleep 0.2 2>/dev/null || sleep 1
   lives "$1" || exit {_ENDED}
   n=$((n + 1))
+  [ $((n % 25)) != 0 ] || printf . || exit 1
 done
 """
 _WATCHED = 400.0
@@ -177,7 +180,10 @@ async def find(
         except Fatal as error:
             problems.append(error)
         else:
-            jupyters += [] if found is None else [found]
+            # Of two at one place the newer one: that of a killed server stays, and another process
+            # may have its number by now.
+            places = {known.address for known in jupyters}
+            jupyters += [] if found is None or found.address in places else [found]
     return Found(name, tuple(jupyters), tuple(problems))
 
 

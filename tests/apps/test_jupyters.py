@@ -151,6 +151,15 @@ def test_the_files_of_the_dead_are_passed_over(engine: SyncEngine, runtime: Path
         assert look(engine).servers == ()
 
 
+def test_of_two_files_of_one_place_the_newer_one_counts(engine: SyncEngine, runtime: Path) -> None:
+    with there(runtime) as server:
+        # That of a killed one stays, and another process has been given its number.
+        stale = runtime / f"jpserver-{os.getpid()}.json"
+        stale.write_text(json.dumps({**_info(), "hostname": "127.0.0.1", "port": server.port}))
+        os.utime(stale, (0, 0))
+        assert look(engine).choose(None).token == server.token
+
+
 def test_what_lies_does_not_hide_the_others(engine: SyncEngine, runtime: Path) -> None:
     (runtime / f"nbserver-{os.getpid()}.json").write_text("{")
     (runtime / "jpserver-x.json").write_text("{")
