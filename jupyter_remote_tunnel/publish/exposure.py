@@ -33,11 +33,15 @@ def exposed(request: PublishRequest, url: str) -> tuple[str, ...]:
     return (*first, f"Port {port} of every interface of this machine is open to it. TLS ends here.")
 
 
-def exposed_by_pull(request: PublishRequest, url: str) -> tuple[str, ...]:
-    """The same where a Jupyter of another host is shown by this machine."""
+def exposed_by_pull(request: PublishRequest, url: str, which: str) -> tuple[str, ...]:
+    """The same where a Jupyter of another host is shown by this machine.
+
+    :param which: where it listens there.
+    """
     host, here = plain(request.gateway), socket.gethostname()
+    one = f"the Jupyter on {host} ({plain(which, 200)})" if which else f"the Jupyter on {host}"
     return (
-        f"The login page of the Jupyter on {host}, at {url}, is shown to whoever reaches {here}.",
+        f"The login page of {one}, at {url}, is shown to whoever reaches {here}.",
         f"Whoever logs in there runs programs as you on {host}.",
         _reads(here),
     )

@@ -5,7 +5,7 @@ open():        the forward listens at a socket of our own → the way through th
 tunnel lost:   the site's socket goes at once; when the tunnel is open again all is checked again
 another one:   the same where that Jupyter's process has ended or is another one, as its host tells;
                every stream is cut, as it may lead to whoever took the port; where nobody named one,
-               it may listen elsewhere, and the forward leads there then
+               what was started in its place may listen elsewhere: the forward leads there then
 end():         no socket is left
 """
 
@@ -14,7 +14,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 
@@ -49,6 +49,9 @@ _LOOK = 30.0
 _SOON = 5.0
 """Seconds between two looks at that Jupyter, however often there is doubt."""
 
+_ABOUT = timedelta(seconds=2)
+"""How exactly a host tells when a process was started."""
+
 _GIVEN_UP = (State.FAILED, State.WAITING_FOR_USER)
 
 
@@ -75,6 +78,8 @@ class Pulled(Lifetime):
         self.tunnel_id = ""
         self._called = plain(asked.publish.gateway)
         self._found: FoundJupyter | None = None
+        self._alive = datetime.now(UTC)  # then it still ran
+        self._checked = 0.0
         self._private: TunnelStatus | None = None
         self._place: Place | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -103,7 +108,8 @@ class Pulled(Lifetime):
     @property
     @override
     def exposed(self) -> tuple[str, ...]:
-        return exposed_by_pull(self.request, self.url)
+        which = "" if self._found is None else self._found.server.destination
+        return exposed_by_pull(self.request, self.url, which)
 
     # What is looked at before anything listens.
 
@@ -114,6 +120,10 @@ class Pulled(Lifetime):
                 yield check
         except RemoteTunnelError as error:
             yield failed("workstation", error)
+        if self._found is None and not self.request.prefix:
+            says = "Which site it needs is known when it is known below which path that Jupyter is."
+            yield Check("site", "note", says, advice="Or say so: --prefix /jupyter")
+            return
         looking = LookingHere(self.request, self._base_url, self._engine)
         async for check in looking.checks():
             yield check
@@ -151,13 +161,39 @@ class Pulled(Lifetime):
         """:raises RemoteTunnelError: it is none of these, or which one is not known."""
         wanted = self._named
         if wanted is None and self._found is not None:
-            # Of several the same, and the only one where that has ended: one that is started again
-            # may have another place.
             before = self._found.server.destination
-            wanted = before if before in {one.destination for one in there.servers} else None
+            if before in {one.destination for one in there.servers}:
+                wanted = before
+            elif there.jupyters:
+                return self._in_its_place(there)
         # One that is started without --keep ends with a tunnel, and this is not its only one.
         start = f"jupyter tunnel jupyter {self._called} --start --keep"
         return there.choose(wanted, if_none=f"Start one there: {start}")
+
+    def _in_its_place(self, there: Found) -> FoundJupyter:
+        """Of those that run elsewhere than the one before, the one that was started in its place.
+        Others are nobody's to show: their owner has not asked for it.
+
+        :raises RemoteTunnelError: it is none of these, or which one is not known.
+        """
+        assert self._found is not None
+        before = self._found.server
+        later = tuple(
+            one
+            for one in there.jupyters
+            if one.server.root_dir == before.root_dir
+            and one.server.ends_with_tunnel == before.ends_with_tunnel
+            and one.server.started is not None
+            and datetime.fromisoformat(one.server.started) > self._alive - _ABOUT
+        )
+        if later:
+            return replace(there, jupyters=later).choose(None)
+        raise Fatal(
+            f"The Jupyter on {self._called} that was shown, at {before.destination}, has ended.",
+            code="not_found",
+            hint=f"What is started there now, in {before.root_dir}, takes its place. To show"
+            f" another one, end this and name it: --pull {self._called}:PORT",
+        )
 
     def _speaks_tls(self) -> Check:
         return Check(
@@ -341,6 +377,7 @@ class Pulled(Lifetime):
                 await asyncio.sleep(max(0.0, begin + _SOON - loop.time()))
             if ended is None:
                 self._doubt.set()
+        self._alive = datetime.now(UTC)
         self._check_anew(f"The Jupyter on {self._called} has ended.")
 
     async def _changed_there(self) -> str:
@@ -353,7 +390,10 @@ class Pulled(Lifetime):
         except RemoteTunnelError as error:
             return error.message
         if _process(found) != (self._found and _process(self._found)):
-            return f"The Jupyter on {self._called} was started again."
+            return (
+                f"The Jupyter on {self._called} was started again, at {found.server.destination}."
+            )
+        self._alive = datetime.now(UTC)
         return ""
 
     async def _find_again(self) -> FoundJupyter:
@@ -365,11 +405,17 @@ class Pulled(Lifetime):
     @override
     async def _checks_again(self) -> list[Check]:
         assert self._place is not None
+        # Its host may say again and again that it has ended.
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._checked + _SOON - loop.time()))
+        self._checked = loop.time()
         try:
             await self._let_go()
             found = await self._find_again()
         except RemoteTunnelError as error:
-            return [failed("jupyter", error)]
+            # What to do is not known elsewhere.
+            said = failed("jupyter", error)
+            return [replace(said, says=f"{said.says} {said.advice}".rstrip(), advice="")]
         assert self._found is not None
         if found.base_url != self._base_url or found.secure:
             says = (

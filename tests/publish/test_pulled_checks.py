@@ -375,19 +375,36 @@ def test_a_jupyter_that_is_started_again_is_checked_again(
 
 
 def test_a_jupyter_that_is_started_again_may_listen_elsewhere(
-    machine: Workstation, ann: Ann, outsider: Outsider
+    machine: Workstation, ann: Ann, outsider: Outsider, tmp_path: Path
 ) -> None:
-    with on(machine) as before:
+    with on(machine, root_dir=str(tmp_path)) as before:
         ann.publish(*PULL)
         before.process.kill()
-    with on(machine) as other:
+    with on(machine, root_dir=str(tmp_path)) as other:
         assert other.port != before.port
         wait_until(lambda: state(ann) == "shown", "the other one to be shown")
         assert outsider.status(LOGIN) == 200
         other.process.kill()
         wait_until(lambda: state(ann) == "held_back", "its end to be seen")
-    with on(machine):  # and from there on
+    with on(machine, root_dir=str(tmp_path)) as third:  # and from there on
         wait_until(lambda: state(ann) == "shown", "the third to be shown")
+        assert f"ws (127.0.0.1:{third.port}), at" in ann.publications()[0]["exposed"][0]
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_jupyter_that_nobody_chose_is_not_shown(
+    machine: Workstation, ann: Ann, outsider: Outsider, tmp_path: Path, *, elsewhere: bool
+) -> None:
+    """It lies in another folder, or has been there before."""
+    place = None if elsewhere else str(tmp_path)
+    with on(machine, root_dir=place) as own, on(machine, root_dir=str(tmp_path)) as shown:
+        ann.publish(*PULL)
+        shown.process.kill()
+        machine.has(own)
+        said = f"that was shown, at 127.0.0.1:{shown.port}, has ended. What is started there now"
+        wait_until(lambda: said in ann.publish("--list"), "its end to be seen")
+        assert state(ann) == "held_back"
+        assert outsider.status(LOGIN) == 502
 
 
 def test_one_that_was_named_is_waited_for(machine: Workstation, ann: Ann) -> None:
