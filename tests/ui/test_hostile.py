@@ -124,10 +124,11 @@ def _id_of(lab: Lab, name: str) -> str:
 
 def _show_by_path(page: Page, address: str) -> None:
     page.locator('iframe[title="hostile"]').evaluate(
-        """(frame, address) => {
+        """(frame, address) => new Promise(loaded => {
+            frame.addEventListener('load', loaded, { once: true });
             frame.sandbox = 'allow-scripts allow-forms allow-popups allow-downloads';
             frame.src = address;
-        }""",
+        }).then(() => null)""",
         address,
     )
 
