@@ -43,13 +43,16 @@ while [ "${{at:-/}}" != / ]; do
   case $(others "$at") in *[xt]) ;; *) rights=---;; esac
 done
 printf '%s{FENCE}' "$rights"
-[ -f "$2" ] && openssl pkey -in "$2" -passin pass: -pubout </dev/null 2>/dev/null |
-  head -c {_LARGEST}
+[ -f "$2" ] && {{
+  openssl pkey -in "$2" -passin pass: -pubout ||
+    {{ openssl x509 -in "$2" -noout && printf certificate; }}
+}} </dev/null 2>/dev/null | head -c {_LARGEST}
 printf '{FENCE}'
 [ -f "$1" ] && head -c {_LARGEST} "$1" 2>/dev/null |
   awk '/-----BEGIN /{{on=/-----BEGIN CERTIFICATE-----/}} on; /-----END /{{on=0}}'
 exit 0
 """
+_CERTIFICATE = b"certificate"
 _LACKING = ("No such file or directory", "Not a directory")
 _ADVICE = "--certfile and --keyfile name files that are on the gateway."
 _OTHERS = "Name two that belong together: --certfile FILE --keyfile FILE"
@@ -86,6 +89,10 @@ async def check_given(
     chain, chain_is, key, key_is, others = said
     if (lacking := _lacking("certificate", called, chain, chain_is)) is not None:
         return [lacking]
+    if parts[5] == _CERTIFICATE:
+        says = f"{key} is a certificate, and no key."
+        advice = f"Are the two named the wrong way round? {_OTHERS}"
+        return [Check("key", "failed", says, advice=advice, remedy="certificate")]
     fits: bool | None = None
     if chain_is == "open":
         public, certificate = parts[5:]

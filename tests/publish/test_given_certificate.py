@@ -218,6 +218,13 @@ def test_a_bad_one(
         assert look(engine, insist=True)["trust"].verdict == "note"
 
 
+def test_the_wrong_way_round(engine: SyncEngine, gateway: WebGateway, pair: Pair) -> None:
+    checks = look(engine, files=CertificateFiles(GIVEN.key, GIVEN.chain))
+    assert list(checks) == ["key"]
+    assert checks["key"].says == f"{GIVEN.chain} is a certificate, and no key."
+    assert "wrong way round" in checks["key"].advice
+
+
 def test_one_alone(engine: SyncEngine, gateway: WebGateway, pair: Pair) -> None:
     """An authority that browsers know may have signed it itself: that is not known."""
     put(gateway, pair.leaf.read_bytes())
