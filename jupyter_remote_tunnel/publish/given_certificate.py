@@ -1,8 +1,8 @@
 """The certificate that somebody names for a gateway's web server: it is looked at before a site is
 installed that shows it, on the gateway, over SSH or here.
 
-Its key is a secret, of which nothing comes here: that it is there is looked at and, where we may
-read it, openssl is asked over there for the public half of it. What the web server shows then,
+Its key is a secret, and nothing of its file comes here: that it is there is looked at and, where we
+may read it, openssl is asked over there for the public half of it. What the web server shows then,
 `checking_certificates.check_presented` judges.
 """
 

@@ -5,6 +5,7 @@ import signal
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -139,6 +140,11 @@ def test_who_is_published_already(scene: Scene, api: httpx.Client) -> None:
         assert (failed["name"], "under this name" in failed["says"]) == ("name", True)
     with scene.outsider() as stranger:
         assert stranger.get("login").status_code == 200
+
+
+def test_it_ends_after_eight_hours(scene: Scene, api: httpx.Client) -> None:
+    left = datetime.fromisoformat(publish(api, **scene.request)["until"]) - datetime.now(UTC)
+    assert timedelta(hours=7.9) < left <= timedelta(hours=8)
 
 
 def test_its_time_is_over(scene: Scene, api: httpx.Client) -> None:
