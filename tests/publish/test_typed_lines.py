@@ -121,6 +121,7 @@ def test_where_nginx_does_not_run(
     pair = authority.issue(NAME)
     for path, file in ((GIVEN.chain, pair.chain), (GIVEN.key, pair.key)):
         here.path(path).write_bytes(file.read_bytes())
+    here.path(GIVEN.key).chmod(0o600)
     own = [*PULL, "--certfile", GIVEN.chain, "--keyfile", GIVEN.key]
     lines = printed(ann.publish(*own, "--site", "nginx"))
     with contextlib.ExitStack() as stack:

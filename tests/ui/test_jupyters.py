@@ -192,7 +192,10 @@ def test_one_that_has_another_token_by_now(lab: Lab, runtime: Path) -> None:
         expect(frame.locator(".jp-Launcher")).to_be_visible(timeout=60_000)
         port = there.port
     with remote(runtime, port=port):
+        # Its token is looked up before the page goes: until then the old one is there.
+        frame.locator("body").evaluate("body => body.classList.add('before')")
         reload.click()
+        expect(frame.locator("body.before")).to_have_count(0)
         runs_a_cell(lab.page, frame)
     reload.click()
     expect(frame.get_by_role("heading", name="does not let you in")).to_be_visible()
