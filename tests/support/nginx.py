@@ -11,7 +11,6 @@
 import contextlib
 import shutil
 import signal
-import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -99,12 +98,9 @@ class Nginx:
         argv = [program("nginx"), "-e", "stderr", "-c", str(self._folder / "nginx.conf")]
         with child(argv) as process:
             self._process = process
-            wait_until(self._listens, "nginx to listen")
+            # It listens before that; a signal for another site would then be lost.
+            process.wait_for_line("start worker process ")
             yield
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 @contextlib.contextmanager

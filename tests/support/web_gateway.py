@@ -164,7 +164,8 @@ class WebGateway(Sshd):
         """nginx runs, as Debian starts it."""
         self.type(["nginx"])
         try:
-            wait_until(lambda: self._listens_on(80), "nginx to listen")
+            # It listens before that; a reload in between would be lost.
+            wait_until(lambda: self.processes("nginx", "www-data"), "nginx's first worker")
             yield
         finally:
             self.type(["nginx -s stop", "while [ -e /run/nginx.pid ]; do sleep 0.01; done"])
@@ -176,13 +177,6 @@ class WebGateway(Sshd):
         with child(self.inside(argv, "caddy")) as caddy:
             caddy.wait_for_line("serving initial configuration")
             yield
-
-    def _listens_on(self, port: int) -> bool:
-        table = self.run("cat", "/proc/net/tcp").stdout
-        return any(
-            line.split()[1].endswith(f":{port:04X}") and " 0A " in line
-            for line in table.splitlines()[1:]
-        )
 
     def path(self, path: str) -> Path:
         """Where we find the file that has this path there."""

@@ -298,7 +298,7 @@ def test_a_tunnel_that_waits_asks_when_it_is_restarted(
     notice = lab.page.locator(".Toastify__toast", has_text="password has to ask you something")
     picture(lab.page, pictures, "notice")
     notice.get_by_role("button", name="Log in…").click()
-    shown(lab, "Password for password")
+    expect(shown(lab, "Password for password").get_by_label("Password", exact=True)).to_be_focused()
     expect(notice).to_be_hidden()
     lab.page.keyboard.press("Escape")
     expect(lab.row("password").get_by_role("alert")).to_contain_text("was cancelled")
