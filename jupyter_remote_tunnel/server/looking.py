@@ -42,7 +42,7 @@ from ..publish.names import (
 from ..publish.own_folder import check_own_folder
 from ..publish.sites import CertificateFiles, Site
 from .listening import Certificate, check_port_here
-from .probes import WELL_KNOWN
+from .probes import ANYBODY, WELL_KNOWN
 
 if TYPE_CHECKING:
     from ..engine.client import EngineClient
@@ -366,7 +366,7 @@ class Looking:
         from ..publish.probing import is_answered
 
         authority = self.request.authority
-        if await is_answered(f"https://{authority}{self._base_url}{WELL_KNOWN}taken"):
+        if await is_answered(f"https://{authority}{self._base_url}{WELL_KNOWN}{ANYBODY}"):
             says = f"Another Jupyter is published under this name: {plain(authority)}."
             yield Check("name", "failed", says, advice="End that one, or choose another name.")
 

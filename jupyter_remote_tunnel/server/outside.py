@@ -34,7 +34,7 @@ from typing_extensions import override
 
 from ..model.app_domain import AppDomain
 from ..model.publication import HTTPS, Visitor
-from .probes import WELL_KNOWN, Nonce, probe_handler
+from .probes import ANYBODY, WELL_KNOWN, Nonce, probe_handler
 from .strangers import BODY_SECONDS, SMALL_BODY, Bodies, Counted, Standing, Visit, standing
 from .strangers_log import StrangersLog
 from .views.gate import UNKNOWN_ADDRESS, has_body
@@ -165,8 +165,8 @@ class Gate(Router):
         visit = Visit(_address(request), datetime.now(UTC))
         self._visits[cast("HTTP1Connection", request.connection).stream] = visit
         self.log.begin(visit)
-        probed = request.path.removeprefix(self.door.base_url + WELL_KNOWN)
-        if probed != request.path:
+        below, is_probe, probed = request.path.partition(WELL_KNOWN)
+        if is_probe and (below == self.door.base_url or probed == ANYBODY):
             handler, made = probe_handler(probed, self._nonce)
             return self._porch.get_handler_delegate(request, handler, made)
         refusal = self._refusal(request)

@@ -8,6 +8,7 @@ answers.
     POST …/NONCE         how many bytes came
     GET …/NONCE/socket   a websocket, which says again what it hears
     GET …/NONCE/stream   a line; and another one when `…/NONCE/release` was asked for
+    GET …/anybody        that 404, below whichever `base_url` it is asked
 """
 
 import asyncio
@@ -24,6 +25,8 @@ from ..model.publication import MARK
 from ..publish.proofs import proof
 
 WELL_KNOWN = ".well-known/jupyter-remote-tunnel/"
+ANYBODY = "anybody"
+"""What is asked by who would be shown under a name: whose `base_url` may be another one."""
 _PATIENCE = 20.0  # seconds that a streamed answer waits for its end
 
 

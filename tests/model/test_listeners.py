@@ -64,6 +64,13 @@ def test_who_could_be_meant(bind: TcpBind, theirs: str, counts: bool) -> None:
     assert bool(found.beside(bind)) == counts
 
 
+def test_one_of_ours_is_not_lost_among_many() -> None:
+    others = [f"{number:02X}00007F:22B8 1001" for number in range(2, 9)]
+    found = holders(*others, f"{V4}:22B8 1000")
+    assert found is not None
+    assert named(found.all_at(TcpBind("", 8888))).startswith("uid 1000 at 127.0.0.1, uid 1001")
+
+
 def test_a_real_table() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
         port = listening.getsockname()[1]

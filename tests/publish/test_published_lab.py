@@ -11,8 +11,8 @@ from playwright.sync_api import expect
 
 from jupyter_remote_tunnel.publish.sites import Site
 from tests.publish.conftest import GIVEN, NAME, give
+from tests.publish.pulled import FRIENDLY, PULL
 from tests.publish.test_published import PASSWORD, PUBLISH, printed, to_publish, to_type
-from tests.publish.test_pulled import FRIENDLY, PULL
 from tests.support.ann import Ann, workstation
 from tests.support.certbot import issue
 from tests.support.certificates import WebAuthority

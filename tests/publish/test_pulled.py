@@ -3,10 +3,9 @@ there, types `publish --pull` and what that prints; from nothing to the login of
 """
 
 import ssl
-from typing import Any
 
-from jupyter_remote_tunnel.publish.sites import Site
 from tests.publish.conftest import GIVEN, NAME, give
+from tests.publish.pulled import CONNECT, FRIENDLY, PULL, SITE, sockets, state
 from tests.publish.test_published import PASSWORD, printed, to_type, use
 from tests.support.ann import Ann, Workstation
 from tests.support.certbot import issue
@@ -17,25 +16,6 @@ from tests.support.other_uid import other_users_python
 from tests.support.outsider import Outsider
 from tests.support.process import wait_until
 from tests.support.web_gateway import WebGateway
-
-SITE = Site(NAME, "ann", "/lab/of/ann/")
-PULL = ("--pull", "--name", NAME, "ws")
-FRIENDLY: dict[str, dict[str, Any]] = {
-    "ServerApp": {"local_hostnames": ["localhost", NAME], "trust_xheaders": True}
-}
-"""What the lines that are printed say."""
-
-CONNECT = "import socket,sys;socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
-
-
-def sockets(gateway: WebGateway) -> list[str]:
-    """What stands in the folder of the socket."""
-    return gateway.run("ls", SITE.folder).stdout.split()
-
-
-def state(ann: Ann) -> str:
-    """Of what is published."""
-    return str(ann.publications()[0]["state"])
 
 
 async def test_through_nginx(

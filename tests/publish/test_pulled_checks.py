@@ -1,77 +1,22 @@
-"""What keeps the Jupyter of a workstation from being shown, before and while it is."""
+"""What keeps the Jupyter of a workstation from being shown."""
 
-import contextlib
 import json
 import re
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from jupyter_remote_tunnel.publish.installing import (
-    Places,
-    certbot_commands,
-    folder_commands,
-    site_commands,
-)
 from tests.publish.conftest import NAME
-from tests.publish.test_pulled import CONNECT, FRIENDLY, PULL, sockets, state
-from tests.publish.test_pulled import SITE as ANYWHERE
+from tests.publish.pulled import CHECK, FRIENDLY, PLACES, PULL, SITE, on, server, site, sockets
 from tests.support.ann import Ann, Workstation
-from tests.support.certbot import issue
-from tests.support.certificates import WebAuthority
-from tests.support.jupyter import Jupyter, jupyter, started_again
-from tests.support.other_uid import other_users_python
-from tests.support.outsider import Outsider
+from tests.support.jupyter import Jupyter, jupyter
 from tests.support.process import child, wait_until
 from tests.support.systemd import read_unit
 from tests.support.web_gateway import WebGateway
 
-SITE = replace(ANYWHERE, ipv6=False)  # which that gateway has not
-PLACES = Places(
-    "nginx", "www-data", "/etc/nginx/sites-available", enabled="/etc/nginx/sites-enabled"
-)
-LOGIN = SITE.prefix + "login"
-CHECK = (*PULL, "--check")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def site(gateway: WebGateway, authority: WebAuthority) -> Iterator[None]:
-    """nginx runs with the site, and its certificate is there."""
-    issue(gateway, authority.issue(NAME), NAME)
-    with gateway.nginx():
-        gateway.type(
-            [
-                *folder_commands(SITE, PLACES),
-                *certbot_commands(SITE, "webroot", PLACES),
-                *site_commands(SITE, PLACES),
-            ]
-        )
-        yield
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Jupyter]:
-    """A Jupyter that may be shown."""
-    with jupyter(base_url=SITE.prefix, traits=FRIENDLY) as made:
-        yield made
-
-
-@contextlib.contextmanager
-def on(machine: Workstation, **traits: Any) -> Iterator[Jupyter]:
-    """A Jupyter of the workstation, with these traits of its ServerApp beside those that it has to
-    have; what is None is left out."""
-    own = {**FRIENDLY["ServerApp"], **traits}
-    kept = {name: value for name, value in own.items() if value is not None}
-    with jupyter(base_url=SITE.prefix, traits={"ServerApp": kept}) as made:
-        machine.has(made)
-        yield made
+__all__ = ["server", "site"]  # fixtures
 
 
 @pytest.mark.parametrize(
@@ -217,6 +162,8 @@ def test_none_or_several(machine: Workstation, ann: Ann, server: Jupyter) -> Non
     shown = ann.publish(*CHECK, status=1)
     assert "FAILED  jupyter       No Jupyter server of yours runs on ws" in shown
     assert "→ Start one there: jupyter tunnel jupyter ws --start --keep" in shown
+    assert "note    site          Which site it needs is known when" in shown, shown
+    assert shown.count("FAILED") == 1, shown
     machine.has(server)
     port = server.port
     assert "ok      jupyter" in ann.publish(*CHECK[:-2], f"ws:{port}", "--check")
@@ -295,37 +242,6 @@ def test_nothing_stays_where_the_way_in_fails(
     assert "can go into /tmp" in said
 
 
-def test_while_it_is_shown(
-    gateway: WebGateway, machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter
-) -> None:
-    machine.has(server)
-    ann.publish(*PULL, "--for", "never")
-    (one,) = ann.publications()
-    assert (one["state"], one["host"], one["until"]) == ("shown", "ws", "")
-    for more in ((), ("--foreground",)):
-        second = ann.publish(*more, "--pull", "--name", NAME.upper(), "ws", status=1)
-        assert f"{NAME} is published already, without an end (id {one['id']})." in second, second
-        assert f"To end it: jupyter tunnel publish --stop {one['id']}." in second
-        assert "FAILED" not in second
-        assert "Nothing is published" not in second
-    assert "nothing was opened" in ann.publish(*CHECK)
-    assert outsider.status(LOGIN) == 200  # which the second one left as it was
-    said = ann.publish("--extend", "--for", "2h")
-    assert ", which is earlier than before (without an end)." in said
-    assert ann.publications()[0]["until"] > one["since"]
-
-    (pid,) = ann.holders
-    gateway.type([f"kill -9 {pid}"])
-    wait_until(lambda: outsider.status(LOGIN) == 502, "the end of its forward")
-    assert (
-        "ConnectionRefusedError"
-        in gateway.run(*other_users_python(CONNECT, SITE.socket), user="www-data").stderr
-    )
-    said = ann.publish(*PULL)  # a dead socket is in nobody's way
-    assert "Published" in said
-    assert outsider.status(LOGIN) == 200
-
-
 # Listens at a socket.
 LISTENING = """
 import signal, socket, sys
@@ -347,166 +263,6 @@ def test_a_socket_at_which_something_else_listens(
         said = ann.publish(*PULL, status=1)
         assert f"FAILED  socket        Something else listens at {SITE.socket}" in said, said
     gateway.type([f"rm {SITE.socket}"])
-
-
-def test_a_jupyter_that_is_started_again_is_checked_again(
-    machine: Workstation, ann: Ann, outsider: Outsider
-) -> None:
-    with on(machine) as server:
-        config = server.folder / "config" / "jupyter_server_config.json"
-        settings = json.loads(config.read_text())
-        ann.publish(*PULL)
-        settings["IdentityProvider"]["token"] = ""
-        config.write_text(json.dumps(settings))
-        with contextlib.ExitStack() as stack:
-            with machine.sshd.paused():  # whoever looks then finds the next one
-                server.process.kill()
-                stack.enter_context(started_again(server, "server"))
-            wait_until(
-                lambda: "lets everybody in" in ann.publications()[0]["problem"], "a look at it"
-            )
-            assert outsider.status(LOGIN) == 502
-        assert state(ann) == "held_back"
-        settings["IdentityProvider"]["token"] = server.token
-        config.write_text(json.dumps(settings))
-        with started_again(server, "server"):
-            wait_until(lambda: state(ann) == "shown", "it to be shown again")
-            assert outsider.status(LOGIN) == 200
-
-
-def test_a_jupyter_that_is_started_again_may_listen_elsewhere(
-    machine: Workstation, ann: Ann, outsider: Outsider, tmp_path: Path
-) -> None:
-    with on(machine, root_dir=str(tmp_path)) as before:
-        ann.publish(*PULL)
-        before.process.kill()
-    with on(machine, root_dir=str(tmp_path)) as other:
-        assert other.port != before.port
-        wait_until(lambda: state(ann) == "shown", "the other one to be shown")
-        assert outsider.status(LOGIN) == 200
-        other.process.kill()
-        wait_until(lambda: state(ann) == "held_back", "its end to be seen")
-    with on(machine, root_dir=str(tmp_path)) as third:  # and from there on
-        wait_until(lambda: state(ann) == "shown", "the third to be shown")
-        assert f"ws (127.0.0.1:{third.port}), at" in ann.publications()[0]["exposed"][0]
-
-
-@pytest.mark.parametrize("elsewhere", [True, False])
-def test_a_jupyter_that_nobody_chose_is_not_shown(
-    machine: Workstation, ann: Ann, outsider: Outsider, tmp_path: Path, *, elsewhere: bool
-) -> None:
-    """It lies in another folder, or has been there before."""
-    place = None if elsewhere else str(tmp_path)
-    with on(machine, root_dir=place) as own, on(machine, root_dir=str(tmp_path)) as shown:
-        ann.publish(*PULL)
-        shown.process.kill()
-        machine.has(own)
-        said = f"that was shown, at 127.0.0.1:{shown.port}, has ended. What is started there now"
-        wait_until(lambda: said in ann.publish("--list"), "its end to be seen")
-        assert state(ann) == "held_back"
-        assert outsider.status(LOGIN) == 502
-
-
-def test_one_that_was_named_is_waited_for(machine: Workstation, ann: Ann) -> None:
-    with on(machine) as before:
-        ann.publish(*PULL[:-1], f"{PULL[-1]}:{before.port}")
-        before.process.kill()
-    with on(machine):
-        wait_until(
-            lambda: f":{before.port}" in ann.publications()[0]["problem"], "a look at the other"
-        )
-        assert state(ann) == "held_back"
-
-
-def test_an_engine_that_ends_is_followed_by_another(
-    gateway: WebGateway, machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter
-) -> None:
-    machine.has(server)
-    ann.publish(*PULL)
-    (engine,) = [
-        process
-        for process in gateway.processes("python", "ann")
-        if "jupyter_remote_tunnel.engine" in process.cmdline()
-    ]
-    engine.kill()
-    psutil.wait_procs([engine], 10)
-    wait_until(lambda: state(ann) == "shown", "it to be shown again")
-    assert outsider.status(LOGIN) == 200
-
-
-def test_in_the_foreground(
-    gateway: WebGateway, machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter
-) -> None:
-    machine.has(server)
-    with ann.publishing(*PULL) as shell:
-        shell.wait_for_line("Published: ")
-        assert outsider.status(LOGIN) == 200
-        (one,) = ann.publications()
-        assert one["state"] == "shown"
-        ann.shell().send_signal(signal.SIGINT)
-        assert shell.wait() == 0
-        assert shell.output.endswith(f"{SITE.url} is not published any more.\n"), shell.output
-        assert ": shown\n" in shell.output, "without a full stop"
-    assert outsider.status(LOGIN) == 502
-    assert sockets(gateway) == []
-    with ann.publishing(*PULL) as shell:
-        shell.wait_for_line("Published: ")
-        ann.publish("--stop")
-        assert shell.wait() == 0
-    with ann.publishing(*PULL) as shell:
-        shell.wait_for_line("Published: ")
-        gateway.type([f"kill -9 {pid}" for pid in ann.holders])
-        assert shell.wait() == 1
-        assert "has ended" in shell.output
-    with ann.publishing(*PULL) as shell:
-        shell.wait_for_line("Published: ")
-        ann.shell().kill()
-        wait_until(lambda: ann.holders == [], "the end of what it has started")
-        assert outsider.status(LOGIN) == 502
-    with ann.publishing(*PULL, "--prefix", "/other") as shell:
-        assert shell.wait() == 1
-        assert "Nothing is published: address failed." in shell.output, shell.output
-
-
-def test_in_the_foreground_while_it_is_held_back(
-    machine: Workstation, ann: Ann, outsider: Outsider
-) -> None:
-    with on(machine) as server, ann.publishing(*PULL) as shell:
-        shell.wait_for_line("Published: ")
-        server.process.kill()
-        shell.wait_for_line(f"{SITE.url}: held back. No Jupyter server of yours runs on ws")
-        ann.shell().send_signal(signal.SIGINT)
-        assert shell.wait() == 0
-        assert shell.output.endswith(f"{SITE.url} is not published any more.\n"), shell.output
-    assert outsider.status(LOGIN) == 502
-    assert ann.holders == []
-
-
-def test_from_a_cell(machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter) -> None:
-    machine.has(server)
-    said = ann.cell(f"publish {' '.join(PULL)}")
-    assert f"Published: {SITE.url}" in said, said
-    assert outsider.status(LOGIN) == 200  # though that kernel has ended
-    assert "is not published any more" in ann.cell("publish --stop")
-    assert "There: jupyter tunnel publish" in ann.cell(f"publish {' '.join(PULL)} --systemd")
-
-
-def test_the_token_stays_where_it_is(
-    gateway: WebGateway, machine: Workstation, ann: Ann, server: Jupyter
-) -> None:
-    machine.has(server)
-    token = server.token
-    with ann.publishing(*PULL) as shell:
-        shell.wait_for_line("Published: ")
-        assert "ok      token" in shell.output
-        assert token not in shell.output
-        for process in gateway.processes("python", "ann"):
-            assert token not in " ".join([*process.cmdline(), *process.environ().values()])
-        folders = [ann.home, gateway.path("/var/log/nginx")]
-        found = subprocess.run(
-            ["grep", "-r", token, *map(str, folders)], capture_output=True, text=True, check=False
-        )
-        assert found.stdout == ""
 
 
 def test_a_unit(ann: Ann, gateway: WebGateway, machine: Workstation, server: Jupyter) -> None:

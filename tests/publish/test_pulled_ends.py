@@ -16,8 +16,8 @@ import websockets
 
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from tests.publish.conftest import NAME
+from tests.publish.pulled import FRIENDLY, PULL, SITE, state
 from tests.publish.test_published import printed
-from tests.publish.test_pulled import FRIENDLY, PULL, SITE, state
 from tests.support.ann import Ann, Workstation
 from tests.support.certbot import issue
 from tests.support.certificates import WebAuthority

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.publish.conftest import GIVEN, NAME
+from tests.publish.pulled import FRIENDLY, PULL, SITE
 from tests.publish.test_published import printed, to_type
-from tests.publish.test_pulled import FRIENDLY, PULL, SITE
 from tests.support.ann import Ann, Workstation
 from tests.support.certbot import issue
 from tests.support.certificates import WebAuthority

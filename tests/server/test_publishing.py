@@ -133,6 +133,7 @@ def test_who_is_published_already(scene: Scene, api: httpx.Client) -> None:
             traits={"TunnelManager": manager(scene.bed)},
             env={"SSL_CERT_FILE": str(scene.web.certificate)},
             hosts={NAME: "127.0.0.1"},
+            base_url="/other/",
         ) as other,
         by_token(other) as client,
     ):
