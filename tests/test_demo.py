@@ -56,6 +56,7 @@ def test_check_takes_less_than_thirty_seconds(user: User) -> None:
 
 
 @pytest.mark.usefixtures("nothing_left_of_it")
+@pytest.mark.long
 def test_openssh_is_not_needed(user: User, tmp_path: Path) -> None:
     for name in ("cat", "env", "sh", "tail", "uname"):
         (tmp_path / name).symlink_to(program(name))

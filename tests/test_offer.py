@@ -20,7 +20,7 @@ from tests.support.echo import serve
 from tests.support.ports import ReservedPort
 from tests.support.process import child, wait_until
 from tests.support.sshd import SshBed, Sshd
-from tests.support.systemd import read_unit
+from tests.support.systemd import read_unit, user_manager
 from tests.support.user import User
 
 
@@ -206,6 +206,29 @@ class TestUnit:
         with child(argv, env=user.environment) as process:
             process.wait_for_line("is offered")
             assert "That leg is up." in shows_plot(user, ssh_bed)
+
+    @pytest.mark.long
+    def test_systemd_runs_it_and_starts_it_again(
+        self, user: User, words: list[str], config: Path, ssh_bed: SshBed, short_dir: Path
+    ) -> None:
+        said = user.tunnel("offer", "--systemd", *words).stdout
+        (start,) = [line.strip() for line in said.splitlines() if "systemctl" in line]
+        unit = start.split()[-1]
+
+        def is_offered() -> bool:
+            return any(listens(path) for path in short_dir.rglob("*") if path.is_socket())
+
+        with user_manager(user.environment) as manager:
+            manager.type(start)
+            wait_until(is_offered, "the offer")
+            assert "That leg is up." in shows_plot(user, ssh_bed)
+            manager.type(f"systemctl --user kill --signal=KILL {unit}")
+            wait_until(lambda: not is_offered(), "its end")
+            wait_until(is_offered, "the next one")
+            assert "That leg is up." in shows_plot(user, ssh_bed)
+            manager.type(f"systemctl --user disable --now {unit}")
+            wait_until(lambda: not is_offered(), "the end of the offer")
+            assert manager.run(f"systemctl --user is-active {unit}").stdout == "inactive\n"
 
     def test_what_systemd_would_read_otherwise_is_quoted(self, user: User, config: Path) -> None:
         name, key = 'a "b" 100% $HOME \\', "/tmp/Ann's 100%h/$key"

@@ -63,7 +63,7 @@ def test_it_is_hashed_there(user: User, ssh_bed: SshBed, config: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "kind"),
     [
-        ("ServerApp.password", "json"),
+        pytest.param("ServerApp.password", "json", marks=pytest.mark.long),
         ("PasswordIdentityProvider.hashed_password", "py"),
         pytest.param("ServerApp.password", "py", marks=pytest.mark.long),
         pytest.param("PasswordIdentityProvider.hashed_password", "json", marks=pytest.mark.long),

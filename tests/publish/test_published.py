@@ -34,7 +34,7 @@ from tests.support.jupyter import Jupyter, jupyter
 from tests.support.neighbour import listening
 from tests.support.other_uid import other_users_python
 from tests.support.outsider import Outsider
-from tests.support.process import Child, child, kill_all, wait_until
+from tests.support.process import BY_COMMAND, Child, child, kill_all, wait_until
 from tests.support.sshd import SshBed
 from tests.support.user import User
 from tests.support.web_gateway import WebGateway
@@ -143,10 +143,10 @@ async def test_through_nginx(
         assert gateway.run(*argv, user="www-data").stderr == ""
 
         gateway.kill()  # with all that runs there
-        wait_until(lambda: state(person) == "reconnecting", "its loss")
+        wait_until(lambda: state(person) == "reconnecting", "its loss", pause=BY_COMMAND)
         gateway.start()
         gateway.type(["nginx"])
-        wait_until(lambda: state(person) == "shown", "it to be shown again")
+        wait_until(lambda: state(person) == "shown", "it to be shown again", pause=BY_COMMAND)
         assert outsider.status(SITE.prefix + "login") == 200
 
         with by_cookie(published_here) as api:
@@ -180,7 +180,7 @@ async def test_through_caddy(
         person.tunnel("publish", "--stop")
 
 
-@pytest.mark.parametrize("readable", [True, False])
+@pytest.mark.parametrize("readable", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_the_certificate_comes_before_the_site_that_names_it(
     gateway: WebGateway, authority: WebAuthority, person: User, readable: bool
 ) -> None:
@@ -253,7 +253,7 @@ def test_a_public_port_has_the_certificate_that_the_gateway_renews(
     gateway.kill()
     gateway.start()
     wait_until(lambda: outsider.certificate(8443) not in ("", before), "the renewed one")
-    wait_until(lambda: state(person) == "shown", "it to be shown again")
+    wait_until(lambda: state(person) == "shown", "it to be shown again", pause=BY_COMMAND)
     assert outsider.status(SITE.prefix + "login", port=8443) == 200
     person.tunnel("publish", "--stop")
     assert outsider.open_ports() == []
@@ -276,6 +276,7 @@ def _load_jupyter_server_extension(app):
 """
 
 
+@pytest.mark.long
 def test_a_certificate_that_does_not_come_is_told_of(
     module_bed: SshBed,
     gateway: WebGateway,
@@ -322,9 +323,9 @@ def test_a_certificate_that_does_not_come_is_told_of(
         assert outsider.status(SITE.prefix + "login", port=8443) == 200
 
         gateway.kill()
-        wait_until(lambda: state(person) == "reconnecting", "its loss")
+        wait_until(lambda: state(person) == "reconnecting", "its loss", pause=BY_COMMAND)
         gateway.start()
-        wait_until(lambda: state(person) == "shown", "the one from before to do")
+        wait_until(lambda: state(person) == "shown", "the one from before to do", pause=BY_COMMAND)
         assert told in renewal(person)
         copy.write_bytes(good)
         wait_until(lambda: not renewal(person), "the end of it")
@@ -452,7 +453,8 @@ def problem(person: User) -> str:
     return str(one["problem"])
 
 
-@pytest.mark.parametrize("host", [pytest.param("127.0.0.1", marks=pytest.mark.long), "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.long
 def test_a_port_that_another_user_takes_after_a_loss(
     gateway: WebGateway, person: User, outsider: Outsider, by_port: None, host: str
 ) -> None:
@@ -465,7 +467,7 @@ def test_a_port_that_another_user_takes_after_a_loss(
         wait_until(lambda: "uid 64901" in problem(person), "it to be told")
         assert state(person) in ("reconnecting", "held_back")
         assert person.tunnel("publish", "--list").stdout.count("uid 64901") == 1
-    wait_until(lambda: state(person) == "shown", "it to be shown again")
+    wait_until(lambda: state(person) == "shown", "it to be shown again", pause=BY_COMMAND)
     assert outsider.status(SITE.prefix + "login") == 200
 
 

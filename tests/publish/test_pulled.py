@@ -14,7 +14,7 @@ from tests.support.http import through
 from tests.support.jupyter import jupyter
 from tests.support.other_uid import other_users_python
 from tests.support.outsider import Outsider
-from tests.support.process import wait_until
+from tests.support.process import BY_COMMAND, wait_until
 from tests.support.web_gateway import WebGateway
 
 
@@ -56,11 +56,11 @@ async def test_through_nginx(
         assert gateway.run(*argv, user="www-data").stderr == ""
 
         machine.sshd.kill()  # with its connections
-        wait_until(lambda: state(ann) == "reconnecting", "its loss")
+        wait_until(lambda: state(ann) == "reconnecting", "its loss", pause=BY_COMMAND)
         assert outsider.status(SITE.prefix + "login") == 502
         assert "FileNotFoundError" in gateway.run(*argv, user="www-data").stderr
         machine.sshd.start()
-        wait_until(lambda: state(ann) == "shown", "it to be shown again")
+        wait_until(lambda: state(ann) == "shown", "it to be shown again", pause=BY_COMMAND)
         assert outsider.status(SITE.prefix + "login") == 200
 
         assert f"{SITE.url} is not published any more." in ann.publish("--stop")

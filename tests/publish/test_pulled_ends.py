@@ -24,7 +24,7 @@ from tests.support.certificates import WebAuthority
 from tests.support.jupyter import Jupyter, jupyter
 from tests.support.other_uid import as_other_user, other_users_python
 from tests.support.outsider import Outsider
-from tests.support.process import Child, child, environment, wait_until
+from tests.support.process import BY_COMMAND, Child, child, environment, wait_until
 from tests.support.web_gateway import WebGateway
 
 LOGIN = SITE.prefix + "login"
@@ -102,7 +102,7 @@ def test_nobody_stays_with_who_takes_its_port(ann: Ann, outsider: Outsider, show
         # Who comes now meets the impostor, and would stay.
         wait_until(lambda: outsider.status(LOGIN, "-m", "5") == 502, "the end of it")
         assert time.monotonic() - ended < 4
-        wait_until(lambda: state(ann) == "held_back", "a look at who is there")
+        wait_until(lambda: state(ann) == "held_back", "a look at who is there", pause=BY_COMMAND)
         said = impostor.output.split()
         wait_until(lambda: impostor.output.count("cut") == said.count("met"), "the end of streams")
         assert streams(ann) == 0
@@ -129,9 +129,13 @@ async def test_streams_are_cut_when_it_ends(
             with pytest.raises(websockets.ConnectionClosed):
                 await websocket.recv()
         # The checks ask that Jupyter by the same way, and have streams of their own meanwhile.
-        await asyncio.to_thread(wait_until, lambda: streams(ann) == 0, "the end of all streams")
+        await asyncio.to_thread(
+            wait_until, lambda: streams(ann) == 0, "the end of all streams", pause=BY_COMMAND
+        )
         # As it is there, whatever its file says, it is looked at and shown again.
-        await asyncio.to_thread(wait_until, lambda: state(ann) == "shown", "it to be shown again")
+        await asyncio.to_thread(
+            wait_until, lambda: state(ann) == "shown", "it to be shown again", pause=BY_COMMAND
+        )
 
 
 def test_refused_streams_do_not_have_it_looked_at_all_the_time(

@@ -26,7 +26,7 @@ from tests.support.ann import Ann, Workstation
 from tests.support.jupyter import Jupyter, started_again
 from tests.support.other_uid import other_users_python
 from tests.support.outsider import Outsider
-from tests.support.process import wait_until
+from tests.support.process import BY_COMMAND, wait_until
 from tests.support.web_gateway import WebGateway
 
 __all__ = ["server", "site"]  # fixtures
@@ -77,17 +77,20 @@ def test_a_jupyter_that_is_started_again_is_checked_again(
                 server.process.kill()
                 stack.enter_context(started_again(server, "server"))
             wait_until(
-                lambda: "lets everybody in" in ann.publications()[0]["problem"], "a look at it"
+                lambda: "lets everybody in" in ann.publications()[0]["problem"],
+                "a look at it",
+                pause=BY_COMMAND,
             )
             assert outsider.status(LOGIN) == 502
         assert state(ann) == "held_back"
         settings["IdentityProvider"]["token"] = server.token
         config.write_text(json.dumps(settings))
         with started_again(server, "server"):
-            wait_until(lambda: state(ann) == "shown", "it to be shown again")
+            wait_until(lambda: state(ann) == "shown", "it to be shown again", pause=BY_COMMAND)
             assert outsider.status(LOGIN) == 200
 
 
+@pytest.mark.long
 def test_a_jupyter_that_is_started_again_may_listen_elsewhere(
     machine: Workstation, ann: Ann, outsider: Outsider, tmp_path: Path
 ) -> None:
@@ -96,16 +99,16 @@ def test_a_jupyter_that_is_started_again_may_listen_elsewhere(
         before.process.kill()
     with on(machine, root_dir=str(tmp_path)) as other:
         assert other.port != before.port
-        wait_until(lambda: state(ann) == "shown", "the other one to be shown")
+        wait_until(lambda: state(ann) == "shown", "the other one to be shown", pause=BY_COMMAND)
         assert outsider.status(LOGIN) == 200
         other.process.kill()
-        wait_until(lambda: state(ann) == "held_back", "its end to be seen")
+        wait_until(lambda: state(ann) == "held_back", "its end to be seen", pause=BY_COMMAND)
     with on(machine, root_dir=str(tmp_path)) as third:  # and from there on
-        wait_until(lambda: state(ann) == "shown", "the third to be shown")
+        wait_until(lambda: state(ann) == "shown", "the third to be shown", pause=BY_COMMAND)
         assert f"ws (127.0.0.1:{third.port}), at" in ann.publications()[0]["exposed"][0]
 
 
-@pytest.mark.parametrize("elsewhere", [True, False])
+@pytest.mark.parametrize("elsewhere", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_jupyter_that_nobody_chose_is_not_shown(
     machine: Workstation, ann: Ann, outsider: Outsider, tmp_path: Path, *, elsewhere: bool
 ) -> None:
@@ -116,18 +119,21 @@ def test_a_jupyter_that_nobody_chose_is_not_shown(
         shown.process.kill()
         machine.has(own)
         said = f"that was shown, at 127.0.0.1:{shown.port}, has ended. What is started there now"
-        wait_until(lambda: said in ann.publish("--list"), "its end to be seen")
+        wait_until(lambda: said in ann.publish("--list"), "its end to be seen", pause=BY_COMMAND)
         assert state(ann) == "held_back"
         assert outsider.status(LOGIN) == 502
 
 
+@pytest.mark.long
 def test_one_that_was_named_is_waited_for(machine: Workstation, ann: Ann) -> None:
     with on(machine) as before:
         ann.publish(*PULL[:-1], f"{PULL[-1]}:{before.port}")
         before.process.kill()
     with on(machine):
         wait_until(
-            lambda: f":{before.port}" in ann.publications()[0]["problem"], "a look at the other"
+            lambda: f":{before.port}" in ann.publications()[0]["problem"],
+            "a look at the other",
+            pause=BY_COMMAND,
         )
         assert state(ann) == "held_back"
 
@@ -162,7 +168,7 @@ def test_an_engine_that_ends_is_followed_by_another(
     ]
     engine.kill()
     psutil.wait_procs([engine], 10)
-    wait_until(lambda: state(ann) == "shown", "it to be shown again")
+    wait_until(lambda: state(ann) == "shown", "it to be shown again", pause=BY_COMMAND)
     assert outsider.status(LOGIN) == 200
 
 

@@ -68,6 +68,7 @@ def starts_again(gateway: WebGateway) -> None:
     )
 
 
+@pytest.mark.long
 def test_before_the_name_leads_there(
     here: WebGateway, ann: Ann, authority: WebAuthority, outsider: Outsider
 ) -> None:
@@ -102,6 +103,7 @@ def test_where_there_is_no_certificate_after_all(here: WebGateway, ann: Ann) -> 
         starts_again(here)
 
 
+@pytest.mark.long
 def test_where_a_certificate_is_named_that_is_not_there(here: WebGateway, ann: Ann) -> None:
     own = [*PULL, "--certfile", "/nope.pem", "--keyfile", "/nope.key"]
     with here.nginx():

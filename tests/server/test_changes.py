@@ -55,8 +55,8 @@ def ended(server: Jupyter) -> Iterator[Path]:
     ("name", "before", "after"),
     [
         ("allow_origin", "*", ""),
-        ("allow_origin_pat", "https?://.*", ""),
-        ("disable_check_xsrf", True, False),
+        pytest.param("allow_origin_pat", "https?://.*", "", marks=pytest.mark.long),
+        pytest.param("disable_check_xsrf", True, False, marks=pytest.mark.long),
     ],
 )
 def test_what_counts_at_once(name: str, before: Any, after: Any) -> None:

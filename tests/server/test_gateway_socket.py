@@ -119,6 +119,7 @@ def test_one_that_wakes_up_leaves_the_name_to_who_has_it_now(
     assert answers(scene, scene.server)
 
 
+@pytest.mark.long
 def test_one_whose_place_was_taken_says_so(scene: Scene, api: httpx.Client, other: Jupyter) -> None:
     """As where two wake up at one time."""
     aside = scene.socket.with_name("aside")

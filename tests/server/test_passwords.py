@@ -49,11 +49,11 @@ def of_notebook(file: Path, setting: str, hashed: str) -> None:
     ("kind", "put", "setting"),
     [
         ("server", in_own_file, "ServerApp.password"),
-        ("server", in_python, _BY_ITS_CLASS),
-        ("notebook", of_notebook, "NotebookApp.password"),
         *(
             pytest.param(*case, marks=pytest.mark.long)
             for case in (
+                ("server", in_python, _BY_ITS_CLASS),
+                ("notebook", of_notebook, "NotebookApp.password"),
                 ("server", in_python, "ServerApp.password"),
                 ("server", in_both, "ServerApp.password"),
                 ("server", in_own_file, _BY_ITS_CLASS),

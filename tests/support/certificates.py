@@ -47,6 +47,8 @@ class WebAuthority:
         root = _sign(_name(name), key.public_key(), _name(name), key, (-1000, 1000), ca=True)
         self.root = folder / "root.pem"
         self.root.write_bytes(_pem(root))
+        self.root_key = folder / "root.key"
+        write_private(self.root_key, _key_pem(key))
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._issuer = _name(f"{name} Intermediate")
         self.intermediate = _sign(
@@ -63,15 +65,16 @@ class WebAuthority:
         pair = Pair(*(stem.with_suffix(end) for end in (".chain.pem", ".leaf.pem", ".key")))
         pair.chain.write_bytes(_pem(leaf) + _pem(self.intermediate))
         pair.leaf.write_bytes(_pem(leaf))
-        write_private(
-            pair.key,
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            ),
-        )
+        write_private(pair.key, _key_pem(key))
         return pair
+
+
+def _key_pem(key: _Key) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 def _name(text: str) -> x509.Name:

@@ -32,6 +32,8 @@ MARK_VALUE = uuid.uuid4().hex
 #: Seconds until a peer counts as broken. Generous: the machine may be busy, no test waits for it.
 PATIENCE = 60.0
 _LONGEST_PAUSE = 0.1
+BY_COMMAND = 0.5
+"""The pause between two questions, where each starts a command of ours."""
 
 
 class PeerError(AssertionError):

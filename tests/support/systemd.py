@@ -1,15 +1,19 @@
-"""Units as systemd reads them, on a machine on which it need not run.
+"""Units of a user as systemd reads them, and as it runs them, on a machine that it has not booted.
 
 ::
 
-    words = read_unit(path)    # what it would run; PeerError with what it complains about
+    words = read_unit(path)                      # what it would run; PeerError with its complaint
+    with user_manager(environment) as manager:
+        manager.type("systemctl --user start x")
 """
 
+import contextlib
 import re
 import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.support.process import PeerError, program
+from tests.support.process import Child, PeerError, child, descendants, program
 
 _COMMAND = "Command Line: "
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|([^ ]+)')
@@ -41,3 +45,49 @@ def _with_variables(word: str) -> str:
     if any("$" in part for part in (*parts, last)):
         raise PeerError(f"systemd takes a part of {word!r} for a variable")
     return "$".join((*parts, last))
+
+
+# In folders and with processes of its own, whatever runs on the machine. It wants one more that
+# says that systemd has booted it.
+_MANAGER = """
+mount -t tmpfs tmpfs /run
+mkdir -p /run/systemd/system
+mkdir -m 0700 /run/manager
+export XDG_RUNTIME_DIR=/run/manager
+/lib/systemd/systemd --user &
+while [ "$(systemctl --user is-system-running 2>&1)" != running ]; do sleep 0.1; done
+echo runs
+wait
+"""
+
+
+class UserManager:
+    """What a user of systemd has from log-in to log-out."""
+
+    def __init__(self, process: Child, environment: Mapping[str, str]) -> None:
+        self._process = process
+        self._environment = {**environment, "XDG_RUNTIME_DIR": "/run/manager"}
+
+    def run(self, line: str) -> subprocess.CompletedProcess[str]:
+        """Run a line of a shell there."""
+        first = min(descendants(self._process.pid), key=lambda process: process.create_time())
+        into = [program("nsenter"), f"--target={first.pid}", "--mount", "--pid", "--"]
+        return subprocess.run(
+            [*into, "sh", "-c", line], env=self._environment, capture_output=True, text=True
+        )
+
+    def type(self, line: str) -> str:
+        """What that line prints; one that fails is an error."""
+        done = self.run(line)
+        if done.returncode != 0:
+            raise PeerError(f"{line} gave {done.returncode}:\n{done.stderr}{self._process.output}")
+        return done.stdout
+
+
+@contextlib.contextmanager
+def user_manager(environment: Mapping[str, str]) -> Iterator[UserManager]:
+    """One of root, as long as the block lasts; its units have that environment."""
+    own = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    with child([program("unshare"), *own, "sh", "-ec", _MANAGER], env=environment) as process:
+        process.wait_for_line("runs")
+        yield UserManager(process, environment)

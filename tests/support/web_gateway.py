@@ -44,6 +44,20 @@ _FOLDERS = (
 _NSSWITCH = "passwd: files\ngroup: files\nhosts: files\n"
 _PATH = "/run/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+# Whether the machine has certbot, and its plugin for nginx, is not for the gateway.
+_CERTBOT = "/usr/bin/certbot"
+_PACKAGES = "/usr/lib/python3/dist-packages"
+_HIDE_PLUGIN = (
+    "mkdir -p /run/packages/all /run/packages/most"
+    f" && mount --bind {_PACKAGES} /run/packages/all"
+    " && ln -sf /run/packages/all/* /run/packages/most"
+    " && rm -f /run/packages/most/certbot_nginx*"
+    f" && mount --bind /run/packages/most {_PACKAGES}"
+)
+_HIDE_CERTBOT = (
+    f"{{ [ ! -e {_CERTBOT} ] || mount --bind /dev/null {_CERTBOT}; }}"
+    f" && {{ [ ! -e {_PACKAGES}/certbot_nginx ] || {{ {_HIDE_PLUGIN}; }}; }}"
+)
 
 # Who types there is root already.
 _SUDO = """#!/bin/sh
@@ -103,9 +117,19 @@ class WebGateway(Sshd):
             shlex.join([program("mount"), "--bind", str(self.root / name), f"/{name}"])
             for name in ("home", "run", "var", "etc")
         ]
-        script = " && ".join([*mounts, f"exec {shlex.join(super().command())}"])
+        script = " && ".join([*mounts, _HIDE_CERTBOT, f"exec {shlex.join(super().command())}"])
         own = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         return [program("unshare"), *own, "--", "/bin/sh", "-c", script]
+
+    @contextlib.contextmanager
+    def certbot(self, *, plugin: bool) -> Iterator[None]:
+        """The machine's certbot is there, with or without its plugin for nginx."""
+        hidden = [_CERTBOT, _PACKAGES] if plugin else [_CERTBOT]
+        self.type([f"umount {path}" for path in hidden])
+        try:
+            yield
+        finally:
+            self.type([_HIDE_CERTBOT])
 
     @property
     def _first(self) -> int:

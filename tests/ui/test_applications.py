@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.support.ports import unused_port
@@ -80,6 +81,7 @@ def test_a_closed_tunnel_shows_nothing_any_more(lab: Lab, lab_scene: Scene) -> N
     later.close()
 
 
+@pytest.mark.long
 def test_the_tab_of_a_closed_tunnel_says_so_and_leads_back(lab: Lab, lab_scene: Scene) -> None:
     lab.add(_line(lab_scene), "plot")
     works(lab.show_application("plot"))

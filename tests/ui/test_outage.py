@@ -26,7 +26,8 @@ def _is_asked(lab: Lab) -> None:
 
 
 @pytest.mark.timeout(300)  # JupyterLab takes its time to complain
-@pytest.mark.parametrize("times", [1, pytest.param(5, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("times", [1, 5])
 def test_tunnels_are_added_whatever_the_server_went_through(
     page: Page, shared_app: BokehApp, times: int
 ) -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.process import child
@@ -14,6 +15,7 @@ from tests.support.user import User
 from tests.ui.lab import SIDEBAR, picture
 
 
+@pytest.mark.long
 def test_the_demo_in_the_browser(page: Page, user: User, pictures: Path) -> None:
     command = [sys.executable, "-m", "jupyter_remote_tunnel.cli", "demo"]
     with child(command, env=user.environment, cwd=user.folder) as demo:

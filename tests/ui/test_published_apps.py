@@ -176,6 +176,7 @@ def test_a_certificate_that_browsers_do_not_trust(
             works(lab.show_application("plot"))
 
 
+@pytest.mark.long
 def test_names_that_the_browser_does_not_reach(
     browser: Browser, shared_app: BokehApp, pictures: Path
 ) -> None:

@@ -227,6 +227,7 @@ def test_a_setting_is_changed_when_it_was_shown(
     expect(failed.get_by_role("button")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_what_a_field_lacks_is_said_there(page: Page, careless: Jupyter, pictures: Path) -> None:
     lab = Lab(page, careless).open()
     dialog = lab.dialog
@@ -253,6 +254,7 @@ def test_what_a_field_lacks_is_said_there(page: Page, careless: Jupyter, picture
         expect(dialog).to_be_hidden()
 
 
+@pytest.mark.long
 def test_the_site_names_the_certificate_that_is_there(
     page: Page, careless: Jupyter, pictures: Path, tmp_path: Path
 ) -> None:
@@ -286,6 +288,7 @@ def test_the_site_names_the_certificate_that_is_there(
     assert f"ssl_certificate_key {pair.key};" in text
 
 
+@pytest.mark.long
 def test_a_public_port_takes_the_certificate_that_the_gateway_renews(
     page: Page, ssh_bed: SshBed, pictures: Path
 ) -> None:
@@ -318,6 +321,7 @@ def test_a_public_port_takes_the_certificate_that_the_gateway_renews(
         expect(dialog.get_by_role("status").first).to_contain_text("failed", timeout=PATIENCE)
 
 
+@pytest.mark.long
 def test_without_a_mouse_in_light_and_dark(page: Page, scene: Scene, pictures: Path) -> None:
     scene.web.use(without="client_max_body_size")
     lab = Lab(page, scene.server).open()

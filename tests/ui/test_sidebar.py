@@ -183,7 +183,7 @@ def test_one_reason_is_enough_while_a_tunnel_is_down(lab: Lab, lab_scene: Scene)
         expect(row.get_by_role("alert")).to_be_hidden()
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [pytest.param(False, marks=pytest.mark.long), True])
 def test_axe_finds_nothing_to_complain_of(lab: Lab, lab_scene: Scene, dark: bool) -> None:
     lab.is_dark(dark)
     lab.add(lab_scene.line, "plot")
