@@ -93,6 +93,7 @@ def test_it_shows_a_tunnel_and_an_application_until_it_is_told_to_end(
 
 
 @pytest.mark.usefixtures("nothing_left_of_it")
+@pytest.mark.long
 async def test_a_shell_knows_its_tunnels(user: User) -> None:
     """The one of its JupyterLab, and any other by the line that it prints."""
     with start(user, env={"HISTFILE": os.devnull}) as demo:

@@ -158,7 +158,12 @@ def test_an_engine_that_takes_the_place_of_a_dead_one_writes_it_again_too(
 
 
 @pytest.mark.parametrize(
-    ("leaving", "ends"), [("exit(keep_kernel=True)\n", False), ("", False), ("exit\n", True)]
+    ("leaving", "ends"),
+    [
+        ("exit(keep_kernel=True)\n", False),
+        pytest.param("", False, marks=pytest.mark.long),
+        pytest.param("exit\n", True, marks=pytest.mark.long),
+    ],
 )
 def test_jupyter_console_uses_it_and_leaves_it(
     engine: SyncEngine, kernel: Kernel, user: User, leaving: str, ends: bool

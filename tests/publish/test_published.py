@@ -206,6 +206,7 @@ def test_the_certificate_comes_before_the_site_that_names_it(
         assert printed(shown.stdout)
 
 
+@pytest.mark.long
 def test_where_the_key_is_another_one_s(
     gateway: WebGateway, authority: WebAuthority, person: User
 ) -> None:

@@ -220,6 +220,7 @@ def test_in_the_foreground_while_it_is_held_back(
     assert ann.holders == []
 
 
+@pytest.mark.long
 def test_from_a_cell(machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter) -> None:
     machine.has(server)
     said = ann.cell(f"publish {' '.join(PULL)}")

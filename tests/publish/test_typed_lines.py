@@ -91,6 +91,7 @@ def test_before_the_name_leads_there(
         assert outsider.status(SITE.prefix + "login") == 200
 
 
+@pytest.mark.long
 def test_where_there_is_no_certificate_after_all(here: WebGateway, ann: Ann) -> None:
     with here.nginx():
         lines = printed(ann.publish(*PULL, "--site", "nginx"))

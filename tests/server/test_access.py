@@ -30,7 +30,7 @@ PUBLIC = {("ProbeHandler", "GET"), ("RemoteTunnelLogout", "GET")}
 UNKNOWN_ALIKE = {"OriginHandler", "PathHandler", "ProbeHandler"}
 
 
-@pytest.fixture(scope="module", params=["/", "/user/ann/"])
+@pytest.fixture(scope="module", params=[pytest.param("/", marks=pytest.mark.long), "/user/ann/"])
 def based(request: pytest.FixtureRequest, bed: SshBed) -> Iterator[Jupyter]:
     """A server at the root, and one that is not. As for users, Jupyter guards no handler that does
     not do so itself."""

@@ -117,6 +117,7 @@ def test_a_token_that_can_be_guessed() -> None:
                 assert found(client)["token"]["verdict"] == "ok"
 
 
+@pytest.mark.long
 def test_a_token_by_its_old_name() -> None:
     with jupyter(password="correct horse battery") as server:
         with ended(server) as file:
@@ -134,7 +135,7 @@ def test_a_token_by_its_old_name() -> None:
         assert "short" not in own_file(server).read_text()
 
 
-@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("is_there", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_prefix_that_is_not_the_base_url(is_there: bool) -> None:
     with jupyter() as server, by_token(server) as client:
         file = own_file(server)

@@ -177,7 +177,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("is_seen", [False, True])
+@pytest.mark.parametrize("is_seen", [pytest.param(False, marks=pytest.mark.long), True])
 def test_who_took_its_port_is_not_told_its_token(
     api: httpx.Client, server: Jupyter, runtime: Path, is_seen: bool
 ) -> None:

@@ -173,7 +173,11 @@ def test_an_engine_that_is_killed_comes_back(server: Jupyter, api: httpx.Client)
     assert_gone([engine])
 
     def is_open() -> bool:
-        return [tunnel["state"] for tunnel in tunnels(api)] == ["open", "open"]
+        answer = api.get(PREFIX + "tunnels")
+        if answer.status_code == 503:  # the one that was killed was asked
+            assert answer.json()["code"] == "engine_died"
+            return False
+        return [tunnel["state"] for tunnel in answer.json()["tunnels"]] == ["open", "open"]
 
     wait_until(is_open, "both tunnels")
     after = api.get(PREFIX + f"tunnels/{before['id']}").json()["tunnel"]

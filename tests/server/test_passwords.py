@@ -84,6 +84,7 @@ def test_the_new_one_counts_after_a_restart(
             assert (enters(again, OLD), enters(again, NEW)) == (False, True)
 
 
+@pytest.mark.long
 def test_where_another_would_count_it_is_not_set() -> None:
     """By the command line, and by a folder that goes before one's own; nor is it at once."""
     hashed: str = passwd(OLD)  # type: ignore[no-untyped-call]

@@ -163,9 +163,14 @@ def test_what_cannot_be(scene: Scene, api: httpx.Client, more: dict[str, Any], n
     ("domain", "suffixes", "verdict", "says"),
     [
         ("{id}.apps.example.test", [], "note", "could set cookies for example.test, which reach"),
-        ("{id}.jupyter.example.test", [], "note", "set cookies for example.test, which reach"),
-        ("{id}.example.test", [], "failed", "where all is taken for applications"),
-        ("{id}.example.test", ["example.test"], "failed", "where all is taken for applications"),
+        *(
+            pytest.param(*case, marks=pytest.mark.long)
+            for case in (
+                ("{id}.jupyter.example.test", [], "note", "set cookies for example.test, which"),
+                ("{id}.example.test", [], "failed", "where all is taken for applications"),
+                ("{id}.example.test", ["example.test"], "failed", "all is taken for applications"),
+            )
+        ),
     ],
 )
 def test_names_of_applications_that_could_give_jupyter_cookies(

@@ -209,7 +209,7 @@ async def test_what_nobody_waits_for_any_more_is_not_told(
     assert caplog.records == []
 
 
-@pytest.mark.parametrize("streams", [1, 20])
+@pytest.mark.parametrize("streams", [pytest.param(1, marks=pytest.mark.long), 20])
 async def test_a_destination_that_does_not_answer_fails_alone(
     ssh_bed: SshBed, sshd: Sshd, drive: DeadDrive, streams: int
 ) -> None:

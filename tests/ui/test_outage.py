@@ -70,6 +70,7 @@ def broken_kernel(lab_scene: Scene) -> Iterator[str]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.long
 def test_a_complaint_that_goes_with_its_console_takes_no_dialog_with_it(
     context: BrowserContext, lab_scene: Scene, broken_kernel: str
 ) -> None:

@@ -375,6 +375,7 @@ def test_without_a_mouse_in_light_and_dark(page: Page, scene: Scene, pictures: P
     expect(badge).to_have_count(0)
 
 
+@pytest.mark.long
 def test_a_password_typed_in_a_cell_is_in_no_notebook_that_is_saved(page: Page) -> None:
     source = ["%load_ext jupyter_remote_tunnel\n", "%tunnel publish --set-password"]
     cell = {"cell_type": "code", "id": "one", "metadata": {}, "outputs": [], "source": source}

@@ -167,7 +167,7 @@ def test_a_password_is_wrong_and_then_right(lab: Lab, scene: Asking) -> None:
         assert secret not in lab.page.content()
 
 
-@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("keep", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_passphrase_opens_its_key_for_longer_if_one_says_so(
     lab: Lab, scene: Asking, keep: bool
 ) -> None:

@@ -278,7 +278,7 @@ async def test_without_tls_there_is_nothing(public: Public, browser: Browser, ap
 
 @pytest.mark.parametrize(
     ("domain", "trusted"),
-    [(DOMAIN, False), ("{id}.apps.example.test", True)],
+    [pytest.param(DOMAIN, False, marks=pytest.mark.long), ("{id}.apps.example.test", True)],
     ids=["header", "site"],
 )
 async def test_where_it_is_not_offered(socket_path: Path, domain: str, trusted: bool) -> None:

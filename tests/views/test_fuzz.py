@@ -88,7 +88,7 @@ class View:
                     await writer.wait_closed()
 
 
-@pytest.fixture(params=["origin", "framed", "path"])
+@pytest.fixture(params=[pytest.param("origin", marks=pytest.mark.long), "framed", "path"])
 async def view(
     request: pytest.FixtureRequest, lab: Lab, browser: Browser, socket_path: Path
 ) -> View:

@@ -42,7 +42,7 @@ async def test_the_whole_path_reaches_the_application(browser: Browser, view: st
         assert json.loads(await response.read())["path"] == url.raw_path_qs
 
 
-@pytest.mark.parametrize("base_url", ["/", "/a.b/c/"])
+@pytest.mark.parametrize("base_url", [pytest.param("/", marks=pytest.mark.long), "/a.b/c/"])
 async def test_it_lies_under_the_base_url(socket_path: Path, base_url: str) -> None:
     with lab(base_url=base_url) as running:
         async with serve(socket_path), Browser(running) as browser:
