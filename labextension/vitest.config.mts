@@ -31,6 +31,8 @@ export default defineConfig({
     restoreMocks: true,
     // In one world: to load JupyterLab anew for each file takes longer than all tests do.
     isolate: false,
+    // They wait for more than half of their time, but one on its own is what two processors get.
+    maxWorkers: 2,
     // They import CSS and SVG, which Node alone cannot.
     server: { deps: { inline: [/@jupyterlab/, /@jupyter\//, /@lumino/] } }
   }
