@@ -66,7 +66,7 @@ bench: set-up
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 pictures: set-up
-	pytest tests/ui/test_pictures.py --pictures docs/images
+	pytest -m long tests/ui/test_pictures.py --pictures docs/images
 
 lint: set-up
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-python lint-front-end

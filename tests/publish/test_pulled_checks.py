@@ -52,6 +52,7 @@ def test_its_configuration(
         assert "ok      site" in shown  # the rest is looked at, too
 
 
+@pytest.mark.long
 def test_what_it_should_have_is_a_note(machine: Workstation, ann: Ann) -> None:
     with on(machine, trust_xheaders=None, allow_origin="https://friend.example.org"):
         shown = ann.publish(*CHECK)
@@ -123,12 +124,14 @@ def test_a_password_is_tried_by_its_hash(
         assert "Set a good one: jupyter tunnel jupyter ws --set-password. End that" in shown
 
 
+@pytest.mark.long
 def test_one_that_speaks_tls(machine: Workstation, ann: Ann) -> None:
     with jupyter(base_url=SITE.prefix, https=True, traits=FRIENDLY) as server:
         machine.has(server)
         assert "speaks https" in ann.publish(*CHECK, status=1)
 
 
+@pytest.mark.long
 def test_only_a_port_can_be_taken_by_others(
     machine: Workstation, ann: Ann, server: Jupyter, short_dir: Path
 ) -> None:

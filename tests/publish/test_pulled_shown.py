@@ -156,6 +156,7 @@ def test_nothing_of_it_stays_on_the_workstation(
     wait_until(lambda: not is_watched(), "the end of the watch", pause=0.1)
 
 
+@pytest.mark.long
 def test_an_engine_that_ends_is_followed_by_another(
     gateway: WebGateway, machine: Workstation, ann: Ann, outsider: Outsider, server: Jupyter
 ) -> None:

@@ -40,6 +40,7 @@ def test_over_a_private_socket_in_a_tab_of_the_browser(lab: Lab, lab_scene: Scen
     opened.value.close()
 
 
+@pytest.mark.long
 def test_the_tab_comes_back_after_a_reload_of_the_page(lab: Lab, lab_scene: Scene) -> None:
     lab.add(_line(lab_scene), "another")
     lab.add(f"{_line(lab_scene)} -C", "plot")

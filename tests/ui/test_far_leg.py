@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 from tests.ui.lab import SIDEBAR, Lab, Scene, complaints, picture, works
 
 
-@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.long), "dark"])
+@pytest.mark.long
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_is_seen_wherever_the_tunnel_is(
     lab: Lab, lab_scene: Scene, pictures: Path, theme: str
 ) -> None:

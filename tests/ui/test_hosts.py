@@ -299,6 +299,7 @@ _LINES = """elements => elements.map(element => {
 })"""
 
 
+@pytest.mark.long
 def test_addresses_stay_in_one_piece(
     lab: Lab, lab_scene: Scene, short_dir: Path, pictures: Path
 ) -> None:
@@ -333,7 +334,8 @@ def test_addresses_stay_in_one_piece(
 # Pictures, for people; the test says only that all there is to see is in them.
 
 
-@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.long), "dark"])
+@pytest.mark.long
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_all_of_it_in_both_themes(
     lab: Lab, lab_scene: Scene, hosts: Hosts, pictures: Path, theme: str
 ) -> None:

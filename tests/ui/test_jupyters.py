@@ -138,6 +138,7 @@ def test_a_person_works_in_it_and_the_token_is_nowhere(
         assert not any(there.token.encode() in content for content in kept)
 
 
+@pytest.mark.long
 def test_the_password_of_those_there_is_set(
     lab: Lab, lab_scene: Scene, tmp_path: Path, pictures: Path
 ) -> None:
@@ -241,6 +242,7 @@ def test_there_is_none_and_one_is_started(
         wait_until(lambda: not there.is_left, "its end")
 
 
+@pytest.mark.long
 def test_at_a_port_here_it_and_a_jupyter_on_the_same_port_are_two(
     page: Page, ssh_bed: SshBed, tmp_path: Path, user: User
 ) -> None:

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.http import by_token
@@ -45,6 +46,7 @@ def _tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"Tab does not lead to {name}")
 
 
+@pytest.mark.long
 def test_who_asks_for_the_sidebar_in_a_notebook_goes_on_in_the_sidebar(
     lab: Lab, lab_scene: Scene
 ) -> None:

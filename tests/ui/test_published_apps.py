@@ -105,6 +105,7 @@ def lab(browser: Browser, published: Shown) -> Iterator[Lab]:
                 api.delete(f"remote-tunnel/api/tunnels/{tunnel['id']}")
 
 
+@pytest.mark.long
 def test_bokeh_with_no_flag(lab: Lab, published: Shown) -> None:
     """In a tab of JupyterLab, and in one of the browser."""
     open_tunnel(published.scene, published.scene.line, "plot")

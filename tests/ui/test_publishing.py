@@ -169,6 +169,7 @@ def careless(ssh_bed: SshBed) -> Iterator[Jupyter]:
         yield server
 
 
+@pytest.mark.long
 def test_a_setting_is_changed_when_it_was_shown(
     page: Page, careless: Jupyter, pictures: Path
 ) -> None:

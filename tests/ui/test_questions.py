@@ -359,7 +359,8 @@ def test_a_host_that_goes_away_takes_its_question_along(lab: Lab, scene: Asking)
 # Pictures, for people; the test says only that all there is to see is in them.
 
 
-@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.long), "dark"])
+@pytest.mark.long
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_dialog_is_shown(lab: Lab, scene: Asking, pictures: Path, theme: str) -> None:
     welcome = ("", "Welcome to the cluster.\nMaintenance on Sunday.", FIELDS)
     hosts = [f"{name}-{theme}" for name in ("curious", "renewing", "push", "touch", "key")]
