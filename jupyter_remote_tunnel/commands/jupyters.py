@@ -235,7 +235,7 @@ async def _set_password(engines: Engines, host: TunnelRequest) -> Answer:
     await client.exec(host, ["true"], person=engines.person)  # what SSH asks comes before
     label = f"New password for your Jupyter servers on {there}: "
     password = await new_password(engines.face, label)
-    with told_by_ctrl_c(f"{NOT_KNOWN} on {there}."):
+    with told_by_ctrl_c(f"{NOT_KNOWN} on {there}. Set it again."):
         done = await set_password(client, host, password, person=engines.person)
     lines = [f"The password is set on {there}, by `{'` and `'.join(done.tools)}` there."]
     if done.others:

@@ -252,7 +252,7 @@ async def _set_password(engines: Engines, parsed: Parsed) -> Answer:
         await face.show([f"The new password of this Jupyter will be written, hashed, to {file}."])
     password = await new_password(face, "New password for this Jupyter: ")
     asked = {"password": password, "name": parsed.options["name"] or ""}
-    with told_by_ctrl_c(f"{NOT_KNOWN}."):
+    with told_by_ctrl_c(f"{NOT_KNOWN}. Set it again."):
         answer = await ask_server(client, "publish.set_password", asked)
     lines = (
         f"The password is set, in {plain(answer['file'], 500)}. It counts from now on.",

@@ -43,9 +43,9 @@ while [ "${{at:-/}}" != / ]; do
   case $(others "$at") in *[xt]) ;; *) rights=---;; esac
 done
 printf '%s{FENCE}' "$rights"
-[ -f "$2" ] && {{
-  openssl pkey -in "$2" -passin pass: -pubout ||
-    {{ openssl x509 -in "$2" -noout && printf certificate; }}
+[ -f "$2" ] && [ -r "$2" ] && command -v openssl >/dev/null && {{
+  openssl pkey -inform PEM -in "$2" -passin pass: -pubout ||
+    {{ openssl x509 -in "$2" -noout && printf certificate; }} || printf nothing
 }} </dev/null 2>/dev/null | head -c {_LARGEST}
 printf '{FENCE}'
 [ -f "$1" ] && head -c {_LARGEST} "$1" 2>/dev/null |
@@ -53,6 +53,7 @@ printf '{FENCE}'
 exit 0
 """
 _CERTIFICATE = b"certificate"
+_NOTHING = b"nothing"  # that openssl reads as one without a passphrase
 _LACKING = ("No such file or directory", "Not a directory")
 _ADVICE = "--certfile and --keyfile name files that are on the gateway."
 _OTHERS = "Name two that belong together: --certfile FILE --keyfile FILE"
@@ -92,6 +93,10 @@ async def check_given(
     if parts[5] == _CERTIFICATE:
         says = f"{key} is a certificate, and no key."
         advice = f"Are the two named the wrong way round? {_OTHERS}"
+        return [Check("key", "failed", says, advice=advice, remedy="certificate")]
+    if parts[5] == _NOTHING:
+        says = f"{key} holds no key, or one that needs a passphrase."
+        advice = f"The web server takes a key in PEM, and has nobody to ask. {_OTHERS}"
         return [Check("key", "failed", says, advice=advice, remedy="certificate")]
     fits: bool | None = None
     if chain_is == "open":

@@ -12,6 +12,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 
 import aiohttp
 from yarl import URL
@@ -30,6 +31,14 @@ UPLOAD = 2 << 20
 _SECONDS = 20.0
 _STREAM_SECONDS = 5.0
 _LONGEST = 4096
+
+# What the web server itself says where it has nobody to ask, or is asked too often.
+_OF_THE_WEB_SERVER = (
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
 
 
 @dataclass(frozen=True)
@@ -95,8 +104,12 @@ async def check_apps(way: Way, domain: AppDomain) -> tuple[Check, bool]:
     return Check("applications", "note", says, advice=advice), True
 
 
-async def is_answered(url: str) -> bool:
-    """Whether an outside server of this package answers there already; `url` as in `Way`."""
+async def is_answered(url: str, *, by_any: bool) -> bool:
+    """Whether an outside server of this package answers there already; `url` as in `Way`.
+
+    :param by_any: whether any answer counts that is not the web server's own, that it has nobody to
+        ask: a Jupyter that is pulled answers itself.
+    """
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
     try:
         async with (
@@ -104,7 +117,8 @@ async def is_answered(url: str) -> bool:
             session.get(url, ssl=False, allow_redirects=False) as answer,
         ):
             said = (await answer.content.read(_LONGEST)).decode(errors="replace")
-            return answer.status == 404 and said.strip() == MARK
+            is_ours = answer.status == HTTPStatus.NOT_FOUND and said.strip() == MARK
+            return is_ours or (by_any and answer.status not in _OF_THE_WEB_SERVER)
     except (aiohttp.ClientError, OSError):
         return False
 

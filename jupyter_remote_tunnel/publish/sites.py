@@ -39,6 +39,7 @@ _OWN_CERTIFICATE = re.compile(
     r"^    ssl_certificate ([^\s;]+);\n    ssl_certificate_key ([^\s;]+);$|^\ttls (\S+) (\S+)$",
     re.MULTILINE,
 )
+_MADE_FOR = re.compile(r"# https://[^/\s]+(/\S*): the Jupyter of ")
 _PATH = re.compile(r"(?:/[A-Za-z0-9_@+.-]+)+")
 
 
@@ -161,6 +162,13 @@ class Site:
             return self
         files = CertificateFiles(chain, key)
         return self if files == _live(self.name) else replace(self, certificate=files)
+
+
+def shown_below(text: str) -> str:
+    """The path below which the site of this text shows a Jupyter; "" where it does not say."""
+    found = _MADE_FOR.match(text)
+    prefix = found[1] if found else ""
+    return prefix if _PREFIX.fullmatch(prefix) and not _climbs(prefix) else ""
 
 
 def is_plain_path(path: str) -> bool:

@@ -40,7 +40,7 @@ from ..publish.names import (
     reached_addresses,
 )
 from ..publish.own_folder import check_own_folder
-from ..publish.sites import CertificateFiles, Site
+from ..publish.sites import CertificateFiles, Site, shown_below
 from .listening import Certificate, check_port_here
 from .probes import ANYBODY, WELL_KNOWN
 
@@ -210,11 +210,16 @@ class Looking:
             gateway.has_ipv6,
             self.apps if request.way == "proxy" else None,
         )
-        server = gateway.choose(request.proxy)
-        if request.way != "proxy" or certificate is not None or server is None:
+        if request.way != "proxy" or certificate is not None:
             return site
         # Nobody has to name it again.
-        return site.with_certificate_of(gateway.sites.get(gateway.places(server).file(site)) or "")
+        return site.with_certificate_of(self._installed(gateway, site))
+
+    def _installed(self, gateway: Gateway, site: Site) -> str:
+        """The text of the site of that name that is there; "" if none is."""
+        server = gateway.choose(self.request.proxy)
+        file = "" if server is None else gateway.places(server).file(site)
+        return gateway.sites.get(file) or ""
 
     # TLS ends on the gateway.
 
@@ -224,7 +229,7 @@ class Looking:
         """
         request, gateway = self.request, self._gateway
         assert gateway is not None
-        is_there = True
+        is_there, below = True, self._base_url
         lines: tuple[str, ...] = ()
         last: list[Check] = []
         if not request.has_own_site:
@@ -235,6 +240,7 @@ class Looking:
             for check in before:
                 yield check
             is_there = all(check.verdict != "failed" for check in (*before, installed))
+            below = self._base_url if is_there else shown_below(self._installed(gateway, site))
             if gateway.choose(request.proxy) is not None:
                 lines = certificate_commands(gateway, site, request.proxy)
             # nginx takes no site without its certificate.
@@ -244,11 +250,12 @@ class Looking:
             yield place
         async for check in self._certificates(named, lines, is_there=is_there):
             yield check
+        if named != "failed" and below and not self.listens and not taken:
+            async for check in self.taken(below, by_any=is_there):
+                last = [_in_turn(one, "the name") for one in last]
+                yield check
         for check in last:
             yield check
-        if named != "failed" and is_there and not self.listens and not taken:
-            async for check in self.taken():
-                yield check
 
     async def _port_there(self) -> Check | None:
         """What there is to say of the port on which the gateway will be asked to listen; None where
@@ -361,12 +368,18 @@ class Looking:
         site, wanted = self._site(gateway), request.proxy
         yield check_app_certificate(gateway, site, shown, wanted, is_there=is_there)
 
-    async def taken(self) -> AsyncIterator[Check]:
-        """Whether another Jupyter is published under the name already."""
+    async def taken(self, below: str = "", *, by_any: bool = True) -> AsyncIterator[Check]:
+        """Whether another Jupyter is published under the name already.
+
+        :param below: the path of the site that is there; "" is our own.
+        :param by_any: whether its site leads to nobody else.
+        """
         from ..publish.probing import is_answered
 
         authority = self.request.authority
-        if await is_answered(f"https://{authority}{self._base_url}{WELL_KNOWN}{ANYBODY}"):
+        url = f"https://{authority}{below or self._base_url}{WELL_KNOWN}{ANYBODY}"
+        by_any = by_any and not (self.here or self.request.has_own_site)
+        if await is_answered(url, by_any=by_any):
             says = f"Another Jupyter is published under this name: {plain(authority)}."
             yield Check("name", "failed", says, advice="End that one, or choose another name.")
 

@@ -14,7 +14,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 
@@ -40,7 +40,7 @@ from .looking import Engine, failed
 from .looking_here import LookingHere
 from .outside import Door
 from .probes import WELL_KNOWN
-from .pulled_jupyter import PulledJupyter
+from .pulled_jupyter import PulledJupyter, same_or_next
 from .pulled_socket import Place, answering
 
 _SECONDS = 20.0
@@ -49,8 +49,6 @@ _LOOK = 30.0
 _SOON = 5.0
 """Seconds between two looks at that Jupyter, however often there is doubt."""
 
-_ABOUT = timedelta(seconds=2)
-"""How exactly a host tells when a process was started."""
 
 _GIVEN_UP = (State.FAILED, State.WAITING_FOR_USER)
 
@@ -78,7 +76,7 @@ class Pulled(Lifetime):
         self.tunnel_id = ""
         self._called = plain(asked.publish.gateway)
         self._found: FoundJupyter | None = None
-        self._alive = datetime.now(UTC)  # then it still ran
+        self._beside = frozenset[int]()  # pids of what ran there when it was last seen
         self._checked = 0.0
         self._private: TunnelStatus | None = None
         self._place: Place | None = None
@@ -159,41 +157,14 @@ class Pulled(Lifetime):
 
     def _choose(self, there: Found) -> FoundJupyter:
         """:raises RemoteTunnelError: it is none of these, or which one is not known."""
-        wanted = self._named
-        if wanted is None and self._found is not None:
-            before = self._found.server.destination
-            if before in {one.destination for one in there.servers}:
-                wanted = before
-            elif there.jupyters:
-                return self._in_its_place(there)
-        # One that is started without --keep ends with a tunnel, and this is not its only one.
-        start = f"jupyter tunnel jupyter {self._called} --start --keep"
-        return there.choose(wanted, if_none=f"Start one there: {start}")
-
-    def _in_its_place(self, there: Found) -> FoundJupyter:
-        """Of those that run elsewhere than the one before, the one that was started in its place.
-        Others are nobody's to show: their owner has not asked for it.
-
-        :raises RemoteTunnelError: it is none of these, or which one is not known.
-        """
-        assert self._found is not None
-        before = self._found.server
-        later = tuple(
-            one
-            for one in there.jupyters
-            if one.server.root_dir == before.root_dir
-            and one.server.ends_with_tunnel == before.ends_with_tunnel
-            and one.server.started is not None
-            and datetime.fromisoformat(one.server.started) > self._alive - _ABOUT
-        )
-        if later:
-            return replace(there, jupyters=later).choose(None)
-        raise Fatal(
-            f"The Jupyter on {self._called} that was shown, at {before.destination}, has ended.",
-            code="not_found",
-            hint=f"What is started there now, in {before.root_dir}, takes its place. To show"
-            f" another one, end this and name it: --pull {self._called}:PORT",
-        )
+        if self._named is None and self._found is not None:
+            found = same_or_next(there, self._found, self._beside, self._called)
+        else:
+            # One that is started without --keep ends with a tunnel, and this is not its only one.
+            start = f"jupyter tunnel jupyter {self._called} --start --keep"
+            found = there.choose(self._named, if_none=f"Start one there: {start}")
+        self._beside = frozenset(one.pid for one in there.servers) - {found.server.pid}
+        return found
 
     def _speaks_tls(self) -> Check:
         return Check(
@@ -377,7 +348,6 @@ class Pulled(Lifetime):
                 await asyncio.sleep(max(0.0, begin + _SOON - loop.time()))
             if ended is None:
                 self._doubt.set()
-        self._alive = datetime.now(UTC)
         self._check_anew(f"The Jupyter on {self._called} has ended.")
 
     async def _changed_there(self) -> str:
@@ -393,7 +363,6 @@ class Pulled(Lifetime):
             return (
                 f"The Jupyter on {self._called} was started again, at {found.server.destination}."
             )
-        self._alive = datetime.now(UTC)
         return ""
 
     async def _find_again(self) -> FoundJupyter:
@@ -405,12 +374,12 @@ class Pulled(Lifetime):
     @override
     async def _checks_again(self) -> list[Check]:
         assert self._place is not None
-        # Its host may say again and again that it has ended.
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(max(0.0, self._checked + _SOON - loop.time()))
-        self._checked = loop.time()
         try:
             await self._let_go()
+            # Its host may say again and again that it has ended.
+            await asyncio.sleep(max(0.0, self._checked + _SOON - loop.time()))
+            self._checked = loop.time()
             found = await self._find_again()
         except RemoteTunnelError as error:
             # What to do is not known elsewhere.
@@ -490,6 +459,8 @@ class Pulled(Lifetime):
         if self.tunnel is not None:
             with contextlib.suppress(RemoteTunnelError):
                 await (await self._engine.client()).close_tunnel(self.tunnel_id)
+        if self._place is not None:
+            self._place.hidden.unlink(missing_ok=True)  # where it was hidden from the engine
 
 
 def _process(found: FoundJupyter) -> tuple[int, str, str | None]:

@@ -7,7 +7,7 @@ token goes there and nowhere else. What it answers is data: capped and plain.
 import asyncio
 import json
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,9 @@ from yarl import URL
 
 from ..apps.jupyter_files import FoundJupyter
 from ..apps.jupyter_password import PasswordHash
+from ..apps.jupyters import Found
 from ..model.address import TcpAddress
+from ..model.errors import Fatal
 from ..model.publication import Check, PublishRequest
 from ..model.text import plain
 from ..publish.probing import cause_of
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 20.0
 _LONGEST = 4096
+_NAMED = 5  # of the Jupyters there, in one message
 _ITSELF = "127.0.0.1"  # a Host that every Jupyter takes
 _STRANGER = "https://stranger.invalid"  # no page of ours comes from there
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.FOUND)
@@ -332,3 +335,48 @@ def _version(answer: _Answer) -> str | None:
     version = said.get("version") if isinstance(said, dict) else None
     is_one = answer.status == HTTPStatus.OK and isinstance(version, str)
     return plain(str(version), 40) if is_one else None
+
+
+def same_or_next(
+    there: Found, before: FoundJupyter, beside: Collection[int], called: str
+) -> FoundJupyter:
+    """The Jupyter from before, or the one that was started in its place. Others are nobody's to
+    show, whatever their port: their owner has not asked for it.
+
+    :param there: what runs now.
+    :param beside: pids of others that ran when that one was last seen.
+    :param called: the host.
+    :raises RemoteTunnelError: it is none of these, or which one is not known.
+    """
+    was = before.server
+    for one in there.jupyters:
+        if (one.server.pid, one.server.destination) == (was.pid, was.destination):
+            return one
+    if there.problems and not there.jupyters:
+        raise there.problems[0]
+    later = [
+        one
+        for one in there.jupyters
+        if one.server.root_dir == was.root_dir
+        and one.server.ends_with_tunnel == was.ends_with_tunnel
+        and one.server.pid not in beside
+    ]
+    # Of two, one may lie below another path.
+    fitting = [one for one in later if one.base_url == before.base_url and not one.secure] or later
+    if len(fitting) == 1:
+        return fitting[0]
+    place = f"he Jupyter on {called} that was shown, at {was.destination}"
+    if fitting:
+        listed = ", ".join(one.server.destination for one in fitting[:_NAMED])
+        raise Fatal(
+            f"Several Jupyters may have taken the place of t{place}: {listed}.",
+            code="conflict",
+            hint=f"End all but one. On {called}: jupyter server stop PORT",
+        )
+    how = " by --start, without --keep" if was.ends_with_tunnel else ""
+    raise Fatal(
+        f"T{place}, has ended.",
+        code="not_found",
+        hint=f"What is started there now{how}, in {was.root_dir}, takes its place. To show another"
+        " one, end this, and name it by its port or its socket: --jupyter PORT",
+    )

@@ -184,7 +184,7 @@ def test_ctrl_c_while_it_is_set(user: User, ssh_bed: SshBed, tmp_path: Path) -> 
         begun.read_text()
         terminal.interrupt()
         assert terminal.wait() == 1
-        terminal.read("It is not known whether the password was set on gpu01.")
+        terminal.read("It is not known whether the password was set on gpu01. Set it again.")
 
 
 def test_nobody_types(user: User, ssh_bed: SshBed, config: Path) -> None:

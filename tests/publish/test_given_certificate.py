@@ -82,18 +82,23 @@ def test_a_key_that_we_may_read_is_compared(
     assert key.advice.endswith("--certfile FILE --keyfile FILE")
 
 
-def test_a_key_with_a_passphrase_is_not_known(
-    engine: SyncEngine, gateway: WebGateway, pair: Pair
+@pytest.mark.parametrize("kind", ["with a passphrase", "DER", "a text", "nothing"])
+def test_what_is_no_key_for_a_web_server(
+    engine: SyncEngine, gateway: WebGateway, pair: Pair, kind: str
 ) -> None:
-    """Nobody is there to type it, and nothing waits for that."""
+    """Nobody is there to type the passphrase, and nothing waits for that."""
     key = serialization.load_pem_private_key(pair.key.read_bytes(), password=None)
-    closed = key.private_bytes(
-        serialization.Encoding.PEM,
+    is_der = kind == "DER"
+    secret = serialization.BestAvailableEncryption(b"secret")
+    put_there = key.private_bytes(
+        serialization.Encoding.DER if is_der else serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(b"secret"),
+        serialization.NoEncryption() if is_der else secret,
     )
-    of_ann(gateway, closed)
-    assert look(engine)["key"].says == f"gw has {GIVEN.key}, which was not read."
+    of_ann(gateway, {"a text": b"my key\n", "nothing": b""}.get(kind, put_there))
+    found = look(engine)["key"]
+    assert found.verdict == "failed"
+    assert found.says == f"{GIVEN.key} holds no key, or one that needs a passphrase."
 
 
 class Overheard:

@@ -180,6 +180,30 @@ async def test_through_caddy(
         person.tunnel("publish", "--stop")
 
 
+def test_a_name_that_another_one_has_below_another_path(
+    module_bed: SshBed,
+    gateway: WebGateway,
+    authority: WebAuthority,
+    person: User,
+    outsider: Outsider,
+) -> None:
+    """It is told before a line is typed that would take the site from the other."""
+    issue(gateway, authority.issue(NAME), NAME)
+    with gateway.nginx():
+        gateway.type(printed(person.tunnel(*PUBLISH, "--site", "nginx", "gw").stdout))
+        person.tunnel(*PUBLISH, "gw")
+        with (
+            to_publish(module_bed, gateway, authority, base_url="/other/") as other,
+            User() as second,
+        ):
+            second.environment.update(other.environment)
+            said = second.tunnel(*PUBLISH, "gw", status=1).stdout
+        assert "FAILED  name          Another Jupyter is published under this name" in said, said
+        assert "→ First the name; look again then." in said
+        assert not any("sites-available" in line for line in to_type(said.splitlines()))
+        assert outsider.status(SITE.prefix + "login") == 200
+
+
 @pytest.mark.parametrize("readable", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_the_certificate_comes_before_the_site_that_names_it(
     gateway: WebGateway, authority: WebAuthority, person: User, readable: bool

@@ -13,6 +13,7 @@ from tests.publish.conftest import NAME
 from tests.publish.pulled import (
     CHECK,
     CONNECT,
+    FRIENDLY,
     LOGIN,
     PULL,
     SITE,
@@ -22,11 +23,15 @@ from tests.publish.pulled import (
     sockets,
     state,
 )
+from tests.publish.test_published import to_publish
 from tests.support.ann import Ann, Workstation
-from tests.support.jupyter import Jupyter, started_again
+from tests.support.certificates import WebAuthority
+from tests.support.jupyter import Jupyter, jupyter, started_again
 from tests.support.other_uid import other_users_python
 from tests.support.outsider import Outsider
 from tests.support.process import BY_COMMAND, wait_until
+from tests.support.sshd import SshBed
+from tests.support.user import User
 from tests.support.web_gateway import WebGateway
 
 __all__ = ["server", "site"]  # fixtures
@@ -108,13 +113,11 @@ def test_a_jupyter_that_is_started_again_may_listen_elsewhere(
         assert f"ws (127.0.0.1:{third.port}), at" in ann.publications()[0]["exposed"][0]
 
 
-@pytest.mark.parametrize("elsewhere", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_jupyter_that_nobody_chose_is_not_shown(
-    machine: Workstation, ann: Ann, outsider: Outsider, tmp_path: Path, *, elsewhere: bool
+    machine: Workstation, ann: Ann, outsider: Outsider, tmp_path: Path
 ) -> None:
-    """It lies in another folder, or has been there before."""
-    place = None if elsewhere else str(tmp_path)
-    with on(machine, root_dir=place) as own, on(machine, root_dir=str(tmp_path)) as shown:
+    """It lies in another folder."""
+    with on(machine) as own, on(machine, root_dir=str(tmp_path)) as shown:
         ann.publish(*PULL)
         shown.process.kill()
         machine.has(own)
@@ -136,6 +139,44 @@ def test_one_that_was_named_is_waited_for(machine: Workstation, ann: Ann) -> Non
             pause=BY_COMMAND,
         )
         assert state(ann) == "held_back"
+
+
+@pytest.mark.long
+def test_a_jupyter_of_another_folder_at_the_same_port_is_not_shown(
+    machine: Workstation, ann: Ann, outsider: Outsider
+) -> None:
+    """8888 is everybody's default."""
+    with on(machine) as before:
+        ann.publish(*PULL)
+        before.process.kill()
+    traits = {"ServerApp": {**FRIENDLY["ServerApp"], "port": before.port}}
+    with jupyter(base_url=SITE.prefix, port=before.port, traits=traits) as other:
+        machine.has(other)
+        said = f"that was shown, at 127.0.0.1:{before.port}, has ended. What is started there now"
+        wait_until(lambda: said in ann.publish("--list"), "a look at it", pause=BY_COMMAND)
+        assert outsider.status(LOGIN) == 502
+
+
+def test_no_other_machine_takes_its_name(
+    module_bed: SshBed,
+    gateway: WebGateway,
+    authority: WebAuthority,
+    machine: Workstation,
+    ann: Ann,
+    outsider: Outsider,
+    server: Jupyter,
+) -> None:
+    machine.has(server)
+    ann.publish(*PULL)
+    with (
+        to_publish(module_bed, gateway, authority, base_url=SITE.prefix) as other,
+        User() as person,
+    ):
+        person.environment.update(other.environment)
+        said = person.tunnel("publish", "--name", NAME, "gw", status=1).stdout
+    assert f"FAILED  name          Another Jupyter is published under this name: {NAME}" in said
+    assert said.count("FAILED") == 1, said
+    assert outsider.status(LOGIN) == 200
 
 
 def test_nothing_of_it_stays_on_the_workstation(
@@ -213,7 +254,8 @@ def test_in_the_foreground_while_it_is_held_back(
     with on(machine) as server, ann.publishing(*PULL) as shell:
         shell.wait_for_line("Published: ")
         server.process.kill()
-        shell.wait_for_line(f"{SITE.url}: held back. No Jupyter server of yours runs on ws")
+        place = f"127.0.0.1:{server.port}"
+        shell.wait_for_line(rf"{SITE.url}: held back. The Jupyter on ws .* at {place}, has ended.")
         ann.shell().send_signal(signal.SIGINT)
         assert shell.wait() == 0
         assert shell.output.endswith(f"{SITE.url} is not published any more.\n"), shell.output
