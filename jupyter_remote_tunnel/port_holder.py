@@ -12,8 +12,8 @@ _NAME = 60  # characters of the name of another process that are shown
 
 
 def port_holder(port: int) -> str | None:
-    """Who listens on a TCP port here: "python3 (process 123)", or that it is an engine; None where
-    it cannot be known."""
+    """Who listens on a TCP port here: "python3 (process 123)", or that it is an engine, and
+    whose; None where it cannot be known."""
     try:
         found = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
@@ -24,6 +24,7 @@ def port_holder(port: int) -> str | None:
                 process = psutil.Process(entry.pid)
                 # Both can be whatever another user wants to have read here.
                 ours = process.uids().real == os.getuid() and _ENGINE in process.cmdline()
-                name = "another engine for tunnels" if ours else plain(process.name(), _NAME)
-                return f"{name} (process {entry.pid})"
+                if ours:  # which people know by its holder
+                    return f"another engine for tunnels (that of process {process.ppid()})"
+                return f"{plain(process.name(), _NAME)} (process {entry.pid})"
     return None

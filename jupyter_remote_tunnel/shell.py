@@ -177,7 +177,8 @@ def _print_table(table: Table) -> None:
     wide = Console(width=_width(table))
     with wide.capture() as captured:
         wide.print(_grid(table))
-    print(captured.get(), end="")
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def _width(table: Table) -> int:

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from jupyter_remote_tunnel.cli import main
+from jupyter_remote_tunnel.engine.discovery import list_engines
 from jupyter_remote_tunnel.model.settings import EngineSettings
 from tests.support.bokeh_app import BokehApp
 from tests.support.leaks import assert_gone, no_new_processes
@@ -334,9 +335,12 @@ class TestErrors:
         with unused_port() as port:
             words = ["open", *config, "-D", str(port), "gpu01"]
             user.tunnel(*words)
+            holder = str(list_engines()[0].holder_pid)
             with jupyter_server(user):
                 complaint = user.tunnel(*words, status=1).stderr
-        assert f"Port {port} of this machine is in use by another engine for tunnels" in complaint
+                assert "gpu01" in user.tunnel("list", "--server", holder).stdout
+        another = f"another engine for tunnels (that of process {holder})"
+        assert f"Port {port} of this machine is in use by {another}." in complaint
         assert '"on_conflict": "pick"' in complaint
         assert "dialog" not in complaint
 

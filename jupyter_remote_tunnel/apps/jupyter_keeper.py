@@ -70,7 +70,7 @@ def main() -> None:
 
 def start(wish: Dict[str, Any], runtime: str) -> Dict[str, Any]:
     """What is to be reported."""
-    folder = os.path.expanduser(wish["folder"])
+    folder = os.path.abspath(os.path.expanduser(wish["folder"]))  # Jupyter starts in it
     if not os.path.isdir(folder):
         raise Problem("no_folder", folder)
     program = find_program()

@@ -243,7 +243,12 @@ def _called(tunnels: list[Found], typed: str) -> list[Found]:
 
 def _ambiguous(name: str, found: list[Found]) -> BadInput:
     if len({entry.tunnel.id for entry in found}) == len(found):
-        hint = f"Give the id of one: {'; '.join(choice(entry.tunnel) for entry in found)}."
+        differ = len({entry.engine.label for entry in found}) > 1
+        each = [
+            choice(entry.tunnel) + (f" of {entry.engine.label}" if differ else "")
+            for entry in found
+        ]
+        hint = f"Give the id of one: {'; '.join(each)}."
     else:
         # What several servers declare alike has the same id in each of them.
         engines = "; ".join(entry.engine.label for entry in found)

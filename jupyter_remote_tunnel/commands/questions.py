@@ -13,6 +13,7 @@ from typing import Protocol
 
 from ..engine.client import EngineClient, Event
 from ..model.errors import BadInput, NeedsUser, RemoteTunnelError
+from ..model.password import refuse_weak
 from ..model.prompt import Answer, Prompt, Question
 from ..model.text import framed, plain
 
@@ -59,7 +60,7 @@ async def new_password(face: Face | None, label: str) -> str:
     """A password, typed twice.
 
     :raises NeedsUser: it cannot be asked for, or is not given: Ctrl-C is told, too.
-    :raises BadInput: the second one is another.
+    :raises BadInput: it is one that is guessed fast, or the second one is another.
     """
     if face is None:
         raise NeedsUser(
@@ -70,6 +71,7 @@ async def new_password(face: Face | None, label: str) -> str:
     try:
         with told_by_ctrl_c(none):
             password = await face.ask(label, echo=False)
+            refuse_weak(password)  # before it is typed again
             again = await face.ask("The same again: ", echo=False)
     except GaveUp:
         raise NeedsUser(none) from None

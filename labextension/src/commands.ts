@@ -244,6 +244,21 @@ async function addTunnel(
   return opened.tunnel;
 }
 
+/** How many servers end with these of all tunnels: the last one that leads to a server counts. */
+function endedServers(
+  closed: readonly TunnelStatus[],
+  all: readonly TunnelStatus[]
+): number {
+  const led = (tunnels: readonly TunnelStatus[]): string[] =>
+    tunnels
+      .filter(({ ends_server }) => ends_server)
+      .map(({ host, forwards }) =>
+        JSON.stringify([host, forwards.map(({ destination }) => destination)])
+      );
+  const stay = new Set(led(all.filter(one => !closed.includes(one))));
+  return new Set(led(closed).filter(server => !stay.has(server))).size;
+}
+
 async function closeTunnels(
   options: CommandOptions,
   chosen: readonly TunnelStatus[]
@@ -254,15 +269,16 @@ async function closeTunnels(
   await manager.refresh();
   const ids = new Set(chosen.map(({ id }) => id));
   const tunnels = manager.tunnels.filter(({ id }) => ids.has(id));
-  const inUse = tunnels.some(
-    tunnel =>
-      tunnel.ends_server ||
-      tunnel.forwards.some(forward => forward.streams.open > 0)
-  );
+  const servers = endedServers(tunnels, manager.tunnels);
+  const inUse =
+    servers > 0 ||
+    tunnels.some(({ forwards }) =>
+      forwards.some(forward => forward.streams.open > 0)
+    );
   // One slip of the pointer in the palette must not end all work, idle as it may be.
   const ask =
     tunnels.length > 1 || policy === 'always' || (policy === 'in-use' && inUse);
-  if (ask && !(await confirmClose(tunnels, trans))) {
+  if (ask && !(await confirmClose(tunnels, servers, trans))) {
     return;
   }
   await Promise.all(

@@ -108,9 +108,14 @@ export abstract class DialogBody extends ReactWidget {
   private readonly _shown = new PromiseDelegate<void>();
 }
 
-/** Ask whether to close tunnels through which something may still flow. */
+/**
+ * Ask whether to close tunnels through which something may still flow.
+ *
+ * @param servers - how many servers end with them.
+ */
 export async function confirmClose(
   tunnels: readonly TunnelStatus[],
+  servers: number,
   trans: TranslationBundle
 ): Promise<boolean> {
   const streams = tunnels
@@ -120,7 +125,6 @@ export async function confirmClose(
     tunnels.length === 1
       ? trans.__('Close the tunnel %1?', tunnels[0]!.name)
       : trans.__('Close %1 tunnels?', tunnels.length);
-  const servers = tunnels.filter(({ ends_server }) => ends_server).length;
   const loss =
     tunnels.length === 1
       ? lossOfOne(streams, trans)

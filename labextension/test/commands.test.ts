@@ -452,6 +452,20 @@ describe('close', () => {
     expect(manager.asked).toEqual([['close', tunnel().id]]);
   });
 
+  it('knows that a server ends with the last tunnel that leads there', async () => {
+    const one = tunnel({ forwards: [idle], ends_server: true });
+    const other = tunnel({ ...one, id: 'other', name: 'other' });
+    manager.tunnels = [one, other];
+    await commands.execute(CommandIDs.close, { tunnel: one.id });
+    expect(manager.asked).toEqual([['close', one.id]]);
+    manager.tunnels = [one, other];
+    const done = commands.execute(CommandIDs.closeAll);
+    const question = await dialog('Close 2 tunnels?');
+    expect(question.textContent).toContain('The Jupyter that was started');
+    press(question, 'Cancel');
+    await done;
+  });
+
   it.each([
     ['in-use', [idle]],
     ['never', [forward()]]

@@ -99,7 +99,7 @@ describe('launch', () => {
 });
 
 it('asks before streams are cut', async () => {
-  const answer = confirmClose([tunnel({ name: 'plot' })], trans);
+  const answer = confirmClose([tunnel({ name: 'plot' })], 0, trans);
   await shows('Close the tunnel plot?');
   expect(document.querySelector('.jp-Dialog-body')!.textContent).toBe(
     '1 stream is open through it and will be cut.'

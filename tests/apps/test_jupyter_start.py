@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import pwd
 import signal
 import stat
 import termios
@@ -98,7 +99,9 @@ def test_nobody_else_gets_in(user: User, ssh_bed: SshBed, there: There) -> None:
     talk = "import os\nprint(open(os.environ['JUPYTER_TOKEN_FILE']).read(), 'is it', flush=True)"
     (there.config / "jupyter_server_config.py").write_text(talk)
     with an_engine(ssh_bed) as engine:
-        tunnel, created, found, new = started(engine, Start(folder=str(folder)))
+        # As people type it: from the home folder.
+        home = pwd.getpwuid(os.getuid()).pw_dir
+        tunnel, created, found, new = started(engine, Start(folder=os.path.relpath(folder, home)))
         assert (created, new, tunnel.ends_server) == (True, True, True)
         assert (found.server.ends_with_tunnel, found.server.root_dir) == (True, str(folder))
         [keeper] = there.keepers

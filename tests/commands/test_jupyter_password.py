@@ -130,10 +130,10 @@ def test_of_notebook_6_too(user: User, ssh_bed: SshBed, config: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("answers", "why"),
     [
-        (("a", "b"), "differ"),
-        (("", ""), "at least 10 characters"),
-        (("a", "a"), "at least 10 characters"),
-        (("jupyterhub1", "jupyterhub1"), "tried first"),
+        (("one thing and", "another"), "differ"),
+        (("",), "at least 10 characters"),
+        (("a",), "at least 10 characters"),
+        (("jupyterhub1",), "tried first"),
         (("gpu01gpu01", "gpu01gpu01"), "tried first"),
         (("\x04",), "No password"),
     ],
