@@ -192,6 +192,18 @@ class TestForeground:
             user.tunnel("close", "mine")
             assert process.wait() == 0
 
+    def test_a_loss_is_told_and_its_end(
+        self, user: User, config: list[str], ssh_bed: SshBed
+    ) -> None:
+        words = [*config, "-L", "0:localhost:1", "--name", "mine", "gpu01"]
+        with user.start("open", "--foreground", *words) as process:
+            process.wait_for_line("Understood")
+            ssh_bed.hosts["gpu01"].drop_connections()
+            process.wait_for_line("mine is reconnecting: .* gpu01 .* It is tried again by itself.")
+            process.wait_for_line("mine is open again.")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait() == 0
+
     def test_what_does_not_open_is_an_error(self, user: User, config: list[str]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as busy:
             port = busy.getsockname()[1]

@@ -12,6 +12,7 @@ from ..model.errors import Fatal, RemoteTunnelError
 from ..model.settings import EngineSettings
 from ..model.state import State
 from ..model.status import TunnelStatus, not_open
+from ..model.text import plain
 from .actions import FAR_WITHIN, opened, wanted
 from .answers import Answer
 from .grammar import Parsed
@@ -82,6 +83,7 @@ class _Watch:
         self._holder = holder
         self._tell = tell
         self._news: asyncio.Queue[Event] = asyncio.Queue()
+        self._is_lost = False  # as far as has been told
 
     async def __aenter__(self) -> Self:
         await self._connect()
@@ -131,6 +133,12 @@ class _Watch:
         if status.state == State.WAITING_FOR_USER and status.error is not None:
             again = f"In another terminal: jupyter tunnel restart {status.id}"
             self._tell(f"{not_open(status).message}\n{again}")
+        elif status.state == State.RECONNECTING and status.error is not None and not self._is_lost:
+            self._is_lost = True
+            self._tell(f"{not_open(status).message} It is tried again by itself.")
+        elif status.state == State.OPEN and self._is_lost:
+            self._is_lost = False
+            self._tell(f"{plain(status.name)} is open again.")
 
 
 def _refuse_failure(status: TunnelStatus) -> None:

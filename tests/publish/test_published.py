@@ -180,6 +180,7 @@ async def test_through_caddy(
         person.tunnel("publish", "--stop")
 
 
+@pytest.mark.long
 def test_a_name_that_another_one_has_below_another_path(
     module_bed: SshBed,
     gateway: WebGateway,

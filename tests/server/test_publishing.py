@@ -148,6 +148,20 @@ def test_it_ends_after_eight_hours(scene: Scene, api: httpx.Client) -> None:
     assert timedelta(hours=7.9) < left <= timedelta(hours=8)
 
 
+@pytest.mark.long
+def test_it_ends_after_the_hours_that_are_set(scene: Scene) -> None:
+    with (
+        jupyter(
+            traits={"TunnelManager": manager(scene.bed, publish_hours=2)},
+            env={"SSL_CERT_FILE": str(scene.web.certificate)},
+            hosts={NAME: "127.0.0.1"},
+        ) as other,
+        by_token(other) as client,
+    ):
+        left = datetime.fromisoformat(publish(client, **scene.request)["until"]) - datetime.now(UTC)
+        assert timedelta(hours=1.9) < left <= timedelta(hours=2)
+
+
 def test_its_time_is_over(scene: Scene, api: httpx.Client) -> None:
     one = publish(api, **scene.request, hours=9)
     answer = api.post(f"{PUBLISH}/{one['id']}/period", json={"hours": 0.5})
