@@ -413,14 +413,14 @@ def _judge(leaf: x509.Certificate, names: Sequence[str], shown: str) -> Check:
 def _details(leaf: x509.Certificate) -> tuple[str, ...]:
     found = _names(leaf)
     names = "none" if found is None else ", ".join(str(name.value) for name in found)
-    print_ = leaf.fingerprint(hashes.SHA256()).hex(":").upper()
-    half = len(print_) // 2
+    fingerprint = leaf.fingerprint(hashes.SHA256()).hex(":").upper()
+    half = len(fingerprint) // 2
     return (
         f"Its names: {plain(names, 300)}",
         f"Signed by: {_issuer(leaf)}",
         # In one line it would be broken anywhere, and it is there to be compared.
-        f"SHA-256: {print_[:half]}",
-        f"{print_[half + 1 :]}",
+        f"SHA-256: {fingerprint[:half]}",
+        fingerprint[half + 1 :],
     )
 
 

@@ -49,7 +49,6 @@ _LOOK = 30.0
 _SOON = 5.0
 """Seconds between two looks at that Jupyter, however often there is doubt."""
 
-
 _GIVEN_UP = (State.FAILED, State.WAITING_FOR_USER)
 
 

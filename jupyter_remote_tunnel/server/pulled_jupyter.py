@@ -365,17 +365,17 @@ def same_or_next(
     fitting = [one for one in later if one.base_url == before.base_url and not one.secure] or later
     if len(fitting) == 1:
         return fitting[0]
-    place = f"he Jupyter on {called} that was shown, at {was.destination}"
+    shown = f"Jupyter on {called} that was shown, at {was.destination}"
     if fitting:
         listed = ", ".join(one.server.destination for one in fitting[:_NAMED])
         raise Fatal(
-            f"Several Jupyters may have taken the place of t{place}: {listed}.",
+            f"Several Jupyters may have taken the place of the {shown}: {listed}.",
             code="conflict",
             hint=f"End all but one. On {called}: jupyter server stop PORT",
         )
     how = " by --start, without --keep" if was.ends_with_tunnel else ""
     raise Fatal(
-        f"T{place}, has ended.",
+        f"The {shown}, has ended.",
         code="not_found",
         hint=f"What is started there now{how}, in {was.root_dir}, takes its place. To show another"
         " one, end this, and name it by its port or its socket: --jupyter PORT",

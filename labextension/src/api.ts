@@ -694,7 +694,8 @@ export interface TunnelRequest {
  * asked: a user, the configuration, or the saved set. `connection_file` is the path on this
  * machine of the file that leads clients to a remote kernel; None where the tunnel leads to none.
  * `next_try` is when a lost connection is tried again (ISO 8601, UTC); None where none is awaited.
- * `ends_server`: the server that it leads to was started for it, and ends when it is closed.
+ * `ends_server`: the server that it leads to was started for it, and ends with the last tunnel
+ * that leads there.
  */
 export interface TunnelStatus {
   id: string;
