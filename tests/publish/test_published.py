@@ -418,7 +418,9 @@ SSHD = ("sshd", "sshd-session")
 
 
 @pytest.fixture
-def by_port(gateway: WebGateway, authority: WebAuthority, person: User) -> Iterator[None]:
+def by_port(
+    gateway: WebGateway, authority: WebAuthority, person: User, outsider: Outsider
+) -> Iterator[None]:
     """nginx shows the site whose way here is a port of the gateway's loopback."""
     issue(gateway, authority.issue(NAME), NAME)
     gateway.kill()
@@ -427,6 +429,8 @@ def by_port(gateway: WebGateway, authority: WebAuthority, person: User) -> Itera
     with gateway.nginx():
         said = person.tunnel(*PUBLISH, *BY_PORT, "--site", "nginx", "gw").stdout
         gateway.type(printed(said))
+        # It reads its site a moment after it was told to.
+        wait_until(lambda: outsider.status(SITE.prefix + "login") == 502, "the site")
         yield
 
 
